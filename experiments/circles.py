@@ -1,0 +1,297 @@
+"""Does noise help on the two circles? The tutorial's case study, with paired runs.
+
+    python experiments/circles.py --placement input
+
+trains the placement and the same network without noise on the same seeds, prints what
+the runs show, and writes tables, curves and pictures to ``--out``. Several ``--stddev``
+make a grid; ``--seeds 1`` prints the tutorial's own lines.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import _common as common
+import jax
+import numpy as np
+import optax
+import pandas as pd
+
+import jaxnoise as jn
+
+DEFAULT_STDDEV = {"input": 0.01, "hidden": 0.1, "activation": 0.1, "both": 0.1}
+INPUT_STDDEV = 0.01  # of the placement `both`
+SETS = ("train", "test", "population")
+METRICS = ("accuracy", "loss")
+COMPARED = "population_accuracy"
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The options, checked: a bad one ends the program before any training."""
+    parser = common.Parser(
+        prog="circles.py",
+        description=__doc__.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--placement",
+        choices=["none", *DEFAULT_STDDEV, "all"],
+        default="all",
+        help="where noise enters: hidden is before the ReLU, activation after it, both "
+        "is input and hidden",
+    )
+    add(
+        "--stddev",
+        type=common.strength,
+        nargs="+",
+        metavar="S",
+        help="strengths of the placement, of the hidden layer for both (default: "
+        "0.01 for input, else 0.1)",
+    )
+    add(
+        "--input-stddev",
+        type=common.strength,
+        metavar="S",
+        help=f"strength on the inputs for both (default: {INPUT_STDDEV})",
+    )
+    add("--seeds", type=common.count, default=30, help="runs of each kind")
+    add("--seed", type=common.seed, default=0, help="the first seed")
+    add("--epochs", type=common.count, default=4000, help="passes through the train set")
+    add("--batch-size", type=common.count, default=32, help="rows of a minibatch")
+    add("--hidden-units", type=common.count, default=500, help="width of the hidden layer")
+    add("--learning-rate", type=common.positive, default=1e-3, help="of Adam")
+    add("--samples", type=common.count, default=100, help="train and test points together")
+    add("--train-size", type=common.count, default=30, help="train points")
+    add("--data-noise", type=common.strength, default=0.1, help="stddev of the points")
+    add("--data-seed", type=common.seed, default=1, help="seed of the points")
+    add("--population-seed", type=common.seed, default=12345, help="seed of the population")
+    add("--out", type=Path, default=Path("results/circles"), help="where files go")
+    add("--no-plots", action="store_true", help="write no pictures")
+    options = parser.parse_args(argv)
+
+    if options.stddev is not None and options.placement == "none":
+        parser.error("argument --stddev: placement none has no strength")
+    if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
+        parser.error("argument --stddev: strengths must differ")
+    if options.input_stddev is not None and options.placement not in ("both", "all"):
+        parser.error("argument --input-stddev: goes with placement both or all")
+    if options.train_size >= options.samples:
+        parser.error(
+            f"argument --train-size: must be less than --samples ({options.samples}), "
+            f"got {options.train_size}"
+        )
+    if options.seed + options.seeds > 2**32:
+        parser.error("argument --seed: the last seed would be above 2**32 - 1")
+    if options.placement in ("both", "all") and options.input_stddev is None:
+        options.input_stddev = INPUT_STDDEV
+    options.out = common.writable_directory(parser, options.out)
+    return options
+
+
+def recipes(options: argparse.Namespace) -> dict[str, Any]:
+    """By placement, a function ``stddev -> Recipe``; the model is the tutorial's."""
+
+    def recipe(**noise: Any) -> jn.Recipe:
+        return jn.Recipe(
+            model=jn.MLP((options.hidden_units,), 1, **noise),
+            loss=jn.losses.binary_cross_entropy,
+            optimizer=optax.adam(options.learning_rate, eps=1e-7),
+            metrics={"accuracy": jn.metrics.binary_accuracy},
+        )
+
+    return {
+        "none": lambda _: recipe(),
+        "input": lambda s: recipe(input_noise=jn.GaussianNoise(s)),
+        "hidden": lambda s: recipe(hidden_noise=jn.GaussianNoise(s)),
+        "activation": lambda s: recipe(activation_noise=jn.GaussianNoise(s)),
+        "both": lambda s: recipe(
+            input_noise=jn.GaussianNoise(options.input_stddev),
+            hidden_noise=jn.GaussianNoise(s),
+        ),
+    }
+
+
+def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
+    """All the runs: the placements asked for, and ``none`` on the same seeds."""
+    chosen = list(DEFAULT_STDDEV) if options.placement == "all" else [options.placement]
+    noisy = [placement for placement in chosen if placement != "none"]
+    available = recipes(options)
+    return jn.sweep(
+        {placement: available[placement] for placement in ["none", *noisy]},
+        strengths={p: options.stddev or [DEFAULT_STDDEV[p]] for p in noisy},
+        data=data,
+        seeds=range(options.seed, options.seed + options.seeds),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        keep_params=[options.seed],
+    )
+
+
+def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
+    """For each placement and strength, n, mean and sd of each metric, the difference."""
+    names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
+    tables = {name: jn.compare(result, metric=name) for name in names}
+    rows = []
+    for i, row in tables[COMPARED].iterrows():
+        means = {
+            name: {"mean": float(table.loc[i, "mean"]), "sd": float(table.loc[i, "sd"])}
+            for name, table in tables.items()
+        }
+        difference = {"metric": COMPARED, "mean": row["difference"]}
+        difference |= {"low": row["low"], "high": row["high"]}
+        rows.append(
+            {
+                "placement": row["placement"],
+                "strength": float(row["strength"]),
+                "n": int(row["n"]),
+                "diverged": int(row["diverged"]),
+                "metrics": means,
+                "difference": None if row["placement"] == "none" else difference,
+            }
+        )
+    return rows
+
+
+def print_table(rows: list[dict[str, Any]], best: float) -> None:
+    """A row per placement and strength, for people."""
+    heads = ["placement", "strength", "n", "train", "test", "population accuracy"]
+    lines = [[*heads, "difference to none [95 % interval]"]]
+    for row in rows:
+        shown = [row["placement"], f"{row['strength']:g}", str(row["n"])]
+        for name, digits in zip(SETS, (3, 3, 4), strict=True):
+            score = row["metrics"][f"{name}_accuracy"]
+            shown.append(f"{score['mean']:.{digits}f} ± {score['sd']:.{digits}f}")
+        d = row["difference"]
+        shown.append(
+            f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" if d else ""
+        )
+        lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in shown])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    print(f"best possible population accuracy (Bayes): {best:.4f}")
+    for row in rows:
+        if row["diverged"]:
+            print(
+                f"{row['placement']} {row['strength']:g}: "
+                f"{row['diverged']} diverged runs are left out"
+            )
+
+
+def write_runs(result: jn.SweepResult, path: Path) -> None:
+    """The table of runs; metrics in their own precision, float32."""
+    scores = [f"{name}_{metric}" for name in SETS for metric in METRICS]
+    table = result.runs[["placement", "strength", "seed", *scores, "finite"]]
+    types = dict.fromkeys(scores, np.float32)
+    table.astype(types).to_csv(path, index=False, lineterminator="\n")
+
+
+def write_curves(result: jn.SweepResult, path: Path) -> None:
+    """Curves of shape (row, seed, epoch); NaN where an interrupt left a run out."""
+    runs = result.runs.reset_index(drop=True)
+    cells = runs[["placement", "strength"]].drop_duplicates()
+    seeds = np.sort(runs["seed"].unique())
+    row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
+    column = np.searchsorted(seeds, runs["seed"])
+    arrays = {}
+    for name, values in result.curves.items():
+        shape = (len(cells), len(seeds), len(result.epochs))
+        arrays[name] = np.full(shape, np.nan, np.float32)
+        arrays[name][row, column] = values
+    np.savez_compressed(
+        path,
+        placement=cells["placement"].to_numpy(str),
+        strength=cells["strength"].to_numpy(float),
+        seed=seeds,
+        epoch=result.epochs,
+        **arrays,
+    )
+
+
+def draw(
+    result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
+) -> None:
+    """The four pictures."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    out = options.out
+    size = {"dpi": 150}
+    jn.plots.scatter(data).figure.savefig(out / "scatter.png", **size)
+    for metric, value in (("accuracy", best.accuracy), ("loss", best.loss)):
+        figure = jn.plots.learning_curves(result, metric=metric, best=value)
+        figure.savefig(out / f"{metric}.png", **size)
+    model = recipes(options)["none"](0.0).model  # noise is off at test time
+    logits = {}
+    for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
+        if variables is not None and row.placement not in logits:
+            logits[row.placement] = jax.jit(
+                lambda x, variables=variables: model.apply(variables, x, train=False)
+            )
+    if logits:
+        figure = jn.plots.decision_regions(logits, data, best_radius=best.radius)
+        figure.savefig(out / "boundary.png", **size)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, print, write; the exit code."""
+    options = parse(argv)
+    jn.use_all_cores()
+    data = jn.data.circles(
+        options.samples,
+        options.train_size,
+        noise=options.data_noise,
+        seed=options.data_seed,
+        population_seed=options.population_seed,
+    )
+    best = jn.data.circles_bayes(options.data_noise)
+    result = train(options, data)
+    if result.runs.empty:
+        print("interrupted before any run finished; no files written", file=sys.stderr)
+        return 130
+    return report(result, data, best, options)
+
+
+def report(
+    result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
+) -> int:
+    """Print and write what the runs show."""
+    rows = summarise(result)
+    print_table(rows, best.accuracy)
+    if options.seeds == 1:
+        for row in rows:
+            scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
+            print(f"{row['placement']}: Train: {scores[0]:.3f}, Test: {scores[1]:.3f}")
+    print(
+        f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.1f} s "
+        f"on {result.device}"
+    )
+    write_runs(result, options.out / "runs.csv")
+    write_curves(result, options.out / "curves.npz")
+    common.write_json(
+        options.out / "summary.json",
+        {
+            "config": vars(options),
+            "versions": common.versions(),
+            "device": result.device,
+            "compile_seconds": result.compile_seconds,
+            "run_seconds": result.run_seconds,
+            "complete": result.complete,
+            "bayes": best._asdict(),
+            "rows": rows,
+        },
+    )
+    if not options.no_plots:
+        draw(result, data, best, options)
+    print(f"files in {options.out}")
+    if not result.complete:
+        print("interrupted: the files hold the finished runs alone", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

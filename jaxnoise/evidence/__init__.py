@@ -1,0 +1,1 @@
+"""What the runs show: paired statistics and pictures."""

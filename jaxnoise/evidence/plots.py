@@ -1,0 +1,311 @@
+"""Figures from results: the only place that imports matplotlib.
+
+Every function draws into ``ax`` (or new axes) and returns what it drew into; none
+computes anything but means, spreads and intervals of numbers that runs left. Colours
+are safe for colour-blind readers, and line styles and markers repeat what they say.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.special import expit
+
+from jaxnoise.data import Data
+from jaxnoise.evidence.stats import compare
+from jaxnoise.results import SweepResult
+
+# Okabe and Ito's palette: told apart with any kind of colour vision.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+SETS = {"train": (BLUE, "--"), "test": (VERMILLION, "-")}
+OTHER_SETS = (GREEN, "-.")
+PLACEMENTS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "osD^v<"
+CLASSES = ((VERMILLION, "o"), (BLUE, "^"))
+
+
+def strength_curve(
+    result: SweepResult,
+    *,
+    metric: str,
+    baseline: str = "none",
+    best: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a metric against the strength, a line a placement, beside the baseline.
+
+    Points are means over units and bars their paired 95 % intervals: the baseline's
+    mean plus the interval of the difference to it, so that a bar that spans the
+    baseline's line spans "no difference". Strength 0 has no place on the logarithmic
+    axis and is left out; it equals the baseline.
+
+    Args:
+        result: of a sweep over several strengths, numbers, with the baseline in it.
+        metric: a column of ``result.runs``.
+        baseline: the placement drawn as a horizontal line.
+        best: the best possible value, drawn as a dotted line.
+        ax: where to draw; None makes a figure.
+
+    Raises:
+        ValueError: as `compare`, or if there is no strength above 0 to draw.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.plots.strength_curve(result, metric="test_loss")  # doctest: +SKIP
+    """
+    rows = compare(result, metric=metric, baseline=baseline)
+    if "strength" not in rows or not (rows["strength"] > 0).any():
+        raise ValueError("result must have strengths above 0, as numbers, got none.")
+    ax = _axes(ax)
+    reference = rows.loc[rows["placement"] == baseline, "mean"].item()
+    ax.axhline(reference, color="black", linewidth=1.2, label=baseline)
+    drawn = rows[(rows["placement"] != baseline) & (rows["strength"] > 0)]
+    for i, (placement, group) in enumerate(drawn.groupby("placement", sort=False)):
+        group = group.sort_values("strength")
+        means = reference + group["difference"]
+        bars = [group["difference"] - group["low"], group["high"] - group["difference"]]
+        ax.errorbar(
+            group["strength"],
+            means,
+            yerr=np.nan_to_num(bars),
+            color=PLACEMENTS[i % len(PLACEMENTS)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=5,
+            capsize=3,
+            label=placement,
+        )
+    if best is not None:
+        _best_line(ax, best)
+    ax.set_xscale("log")
+    ax.set_xlabel("noise strength")
+    ax.set_ylabel(_words(metric))
+    ax.legend(frameon=False)
+    _plain(ax)
+    return ax
+
+
+def learning_curves(
+    result: SweepResult, *, metric: str, best: float | None = None
+) -> Figure:
+    """Draw a metric against the epoch, a panel for each placement and strength.
+
+    Lines are means over the finite runs, bands one standard deviation to both sides.
+
+    Args:
+        result: of a sweep with curves of the metric.
+        metric: a metric's name without its set, such as ``"accuracy"`` or ``"loss"``.
+        best: the best possible value, drawn as a dotted line.
+
+    Raises:
+        ValueError: if no set has a curve of the metric.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.plots.learning_curves(result, metric="loss")  # doctest: +SKIP
+    """
+    curves = {
+        name.removesuffix(f"_{metric}"): values
+        for name, values in result.curves.items()
+        if name.endswith(f"_{metric}")
+    }
+    if not curves or not len(result.epochs):
+        raise ValueError(
+            f"metric must have curves ({', '.join(result.curves)}), got {metric!r}."
+        )
+    cells = _cells(result)
+    figure, panels = _panels(len(cells), share_axes=True)
+    for ax, (title, rows) in zip(panels, cells.items(), strict=True):
+        for name, values in curves.items():
+            color, style = SETS.get(name, OTHER_SETS)
+            mean = values[rows].mean(axis=0)
+            spread = values[rows].std(axis=0, ddof=1) if len(rows) > 1 else 0 * mean
+            ax.fill_between(
+                result.epochs,
+                mean - spread,
+                mean + spread,
+                color=color,
+                alpha=0.25,
+                linewidth=0,
+            )
+            ax.plot(
+                result.epochs, mean, color=color, linestyle=style, linewidth=1.3, label=name
+            )
+        if best is not None:
+            _best_line(ax, best)
+        seeds = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
+        ax.set_title(f"{title} ({seeds})", fontsize=10)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        _plain(ax)
+    _outer_labels(panels, "epoch", _words(metric))
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
+    """Draw the train and test points of a two-dimensional binary task.
+
+    Args:
+        data: x of shape (rows, 2), y of shape (rows, 1) with targets 0 and 1.
+        ax: where to draw; None makes a figure.
+
+    Raises:
+        ValueError: if the points are not two-dimensional.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> ax = jn.plots.scatter(jn.data.circles())
+        >>> ax.get_xlabel()
+        '$x_1$'
+    """
+    ax = _axes(ax, size=(4.6, 4.6))
+    for name in ("train", "test"):
+        if name in data:
+            _points(ax, data[name], name, filled=name == "train")
+    ax.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
+    _plane(ax)
+    return ax
+
+
+def decision_regions(
+    logits: Mapping[str, Callable[[np.ndarray], Any]],
+    data: Data,
+    *,
+    best_radius: float | None = None,
+) -> Figure:
+    """Draw what models decide on the plane, a panel a model, over the train points.
+
+    Args:
+        logits: by title, a function from points (rows, 2) to logits (rows, 1).
+        data: the task, as for `scatter`.
+        best_radius: radius of the best possible boundary around the origin, dotted.
+
+    Raises:
+        ValueError: if the points are not two-dimensional.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> figure = jn.plots.decision_regions(
+        ...     {"circle": lambda x: 0.9 - (x**2).sum(1, keepdims=True)},
+        ...     jn.data.circles(),
+        ... )
+        >>> len(figure.axes)  # the panel and its colour bar
+        2
+    """
+    figure, panels = _panels(len(logits), share_axes=True, square=True)
+    reach = 1.1 * np.abs(data.train[0]).max() if "test" not in data else 1.1 * max(
+        np.abs(data.train[0]).max(), np.abs(data.test[0]).max()
+    )
+    line = np.linspace(-reach, reach, 241, dtype=np.float32)
+    plane = np.stack(np.meshgrid(line, line), axis=-1)
+    image = None
+    for ax, (title, function) in zip(panels, logits.items(), strict=True):
+        values = np.asarray(function(plane.reshape(-1, 2))).reshape(plane.shape[:2])
+        image = ax.pcolormesh(
+            line, line, expit(values), cmap="RdBu", vmin=0, vmax=1, alpha=0.6, shading="auto",
+            rasterized=True,
+        )
+        ax.contour(line, line, values, levels=[0], colors="black", linewidths=1.3)
+        if best_radius is not None:
+            ax.add_patch(
+                plt.Circle((0, 0), best_radius, fill=False, linestyle=":", linewidth=1.3)
+            )
+        _points(ax, data.train, "train", filled=True)
+        ax.set_title(title, fontsize=10)
+        _plane(ax)
+    figure.colorbar(image, ax=list(panels), label="probability of class 1", shrink=0.85)
+    _outer_labels(panels, "$x_1$", "$x_2$")
+    return figure
+
+
+def _axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _panels(
+    count: int, *, share_axes: bool, square: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, up to four in a row, the spare ones removed."""
+    columns = min(count, 4 if count != 5 else 5)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(2.9 * columns, 4.2), (2.7 if square else 2.5) * rows + 0.3),
+        sharex=share_axes,
+        sharey=share_axes,
+        squeeze=False,
+        layout="constrained",
+    )
+    panels = list(grid.flat)
+    for spare in panels[count:]:
+        spare.remove()
+    return figure, panels[:count]
+
+
+def _cells(result: SweepResult) -> dict[str, np.ndarray]:
+    """The finite runs' row numbers by placement and strength, titled."""
+    runs = result.runs.reset_index(drop=True)
+    strengths = [c for c in runs if c.split(".")[0] == "strength"]
+    cells = {}
+    for key, group in runs.groupby(["placement", *strengths], sort=False, dropna=False):
+        shown = [f"{value:g}" for value in key[1:] if value == value and value != 0]
+        title = f"{key[0]}, {' and '.join(shown)}" if shown else str(key[0])
+        rows = group.index[group["finite"]].to_numpy()
+        if len(rows):
+            cells[title] = rows
+    return cells
+
+
+def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
+    x, y = rows
+    if np.ndim(x) != 2 or np.shape(x)[1] != 2:
+        raise ValueError(
+            f"data must have points of shape (rows, 2), got {np.shape(x)}."
+        )
+    for target, (color, marker) in enumerate(CLASSES):
+        chosen = np.ravel(y) == target
+        ax.scatter(
+            *np.asarray(x)[chosen].T,
+            s=26,
+            marker=marker,
+            facecolors=color if filled else "none",
+            edgecolors="white" if filled else color,
+            linewidths=0.6 if filled else 1,
+            label=f"{name}, class {target}",
+        )
+
+
+def _plane(ax: Axes) -> None:
+    ax.set_aspect("equal")
+    ax.set_xlabel("$x_1$")
+    ax.set_ylabel("$x_2$")
+    _plain(ax)
+
+
+def _best_line(ax: Axes, value: float) -> None:
+    ax.axhline(
+        value, color="black", linestyle=":", linewidth=1.2, label=f"best possible {value:.3f}"
+    )
+
+
+def _outer_labels(panels: list[Axes], x: str, y: str) -> None:
+    for ax in panels:
+        ax.set_xlabel(x)
+        ax.set_ylabel(y)
+        ax.label_outer()
+
+
+def _plain(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

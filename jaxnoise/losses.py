@@ -1,0 +1,105 @@
+"""Losses of a recipe: ``loss(outputs, targets)`` gives one value a row.
+
+The engine averages over rows. Outputs are logits; last axes are averaged.
+"""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, ArrayLike, Float, Num
+
+
+def binary_cross_entropy(
+    logits: Float[Array, "rows *outputs"], targets: Num[ArrayLike, "rows *outputs"]
+) -> Float[Array, " rows"]:
+    """Return ``log(1 + exp(z)) - t * z`` per row, the mean over the other axes.
+
+    Args:
+        logits: z, before the sigmoid.
+        targets: t in [0, 1], of the shape of the logits.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Reference: the negative log-likelihood of the Bernoulli distribution.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> z, t = jnp.zeros((2, 1)), jnp.array([[0.0], [1.0]])
+        >>> print(jn.losses.binary_cross_entropy(z, t))
+        [0.6931472 0.6931472]
+    """
+    same_shape("binary_cross_entropy", logits, targets)
+    return row_mean(optax.sigmoid_binary_cross_entropy(logits, jnp.asarray(targets)))
+
+
+def softmax_cross_entropy(
+    logits: Float[Array, "rows *axes classes"], targets: Num[ArrayLike, "..."]
+) -> Float[Array, " rows"]:
+    """Return ``-sum_k t_k log softmax(z)_k`` per row, the mean over the other axes.
+
+    Args:
+        logits: z, before the softmax.
+        targets: integer class labels of the logits' shape without its last axis, or
+            class probabilities of the logits' shape.
+
+    Raises:
+        ValueError: if the shapes fit neither form.
+
+    Reference: the negative log-likelihood of the categorical distribution.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> loss = jn.losses.softmax_cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3]))
+        >>> print(loss)  # log 4
+        [1.3862944 1.3862944]
+    """
+    targets = jnp.asarray(targets)
+    if is_labels(logits, targets):
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    else:
+        same_shape("softmax_cross_entropy", logits, targets)
+        loss = optax.softmax_cross_entropy(logits, targets)
+    return row_mean(loss)
+
+
+def squared_error(
+    outputs: Float[Array, "rows *outputs"], targets: Num[ArrayLike, "rows *outputs"]
+) -> Float[Array, " rows"]:
+    """Return ``(y - t)**2`` per row, the mean over the other axes; no factor 1/2.
+
+    Args:
+        outputs: y.
+        targets: t, of the shape of the outputs.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Reference: the mean squared error, in the units of the targets squared.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> print(jn.losses.squared_error(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
+        [1. 9.]
+    """
+    same_shape("squared_error", outputs, targets)
+    return row_mean((outputs - jnp.asarray(targets)) ** 2)
+
+
+def is_labels(outputs: Array, targets: Array) -> bool:
+    """Whether the targets are class labels: integers, without the last axis."""
+    integer = jnp.issubdtype(targets.dtype, jnp.integer)
+    return integer and targets.shape == outputs.shape[:-1]
+
+
+def same_shape(name: str, outputs: Array, targets: ArrayLike) -> None:
+    """Refuse what would broadcast in silence, as (5, 1) against (5,) does."""
+    if outputs.shape != jnp.shape(targets):
+        raise ValueError(
+            f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
+            f"got {jnp.shape(targets)}."
+        )
+
+
+def row_mean(values: Array) -> Float[Array, " rows"]:
+    """The mean over every axis but the first."""
+    return values.mean(axis=tuple(range(1, values.ndim)))

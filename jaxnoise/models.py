@@ -1,0 +1,91 @@
+"""Models with named noise sites.
+
+`MLP` is the network of the case study, for binary and multi-class classification and
+for regression. A field ``<site>_noise`` holds the noise layer of that site, or None.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+from jaxtyping import Array, Bool, Float
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron with noise on the inputs and around the activations.
+
+    Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +
+    activation_noise``; a last dense layer gives the logits (or regression outputs).
+    A site's noise depends on the key, the site's name and the layer's index, never
+    on which other sites are noisy; a site that is None costs nothing.
+
+    Attributes:
+        features: widths of the hidden layers; may be empty, for a linear model.
+        outputs: number of outputs per row; the result has shape (rows, outputs).
+        input_noise: noise layer on the inputs, or None.
+        hidden_noise: noise layer before the activation of each hidden layer, or None.
+        activation_noise: noise layer after that activation, or None.
+        activation: the nonlinearity.
+        kernel_init: initialiser of all kernels; biases start at 0.
+
+    Raises:
+        TypeError: if ``features`` is no sequence or a noise is no layer.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> model = jn.MLP((500,), 1, hidden_noise=jn.GaussianNoise(0.1))
+        >>> x = jnp.ones((30, 2))
+        >>> variables = model.init(jax.random.key(0), x, train=False)
+        >>> model.apply(
+        ...     variables, x, train=True, rngs={"noise": jax.random.key(1)}
+        ... ).shape
+        (30, 1)
+    """
+
+    features: Sequence[int]
+    outputs: int
+    input_noise: nn.Module | None = None
+    hidden_noise: nn.Module | None = None
+    activation_noise: nn.Module | None = None
+    activation: Callable[[Array], Array] = nn.relu
+    kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.features, Sequence):
+            raise TypeError(
+                "features must be a sequence of widths such as (500,), "
+                f"got {self.features!r}."
+            )
+        for site in ("input_noise", "hidden_noise", "activation_noise"):
+            noise = getattr(self, site)
+            if not (noise is None or isinstance(noise, nn.Module)):
+                raise TypeError(
+                    f"{site} must be a noise layer such as GaussianNoise(0.1) or None, "
+                    f"got {noise!r}."
+                )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "rows inputs"], train: bool | Bool[Array, ""]
+    ) -> Float[Array, "rows outputs"]:
+        """Return the logits; ``train`` switches the noise."""
+        x = noisy_site(self, "input_noise", 0, x, train)
+        for i, width in enumerate(self.features):
+            x = nn.Dense(width, kernel_init=self.kernel_init, name=f"hidden_{i}")(x)
+            x = noisy_site(self, "hidden_noise", i, x, train)
+            x = self.activation(x)
+            x = noisy_site(self, "activation_noise", i, x, train)
+        return nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")(x)
+
+
+def noisy_site(model: nn.Module, site: str, index: int, x: Array, train: Any) -> Array:
+    """``x`` through a copy of the model's noise at ``site``, named for site and index.
+
+    The name sets the key. Without the copy, one noise object given to two sites would
+    draw numbers that depend on where else it stands.
+    """
+    noise = getattr(model, site)
+    if noise is None:
+        return x
+    return noise.clone(parent=model, name=f"{site}_{index}")(x, train=train)

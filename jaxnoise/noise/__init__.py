@@ -1,0 +1,1 @@
+"""What noise is: pure functions of an explicit key, and thin layers over them."""

@@ -1,0 +1,69 @@
+"""What runs leave behind: the frozen nouns that travel between the rooms.
+
+`RunResult` is one run, a pytree of arrays that can leave a compiled program;
+`SweepResult` is all the runs of a comparison, as a table and arrays on the host.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Bool, Float
+
+
+class RunResult(NamedTuple):
+    """What one run leaves; under ``vmap`` every array gets the mapped axes in front.
+
+    Attributes:
+        metrics: by name, ``<set>_<metric>`` and ``<set>_loss`` after the last epoch.
+            With a set named ``validation`` also ``best_epoch``, the epoch of the lowest
+            validation loss, and ``best_<set>_<metric>`` there. All NaN if not finite.
+        curves: the same names, for the sets asked for: one value per measured epoch.
+        variables: the trained variables, ``variables["params"]`` and what the model
+            carries beside them; None where they were not kept.
+        finite: False if the run diverged: a loss or a parameter was NaN or infinite.
+    """
+
+    metrics: OrderedDict[str, Float[Array, "..."]]
+    curves: OrderedDict[str, Float[Array, "... epoch"]]
+    variables: Any
+    finite: Bool[Array, "..."]
+
+    @property
+    def params(self) -> Any:
+        """The trained parameters, ``variables["params"]``."""
+        return None if self.variables is None else self.variables["params"]
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """All the runs of a comparison.
+
+    Attributes:
+        runs: a row a run, ordered by placement, strength, seed and split as they were
+            given: columns placement, strength (for pytree strengths
+            ``strength.<name>``), seed, split, the metrics of `RunResult`, finite.
+        curves: by name, an array (run, epoch), its first axis that of ``runs``.
+        epochs: the epochs of the curves, counted from 1.
+        variables: a run's variables for each row of ``runs``, None where not kept.
+        complete: False if an interrupt cut the sweep short; ``runs`` has what finished.
+        compile_seconds: time spent tracing and compiling.
+        run_seconds: time spent running compiled programs.
+        device: what the runs ran on, in words.
+    """
+
+    runs: pd.DataFrame
+    curves: dict[str, np.ndarray]
+    epochs: np.ndarray
+    variables: tuple[Any, ...]
+    complete: bool
+    compile_seconds: float
+    run_seconds: float
+    device: str
+
+    @property
+    def params(self) -> tuple[Any, ...]:
+        """``variables["params"]`` for each row of ``runs``, None where not kept."""
+        return tuple(v if v is None else v["params"] for v in self.variables)

@@ -1,0 +1,1 @@
+"""How runs are made: recipes, one run as a pure function, and sweeps of many."""

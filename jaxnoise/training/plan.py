@@ -1,0 +1,159 @@
+"""The runs of a sweep: which they are, and how they are dealt out to devices.
+
+`Run` is one run's identity. `plan_runs` checks what a sweep was asked for and lists its
+runs; `deal` cuts those that share a program into packs, one a device and call.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnoise.data import Data
+
+BASELINE_STRENGTH = 0.0
+
+
+class Run(NamedTuple):
+    """One training: its place in the comparison."""
+
+    placement: str
+    strength: Any
+    seed: int
+    split: int
+
+    def columns(self) -> dict[str, Any]:
+        """The identity as table columns; pytree strengths get a column a leaf."""
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self.strength)
+        names = ["strength" + _suffix(path) for path, _ in leaves]
+        strength = dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+        return {
+            "placement": self.placement,
+            **strength,
+            "seed": self.seed,
+            "split": self.split,
+        }
+
+
+def plan_runs(
+    recipes: Mapping[str, Any],
+    strengths: Mapping[str, Any],
+    seeds: Sequence[int],
+    splits: int,
+) -> list[Run]:
+    """All runs, ordered by placement, strength, seed and split as they were given."""
+    if not isinstance(recipes, Mapping) or not recipes:
+        raise TypeError(
+            "recipes must map placements to functions strength -> Recipe, "
+            f"got {recipes!r}."
+        )
+    if not isinstance(strengths, Mapping):
+        raise TypeError(
+            f"strengths must map placements to strengths, got {strengths!r}."
+        )
+    for placement, recipe in recipes.items():
+        if not callable(recipe):
+            raise TypeError(
+                f"recipes[{placement!r}] must be a function strength -> Recipe, "
+                f"got {recipe!r}."
+            )
+    for placement in strengths:
+        if placement not in recipes:
+            raise ValueError(
+                f"strengths must name placements of recipes ({', '.join(recipes)}), "
+                f"got {placement!r}."
+            )
+    return [
+        Run(placement, strength, seed, split)
+        for placement in recipes
+        for strength in _levels(placement, strengths.get(placement, BASELINE_STRENGTH))
+        for seed in seeds
+        for split in range(splits)
+    ]
+
+
+def as_seeds(name: str, seeds: int | Sequence[int]) -> list[int]:
+    """``n`` as ``range(n)``, or the seeds themselves, checked."""
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise ValueError(f"{name} must be at least 1, got {seeds}.")
+        seeds = range(int(seeds))
+    try:
+        listed = list(seeds)
+    except TypeError:
+        raise TypeError(f"{name} must be an int or ints, got {seeds!r}.") from None
+    if not listed:
+        raise ValueError(f"{name} must hold at least one seed, got none.")
+    for seed in listed:
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise TypeError(f"{name} must be ints, got {seed!r}.")
+        if not 0 <= seed < 2**32:  # a key would drop the higher bits
+            raise ValueError(f"{name} must be from 0 to 2**32 - 1, got {seed}.")
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{name} must differ, got {listed}.")
+    return [int(seed) for seed in listed]
+
+
+def as_splits(data: Data | Sequence[Data]) -> list[Data]:
+    """One `Data` or several, as a list."""
+    splits = [data] if isinstance(data, Data) else list(data)
+    for split in splits:
+        if not isinstance(split, Data):
+            raise TypeError(
+                f"data must be a jn.Data or a sequence of them, got {type(split).__name__}."
+            )
+    if not splits:
+        raise ValueError("data must hold at least one split, got none.")
+    return splits
+
+
+def deal(
+    runs: Sequence[Run], ids: Sequence[int], capacity: int, devices: int
+) -> list[list[list[int]]]:
+    """Deal runs to devices: a list of calls, each of at most one pack a device.
+
+    A pack holds up to ``capacity`` runs of one split. Packs of a call have like sizes,
+    so that no device waits long for another.
+    """
+    by_split: dict[int, list[int]] = {}
+    for i in ids:
+        by_split.setdefault(runs[i].split, []).append(i)
+    packs = []
+    for members in by_split.values():
+        size = min(capacity, -(-len(members) // devices))
+        packs += [members[at : at + size] for at in range(0, len(members), size)]
+    packs.sort(key=len, reverse=True)
+    return [packs[at : at + devices] for at in range(0, len(packs), devices)]
+
+
+def _levels(placement: str, given: Any) -> list[Any]:
+    """The strengths of one placement, as finite numbers or pytrees of them."""
+    name = f"strengths[{placement!r}]"
+    levels = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
+    if not levels:
+        raise ValueError(f"{name} must hold at least one strength, got none.")
+    levels = [jax.tree.map(lambda leaf: _number(name, leaf), level) for level in levels]
+    structures = {jax.tree.structure(level) for level in levels}
+    if len(structures) > 1:
+        raise ValueError(f"{name} must all have one structure, got {levels}.")
+    if any(level in levels[:i] for i, level in enumerate(levels)):
+        raise ValueError(f"{name} must differ, got {levels}.")
+    return levels
+
+
+def _number(name: str, leaf: Any) -> float:
+    try:
+        value = float(leaf)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be numbers, got {leaf!r}.") from None
+    if isinstance(leaf, str):
+        raise TypeError(f"{name} must be numbers, got {leaf!r}.")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, got {leaf}.")
+    return value
+
+
+def _suffix(path: Any) -> str:
+    name = jax.tree_util.keystr(path, simple=True, separator=".")
+    return f".{name}" if name else ""

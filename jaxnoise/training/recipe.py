@@ -1,0 +1,144 @@
+"""What a run is made of.
+
+A `Recipe` brings model, loss, optimiser, metrics and noise together; a function
+``strength -> Recipe`` is what the engine takes, and calls while tracing. `Model` is the
+protocol behind ``Recipe.model``; Linen modules are adapted by themselves.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import flax.linen as nn
+import jax
+import optax
+from jaxtyping import Array
+
+Variables = dict[str, Any]
+PerRow = Callable[[Any, Any], Array]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What the engine trains: two pure functions.
+
+    ``variables["params"]`` is trained; every other collection, such as batch
+    statistics, is carried from step to step.
+    """
+
+    def init(self, key: Array, x: Any) -> Variables:
+        """Return fresh variables for inputs like ``x``."""
+        ...
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        """Return outputs and variables; with ``train=False`` clean, and without key."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that one run is made of but its strength, seed and data.
+
+    Attributes:
+        model: a Flax Linen module whose ``__call__`` takes ``train``, or a `Model`.
+        loss: ``loss(outputs, targets)``, one value a row; the engine averages.
+        optimizer: an Optax transformation; ``update`` gets ``key=``, fresh each step.
+        metrics: by name, ``metric(outputs, targets)``, one value a row.
+        weight_noise: ``(key, params) -> params``, fresh each step; the loss sees the
+            noisy parameters, the stored ones stay clean.
+        label_noise: ``(key, targets) -> targets``, fresh each step, in training alone.
+        penalty: ``penalty(apply, params, x) -> scalar``, added to the training loss;
+            ``apply(params, x)`` is the clean pass.
+
+    Raises:
+        TypeError: if a part is not of its kind; the message says what it takes.
+        ValueError: if a metric is named ``loss``.
+
+    Example:
+        >>> import optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((500,), 1, hidden_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.adam(1e-3),
+        ...         metrics={"accuracy": jn.metrics.binary_accuracy},
+        ...     )
+        >>> recipe(0.1).model.outputs
+        1
+    """
+
+    model: Any
+    loss: PerRow
+    optimizer: optax.GradientTransformation
+    metrics: Mapping[str, PerRow] = field(default_factory=dict)
+    weight_noise: Callable[[Array, Any], Any] | None = None
+    label_noise: Callable[[Array, Any], Any] | None = None
+    penalty: Callable[[Callable[[Any, Any], Any], Any, Any], Array] | None = None
+
+    def __post_init__(self) -> None:
+        as_model(self.model)
+        if not isinstance(self.metrics, Mapping):
+            raise TypeError(
+                "metrics must map names to functions, such as "
+                f"{{'accuracy': jn.metrics.accuracy}}, got {self.metrics!r}."
+            )
+        if "loss" in self.metrics:
+            raise ValueError("metrics must not be named 'loss', which is always there.")
+        functions = {"loss": self.loss}
+        functions |= {f"metrics[{name!r}]": f for name, f in self.metrics.items()}
+        for name in ("weight_noise", "label_noise", "penalty"):
+            if getattr(self, name) is not None:
+                functions[name] = getattr(self, name)
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}.")
+        if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
+            raise TypeError(
+                "optimizer must be an Optax transformation such as optax.adam(1e-3), "
+                f"got {self.optimizer!r}."
+            )
+
+
+def as_model(model: Any) -> Model:
+    """Return ``model`` behind the protocol, or say why it does not fit."""
+    if isinstance(model, nn.Module):
+        if "train" not in inspect.signature(type(model).__call__).parameters:
+            raise TypeError(
+                f"model: {type(model).__name__}.__call__ must take `train`, as in "
+                "def __call__(self, x, train)."
+            )
+        return _Linen(model)
+    if isinstance(model, type) or not isinstance(model, Model):
+        raise TypeError(
+            "model must be a Flax Linen module (an instance, not its class) or have "
+            f"init(key, x) and apply(variables, x, *, train, key), got {model!r}."
+        )
+    return model
+
+
+@dataclass(frozen=True)
+class _Linen:
+    """A Linen module behind the protocol: streams from the key, collections carried."""
+
+    module: nn.Module
+
+    def init(self, key: Array, x: Any) -> Variables:
+        return {"params": {}, **self.module.init({"params": key}, x, train=False)}
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        if not train:
+            return self.module.apply(variables, x, train=False), variables
+        noise, dropout = jax.random.split(key)
+        outputs, carried = self.module.apply(
+            variables,
+            x,
+            train=True,
+            rngs={"noise": noise, "dropout": dropout},
+            mutable=[name for name in variables if name != "params"],
+        )
+        return outputs, {**variables, **carried}

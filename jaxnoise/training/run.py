@@ -1,0 +1,361 @@
+"""One run as one pure function.
+
+`make_train` does the static work once and returns ``train(key, strength, data)``, which
+initialises, scans over epochs and minibatches, and evaluates: for ``jit``, ``vmap`` and
+``lax.map``, on any device. All randomness comes from the one key, split once by role.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key
+
+from jaxnoise.data import Data, row_count
+from jaxnoise.results import RunResult
+from jaxnoise.training.recipe import Model, PerRow, Recipe, Variables, as_model
+
+RecipeFn = Callable[[Any], Recipe]
+Train = Callable[..., RunResult]
+
+CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
+EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
+
+
+class Keys(NamedTuple):
+    """One key a role, so that a change in one leaves the others as they were."""
+
+    init: Array
+    order: Array
+    noise: Array  # and dropout, which the model's adapter splits off
+    weights: Array
+    labels: Array
+    gradients: Array
+
+    @classmethod
+    def of_run(cls, key: Array, split: Any) -> "Keys":
+        """Splits share initial weights and batch order, and differ in all else."""
+        dtype = getattr(key, "dtype", None)
+        if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+            raise TypeError(
+                f"key must be a typed key, jax.random.key(seed), got {key!r}."
+            )
+        keys = cls(*jax.random.split(key, len(cls._fields)))
+        folded = (jax.random.fold_in(k, split) for k in keys[2:])
+        return cls(keys.init, keys.order, *folded)
+
+
+class State(NamedTuple):
+    """What a run carries from step to step."""
+
+    variables: Variables
+    opt_state: Any
+    finite: Array
+    best: Any  # Best, or None where there is no validation set
+
+
+class Best(NamedTuple):
+    """The variables at the epoch of the lowest validation loss so far."""
+
+    loss: Array
+    epoch: Array
+    variables: Variables
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The static choices of a run, checked."""
+
+    epochs: int
+    batch_size: int
+    curves: tuple[str, ...] = CURVES
+    metrics_every: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "metrics_every"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
+        if isinstance(self.curves, str):
+            raise ValueError(
+                f"curves must be a sequence of set names, got {self.curves!r}."
+            )
+        object.__setattr__(self, "curves", tuple(self.curves))
+
+    def curve_sets(self, data: Data) -> list[str]:
+        """The sets whose curves are kept; a name that is no set is refused."""
+        absent = [name for name in self.curves if name not in data]
+        if absent and self.curves != CURVES:
+            raise ValueError(
+                f"curves must name sets of the data ({', '.join(data)}), "
+                f"got {absent[0]!r}."
+            )
+        return [name for name in self.curves if name in data]
+
+
+def make_train(
+    recipe: RecipeFn,
+    *,
+    epochs: int,
+    batch_size: int,
+    curves: Sequence[str] = CURVES,
+    metrics_every: int = 1,
+) -> Train:
+    """Return ``train(key, strength, data, split=0) -> RunResult``, one run, pure.
+
+    Every epoch goes once through the train rows in a fresh order, in minibatches of
+    ``min(batch_size, rows)``; a last, smaller batch runs at its true size. Metrics are
+    those of the clean pass, ``train=False``.
+
+    Args:
+        recipe: a function ``strength -> Recipe``, called while tracing.
+        epochs: passes through the train rows.
+        batch_size: rows of a minibatch.
+        curves: names of the sets measured during training; the default skips those
+            that the data does not have.
+        metrics_every: epochs between measurements of the curves, and of the validation
+            loss where a set is named ``validation``.
+
+    Returns:
+        A function for ``jit``, ``vmap`` and ``lax.map``. Its ``key`` is a typed key,
+        ``strength`` what the recipe takes, ``data`` a `Data`; ``split`` numbers the
+        division of the data, and all draws but initial weights and batch order
+        depend on it.
+
+    Raises:
+        ValueError: if a number is below 1; while tracing, if ``curves`` names no set of
+            the data, targets do not fit the outputs, or a loss or metric does not give
+            one value a row.
+
+    Reference: one training as one pure function, as in PureJaxRL (Lu et al.,
+        "Discovered policy optimisation", 2022).
+
+    Example:
+        >>> import jax, optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((8,), 1, input_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.adam(1e-2),
+        ...         metrics={"accuracy": jn.metrics.binary_accuracy},
+        ...     )
+        >>> train = jax.jit(jn.make_train(recipe, epochs=5, batch_size=32))
+        >>> result = train(jax.random.key(0), 0.01, jn.data.circles())
+        >>> result.curves["test_loss"].shape
+        (5,)
+    """
+    settings = Settings(epochs, batch_size, tuple(curves), metrics_every)
+    if not callable(recipe):
+        raise TypeError(
+            f"recipe must be a function strength -> Recipe, got {recipe!r}."
+        )
+
+    def train(
+        key: Key[Array, ""], strength: Any, data: Data, split: int | Int[Array, ""] = 0
+    ) -> RunResult:
+        return _Run(recipe(strength), settings, data, Keys.of_run(key, split)).result()
+
+    return train
+
+
+class _Run:
+    """One run while it is traced: recipe, settings, data and keys, and its loops."""
+
+    def __init__(self, recipe: Recipe, settings: Settings, data: Data, keys: Keys):
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"recipe must return a jn.Recipe, got {recipe!r}.")
+        self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
+        self.model: Model = as_model(recipe.model)
+        self.optimizer = optax.with_extra_args_support(recipe.optimizer)
+        self.rows = row_count(data.train)
+        self.batch_size = min(settings.batch_size, self.rows)
+        self.steps_per_epoch = -(-self.rows // self.batch_size)
+        self.curve_sets = settings.curve_sets(data)
+        self.measured = list(self.curve_sets)  # at every metrics_every epochs
+        if "validation" in data and "validation" not in self.measured:
+            self.measured.append("validation")
+
+    def result(self) -> RunResult:
+        state, curves = self.train()
+        leaves = jax.tree.leaves(state.variables["params"])
+        finite = state.finite
+        for leaf in leaves:
+            finite &= jnp.isfinite(leaf).all()
+        metrics = self.evaluate(state.variables, self.data)
+        for name in self.data:
+            finite &= jnp.isfinite(metrics[f"{name}_loss"])
+        if state.best is not None:
+            metrics["best_epoch"] = state.best.epoch.astype(jnp.float32)
+            best = self.evaluate(state.best.variables, self.data)
+            metrics |= {f"best_{name}": value for name, value in best.items()}
+        for name, value in metrics.items():
+            metrics[name] = jnp.where(finite, value, jnp.nan)
+        return RunResult(metrics, curves, state.variables, finite)
+
+    def train(self) -> tuple[State, OrderedDict[str, Array]]:
+        """All epochs: full periods between measurements, then the epochs left over."""
+        epochs, every = self.settings.epochs, self.settings.metrics_every
+        if not self.measured:
+            return lax.scan(self.epoch, self.initial(), jnp.arange(epochs))[0], OrderedDict()
+        periods = jnp.arange(epochs - epochs % every).reshape(-1, every)
+        state, curves = lax.scan(self.period, self.initial(), periods)
+        if epochs % every:
+            rest = jnp.arange(epochs - epochs % every, epochs)
+            state, _ = self.period(state, rest)
+        return state, curves
+
+    def initial(self) -> State:
+        x = jax.tree.map(lambda leaf: leaf[: self.batch_size], self.data.train[0])
+        variables = self.model.init(self.keys.init, x)
+        opt_state = self.optimizer.init(variables["params"])
+        best = None
+        if "validation" in self.data:
+            best = Best(jnp.float32(jnp.inf), jnp.int32(0), variables)
+        return State(variables, opt_state, jnp.bool_(True), best)
+
+    def period(
+        self, state: State, epochs: Int[Array, " epoch"]
+    ) -> tuple[State, OrderedDict[str, Array]]:
+        """Some epochs and the measurement after the last of them."""
+        if len(epochs) == 1:
+            state, _ = self.epoch(state, epochs[0])
+        else:
+            state, _ = lax.scan(self.epoch, state, epochs)
+        measured = self.evaluate(state.variables, self.measured)
+        if state.best is not None:
+            loss = measured["validation_loss"]
+            new = Best(loss, epochs[-1] + 1, state.variables)
+            better = loss < state.best.loss
+            best = jax.tree.map(partial(jnp.where, better), new, state.best)
+            state = state._replace(best=best)
+        kept = self.metric_names(self.curve_sets)
+        return state, OrderedDict((name, measured[name]) for name in kept)
+
+    def epoch(self, state: State, epoch: Int[Array, ""]) -> tuple[State, None]:
+        """Every train row once, in minibatches; the last one may be smaller."""
+        first = epoch * self.steps_per_epoch
+        if self.steps_per_epoch == 1:
+            return self.step(state, first, self.data.train), None
+        order = jax.random.permutation(
+            jax.random.fold_in(self.keys.order, epoch), self.rows
+        )
+
+        def minibatch(state: State, at: tuple[Array, Array]) -> tuple[State, None]:
+            step, rows = at
+            batch = jax.tree.map(lambda leaf: leaf[rows], self.data.train)
+            return self.step(state, step, batch), None
+
+        full = self.rows // self.batch_size
+        blocks = order[: full * self.batch_size].reshape(full, self.batch_size)
+        state, _ = lax.scan(minibatch, state, (first + jnp.arange(full), blocks))
+        rest = order[full * self.batch_size :]
+        if rest.size:
+            state, _ = minibatch(state, (first + full, rest))
+        return state, None
+
+    def step(self, state: State, step: Int[Array, ""], batch: Any) -> State:
+        """One update: the loss sees all the noise, the stored parameters none."""
+        keys = Keys(*(jax.random.fold_in(key, step) for key in self.keys))
+        params = state.variables["params"]
+        (loss, variables), grads = jax.value_and_grad(self.loss, has_aux=True)(
+            params, state.variables, batch, keys
+        )
+        updates, opt_state = self.optimizer.update(
+            grads, state.opt_state, params, key=keys.gradients, value=loss
+        )
+        variables = {**variables, "params": optax.apply_updates(params, updates)}
+        finite = state.finite & jnp.isfinite(loss)
+        return state._replace(variables=variables, opt_state=opt_state, finite=finite)
+
+    def loss(
+        self, params: Any, variables: Variables, batch: Any, keys: Keys
+    ) -> tuple[Float[Array, ""], Variables]:
+        """The noisy training loss of a batch, and the variables that it leaves."""
+        (x, y), recipe = batch, self.recipe
+        if recipe.label_noise is not None:
+            y = recipe.label_noise(keys.labels, y)
+        noisy = params
+        if recipe.weight_noise is not None:
+            noisy = recipe.weight_noise(keys.weights, params)
+        outputs, carried = self.model.apply(
+            {**variables, "params": noisy}, x, train=True, key=keys.noise
+        )
+        loss = per_row("loss", recipe.loss, outputs, y).mean()
+        if recipe.penalty is not None:
+
+            def clean(params: Any, x: Any) -> Any:
+                return self.clean({**variables, "params": params}, x)
+
+            loss += recipe.penalty(clean, params, x)
+        return loss, carried
+
+    def clean(self, variables: Variables, x: Any) -> Any:
+        return self.model.apply(variables, x, train=False, key=None)[0]
+
+    def metric_names(self, sets: Iterable[str]) -> list[str]:
+        return [f"{s}_{metric}" for s in sets for metric in (*self.recipe.metrics, "loss")]
+
+    def evaluate(
+        self, variables: Variables, sets: Iterable[str]
+    ) -> OrderedDict[str, Array]:
+        """Means of metrics and loss over the rows of each set, by the clean pass."""
+        functions = {**self.recipe.metrics, "loss": self.recipe.loss}
+
+        def sums(rows: Any) -> list[Array]:
+            x, y = rows
+            outputs = self.clean(variables, x)
+            return [per_row(n, f, outputs, y).sum() for n, f in functions.items()]
+
+        values = [
+            total / row_count(self.data[name])
+            for name in sets
+            for total in _sum_over_blocks(sums, self.data[name], EVALUATION_ROWS)
+        ]
+        return OrderedDict(zip(self.metric_names(sets), values, strict=True))
+
+
+def per_row(
+    name: str, function: PerRow, outputs: Any, targets: Any
+) -> Float[Array, " rows"]:
+    """``function(outputs, targets)``, refused unless its shapes fit."""
+    if hasattr(outputs, "shape") and hasattr(targets, "shape"):
+        labels = jnp.issubdtype(targets.dtype, jnp.integer)
+        fits = targets.shape == outputs.shape
+        if not fits and not (labels and targets.shape == outputs.shape[:-1]):
+            raise ValueError(
+                f"targets must have the shape of the outputs, {outputs.shape}, or be "
+                "integer class labels without the last axis, "
+                f"got {targets.dtype} of shape {targets.shape}."
+            )
+    values = function(outputs, targets)
+    rows = row_count(targets)
+    if jnp.shape(values) != (rows,):
+        raise ValueError(
+            f"{name} must give one value a row, shape ({rows},), "
+            f"got shape {jnp.shape(values)}; the engine averages."
+        )
+    return values
+
+
+def _sum_over_blocks(
+    function: Callable[[Any], list[Array]], tree: Any, size: int
+) -> list[Array]:
+    """``function`` of the rows, summed block by block; the last one may be smaller."""
+    rows = row_count(tree)
+    full = rows // size
+    if full <= 1:
+        return function(tree)
+    head = jax.tree.map(
+        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), tree
+    )
+    sums = [total.sum() for total in lax.map(function, head)]
+    if rows % size:
+        rest = function(jax.tree.map(lambda leaf: leaf[full * size :], tree))
+        sums = [a + b for a, b in zip(sums, rest, strict=True)]
+    return sums
