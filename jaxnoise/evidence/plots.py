@@ -117,31 +117,17 @@ def learning_curves(
             f"metric must have curves ({', '.join(result.curves)}), got {metric!r}."
         )
     cells = _cells(result)
-    figure, panels = _panels(len(cells), share_axes=True)
+    figure, panels = _panels(len(cells), height=2.2)
     for ax, (title, rows) in zip(panels, cells.items(), strict=True):
         for name, values in curves.items():
-            color, style = SETS.get(name, OTHER_SETS)
-            mean = values[rows].mean(axis=0)
-            spread = values[rows].std(axis=0, ddof=1) if len(rows) > 1 else 0 * mean
-            ax.fill_between(
-                result.epochs,
-                mean - spread,
-                mean + spread,
-                color=color,
-                alpha=0.25,
-                linewidth=0,
-            )
-            ax.plot(
-                result.epochs, mean, color=color, linestyle=style, linewidth=1.3, label=name
-            )
+            _band(ax, result.epochs, values[rows], name)
         if best is not None:
             _best_line(ax, best)
-        seeds = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
-        ax.set_title(f"{title} ({seeds})", fontsize=10)
+        ax.set_title(f"{title} (n = {len(rows)})", fontsize=10)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         _plain(ax)
     _outer_labels(panels, "epoch", _words(metric))
-    panels[0].legend(frameon=False, fontsize=9)
+    _legend_beside(figure, panels[0], "line: mean of n runs\nband: ± 1 sd")
     return figure
 
 
@@ -197,10 +183,8 @@ def decision_regions(
         >>> len(figure.axes)  # the panel and its colour bar
         2
     """
-    figure, panels = _panels(len(logits), share_axes=True, square=True)
-    reach = 1.1 * np.abs(data.train[0]).max() if "test" not in data else 1.1 * max(
-        np.abs(data.train[0]).max(), np.abs(data.test[0]).max()
-    )
+    figure, panels = _panels(len(logits), height=2.4)
+    reach = 1.1 * max(np.abs(x).max() for x, _ in data.values())
     line = np.linspace(-reach, reach, 241, dtype=np.float32)
     plane = np.stack(np.meshgrid(line, line), axis=-1)
     image = None
@@ -218,7 +202,7 @@ def decision_regions(
         _points(ax, data.train, "train", filled=True)
         ax.set_title(title, fontsize=10)
         _plane(ax)
-    figure.colorbar(image, ax=list(panels), label="probability of class 1", shrink=0.85)
+    figure.colorbar(image, ax=figure.axes, label="probability of class 1", shrink=0.85)
     _outer_labels(panels, "$x_1$", "$x_2$")
     return figure
 
@@ -229,25 +213,22 @@ def _axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def _panels(
-    count: int, *, share_axes: bool, square: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels, up to four in a row, the spare ones removed."""
-    columns = min(count, 4 if count != 5 else 5)
+def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels that share their axes, as wide as a page."""
+    columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = -(-count // columns)
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(max(2.9 * columns, 4.2), (2.7 if square else 2.5) * rows + 0.3),
-        sharex=share_axes,
-        sharey=share_axes,
+        figsize=(2.5 * columns + 0.6, height * rows + 0.3),
+        sharex=True,
+        sharey=True,
         squeeze=False,
         layout="constrained",
     )
-    panels = list(grid.flat)
-    for spare in panels[count:]:
-        spare.remove()
-    return figure, panels[:count]
+    for spare in grid.flat[count:]:
+        spare.set_axis_off()
+    return figure, list(grid.flat[:count])
 
 
 def _cells(result: SweepResult) -> dict[str, np.ndarray]:
@@ -262,6 +243,31 @@ def _cells(result: SweepResult) -> dict[str, np.ndarray]:
         if len(rows):
             cells[title] = rows
     return cells
+
+
+def _band(ax: Axes, epochs: np.ndarray, curves: np.ndarray, name: str) -> None:
+    """The mean over runs, and one standard deviation to both sides."""
+    color, style = SETS.get(name, OTHER_SETS)
+    mean = curves.mean(axis=0)
+    spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else 0 * mean
+    ends = (mean - spread, mean + spread)
+    ax.fill_between(epochs, *ends, color=color, alpha=0.25, linewidth=0)
+    ax.plot(epochs, mean, color=color, linestyle=style, linewidth=1.3, label=name)
+
+
+def _legend_beside(figure: Figure, ax: Axes, title: str) -> None:
+    """A legend that hides nothing: in the place of a spare panel, or at the side."""
+    spare = [other for other in figure.axes if not other.axison]
+    handles, _ = ax.get_legend_handles_labels()
+    legend = (
+        spare[0].legend(handles=handles, loc="center left", frameon=False, fontsize=9)
+        if spare
+        else figure.legend(
+            handles=handles, loc="outside right center", frameon=False, fontsize=9
+        )
+    )
+    legend.set_title(title, prop={"size": 9})
+    legend.set_alignment("left")
 
 
 def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
@@ -297,10 +303,15 @@ def _best_line(ax: Axes, value: float) -> None:
 
 
 def _outer_labels(panels: list[Axes], x: str, y: str) -> None:
-    for ax in panels:
+    """Labels on the left and wherever no panel lies below."""
+    for i, ax in enumerate(panels):
         ax.set_xlabel(x)
         ax.set_ylabel(y)
         ax.label_outer()
+        if i + ax.get_gridspec().ncols >= len(panels):
+            ax.xaxis.set_tick_params(labelbottom=True)
+            ax.xaxis.label.set_visible(True)
+            ax.set_xlabel(x)
 
 
 def _plain(ax: Axes) -> None:

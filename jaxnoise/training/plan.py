@@ -130,7 +130,8 @@ def deal(
 def _levels(placement: str, given: Any) -> list[Any]:
     """The strengths of one placement, as finite numbers or pytrees of them."""
     name = f"strengths[{placement!r}]"
-    levels = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
+    several = isinstance(given, list | tuple) or np.ndim(given) > 0
+    levels = list(given) if several else [given]
     if not levels:
         raise ValueError(f"{name} must hold at least one strength, got none.")
     levels = [jax.tree.map(lambda leaf: _number(name, leaf), level) for level in levels]

@@ -74,7 +74,7 @@ class Settings:
 
     epochs: int
     batch_size: int
-    curves: tuple[str, ...] = CURVES
+    curves: Sequence[str] = CURVES
     metrics_every: int = 1
 
     def __post_init__(self) -> None:
@@ -150,7 +150,7 @@ def make_train(
         >>> result.curves["test_loss"].shape
         (5,)
     """
-    settings = Settings(epochs, batch_size, tuple(curves), metrics_every)
+    settings = Settings(epochs, batch_size, curves, metrics_every)
     if not callable(recipe):
         raise TypeError(
             f"recipe must be a function strength -> Recipe, got {recipe!r}."
@@ -159,6 +159,9 @@ def make_train(
     def train(
         key: Key[Array, ""], strength: Any, data: Data, split: int | Int[Array, ""] = 0
     ) -> RunResult:
+        if not isinstance(data, Data):
+            raise TypeError(f"data must be a jn.Data, got {type(data).__name__}.")
+        data = jax.tree.map(jnp.asarray, data)
         return _Run(recipe(strength), settings, data, Keys.of_run(key, split)).result()
 
     return train

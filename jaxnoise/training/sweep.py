@@ -96,7 +96,7 @@ def sweep(
         >>> result.runs[["placement", "strength", "seed"]].values.tolist()[1:3]
         [['none', 0.0, 1], ['hidden', 0.1, 0]]
     """
-    settings = Settings(epochs, batch_size, tuple(curves), metrics_every)
+    settings = Settings(epochs, batch_size, curves, metrics_every)
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
     for split in splits:
         settings.curve_sets(split)

@@ -1,0 +1,314 @@
+"""The Linen layers: the switch, the key stream, and every Flax and JAX transform."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+import jaxnoise as jn
+
+
+def shift_all(key, x):
+    """A noise function without a mask argument."""
+    return x + jax.random.uniform(key, x.shape, minval=1.0, maxval=2.0)
+
+
+LAYERS = {
+    "GaussianNoise": partial(jn.GaussianNoise, 0.3),
+    "Noise": partial(jn.Noise, partial(jn.add_gaussian_noise, stddev=0.3)),
+    "Noise of any function": partial(jn.Noise, shift_all),
+}
+battery = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
+
+
+def independent(a, b):
+    """Two sets of draws: |correlation| below 5 / sqrt(n)."""
+    return abs(np.corrcoef(a, b)[0, 1]) <= 5 / np.sqrt(len(a))
+
+
+def run(layer, x, key, **arguments):
+    return layer.apply({}, x, rngs={"noise": key}, **arguments)
+
+
+class StreamKey(nn.Module):
+    """The key that Flax derives for the first draw of a module at the top."""
+
+    def __call__(self):
+        return self.make_rng("noise")
+
+
+class TwoLayers(nn.Module):
+    """The noise of two layers on equal inputs."""
+
+    make: object
+
+    @nn.compact
+    def __call__(self, x, train):
+        return self.make()(x, train=train), self.make()(x, train=train)
+
+
+@battery
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_off_is_the_identity_and_needs_no_key(make, dtype, x):
+    x = jnp.asarray(x, dtype).at[0, 0].set(jnp.nan)
+    out = make().apply({}, x, train=False)
+    assert out.dtype == x.dtype
+    np.testing.assert_array_equal(
+        np.asarray(out, np.float32), np.asarray(x, np.float32)
+    )
+    bits = jax.lax.bitcast_convert_type
+    word = jnp.uint32 if dtype == "float32" else jnp.uint16
+    np.testing.assert_array_equal(bits(out, word), bits(x, word))
+
+
+@battery
+def test_off_leaves_no_random_operation(make, x):
+    text = str(jax.make_jaxpr(lambda x: make().apply({}, x, train=False))(x))
+    assert "random" not in text
+    assert "threefry" not in text
+
+
+@battery
+def test_train_by_keyword_position_constructor(make, key, x):
+    noisy = run(make(), x, key, train=True)
+    assert (noisy != x).all()
+    np.testing.assert_array_equal(
+        noisy, make().apply({}, x, True, rngs={"noise": key})
+    )
+    np.testing.assert_array_equal(noisy, run(make(train=True), x, key))
+    np.testing.assert_array_equal(run(make(train=False), x, key), x)
+    np.testing.assert_array_equal(run(make(), x, key, train=np.bool_(True)), noisy)
+    np.testing.assert_array_equal(run(make(), x, key, train=jnp.bool_(True)), noisy)
+
+
+@battery
+def test_traced_train_selects(make, key, x):
+    @jax.jit
+    def call(train):
+        return run(make(), x, key, train=train)
+
+    np.testing.assert_array_equal(call(False), x)
+    np.testing.assert_allclose(call(True), run(make(), x, key, train=True), atol=1e-6)
+
+
+@battery
+def test_matches_the_function_for_the_same_key(make, key, x):
+    stream_key = StreamKey().apply({}, rngs={"noise": key})
+    expected = make().fn(stream_key, jnp.asarray(x))
+    np.testing.assert_allclose(run(make(), x, key, train=True), expected, atol=1e-6)
+
+
+@battery
+@pytest.mark.parametrize("axes", [1, 2])
+def test_mask(make, axes, key, x):
+    mask = np.ones(x.shape[:axes], bool)
+    mask[0] = False
+    out = run(make(), x, key, train=True, mask=mask)
+    np.testing.assert_array_equal(out[0], x[0])
+    plain = run(make(), x, key, train=True)
+    np.testing.assert_array_equal(out[1:], plain[1:])
+    np.testing.assert_array_equal(run(make(), x, key, train=False, mask=mask), x)
+
+
+@battery
+def test_two_layers_never_share_a_draw(make, key):
+    x = jnp.zeros((1000,))
+    a, b = TwoLayers(make).apply({}, x, train=True, rngs={"noise": key})
+    assert independent(a, b)
+
+
+@battery
+def test_one_layer_called_twice_draws_twice(make, key):
+    class Shared(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            layer = make(train=True)
+            return layer(x), layer(x)
+
+    a, b = Shared().apply({}, jnp.zeros((1000,)), rngs={"noise": key})
+    assert independent(a, b)
+
+
+def test_strengths_are_traced(key, x):
+    traces = []
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0,))
+    def call(stddev):
+        traces.append(1)
+        return run(jn.GaussianNoise(stddev), x, key, train=True)
+
+    out = call(jnp.array([0.0, 0.5, 2.0]))
+    np.testing.assert_array_equal(out[0], x)
+    np.testing.assert_allclose(
+        out[2], run(jn.GaussianNoise(2.0), x, key, train=True), atol=1e-6
+    )
+    call(jnp.array([0.1, 0.2, 0.3]))
+    assert len(traces) == 1
+
+
+@battery
+@pytest.mark.parametrize("how", ["position", "keyword"])
+def test_under_remat(make, how, key, x):
+    plain = run(make(), x, key, train=True)
+    if how == "position":  # a static train: True or False in Python
+        layer = nn.remat(type(make()), static_argnums=(2,))(*make.args)
+        out = layer.apply({}, x, True, rngs={"noise": key})
+        np.testing.assert_array_equal(layer.apply({}, x, False), x)
+    else:  # traced: it selects
+        layer = nn.remat(type(make()))(*make.args)
+        out = layer.apply({}, x, train=True, rngs={"noise": key})
+        off = layer.apply({}, x, train=False, rngs={"noise": key})
+        np.testing.assert_array_equal(off, x)
+    np.testing.assert_allclose(out, plain, atol=1e-6)
+
+    def total(x):
+        return (layer.apply({}, x, True, rngs={"noise": key}) ** 2).sum()
+
+    np.testing.assert_allclose(jax.grad(total)(jnp.asarray(x)), 2 * out, rtol=1e-5)
+
+
+
+
+@battery
+def test_under_nn_scan(make, key):
+    class Step(nn.Module):
+        @nn.compact
+        def __call__(self, carry, _):
+            noisy = make(train=True)(jnp.zeros(1000))
+            return carry, noisy
+
+    scan = partial(nn.scan, Step, variable_broadcast="params", length=2)
+    _, split = scan(split_rngs={"noise": True})().apply(
+        {}, 0.0, None, rngs={"noise": key}
+    )
+    assert independent(split[0], split[1])
+    _, shared = scan(split_rngs={"noise": False})().apply(
+        {}, 0.0, None, rngs={"noise": key}
+    )
+    np.testing.assert_array_equal(shared[0], shared[1])  # on purpose alone
+    with pytest.raises(ValueError, match="split_rngs"):
+        scan(split_rngs={})().apply({}, 0.0, None, rngs={"noise": key})
+
+
+@battery
+def test_under_nn_vmap(make, key):
+    layer = nn.vmap(type(make()), split_rngs={"noise": True})(*make.args, train=True)
+    out = layer.apply({}, jnp.zeros((2, 1000)), rngs={"noise": key})
+    assert independent(out[0], out[1])
+
+
+@battery
+def test_under_vmap_scan_and_map_over_keys(make, x):
+    keys = jax.random.split(jax.random.key(3), 4)
+
+    def call(key):
+        return run(make(), x, key, train=True)
+
+    one_by_one = jnp.stack([call(key) for key in keys])
+    mapped = jax.vmap(call)(keys)
+    np.testing.assert_allclose(mapped, one_by_one, atol=1e-6)
+    np.testing.assert_allclose(jax.lax.map(call, keys), one_by_one, atol=1e-6)
+    _, scanned = jax.lax.scan(lambda carry, key: (carry, call(key)), 0, keys)
+    np.testing.assert_allclose(scanned, one_by_one, atol=1e-6)
+
+
+@battery
+def test_under_shard_map(make, x):
+    keys = jax.random.split(jax.random.key(3), 4)
+
+    def call(keys):
+        return jax.vmap(lambda key: run(make(), x, key, train=True))(keys)
+
+    mesh = Mesh(np.array(jax.devices()), ("i",))
+    spec = PartitionSpec("i")
+    sharded = jax.jit(jax.shard_map(call, mesh=mesh, in_specs=spec, out_specs=spec))
+    np.testing.assert_allclose(sharded(keys), call(keys), atol=1e-6)
+
+
+def test_any_function_keeps_the_dtype(key):
+    layer = jn.Noise(lambda key, x: x + jax.random.normal(key, x.shape, jnp.float32))
+    assert run(layer, jnp.ones(3, jnp.bfloat16), key, train=True).dtype == jnp.bfloat16
+
+
+def test_layers_compare_by_value():
+    assert jn.GaussianNoise(0.1) == jn.GaussianNoise(0.1)
+    assert jn.GaussianNoise(0.1) != jn.GaussianNoise(0.2)
+
+
+# --- what goes wrong ---------------------------------------------------------------
+
+
+@battery
+@pytest.mark.bad_input
+@pytest.mark.parametrize("streams", [{}, {"params": 0}, {"dropout": 0}])
+def test_missing_stream(make, streams, x):
+    rngs = {name: jax.random.key(seed) for name, seed in streams.items()}
+    name = type(make()).__name__
+    message = rf"^{name} is active .* no 'noise' key stream: pass rngs=\{{'noise': key"
+    with pytest.raises(ValueError, match=message):
+        make().apply({}, x, train=True, rngs=rngs)
+    with pytest.raises(ValueError, match=message):
+        make().init(rngs, x, train=True)
+    with pytest.raises(ValueError, match="static_argnums"):
+        jax.jit(lambda t: make().apply({}, x, train=t, rngs=rngs))(True)
+    with pytest.raises(ValueError, match="static_argnums"):
+        nn.remat(type(make()))(*make.args).apply({}, x, train=False, rngs=rngs)
+
+
+@pytest.mark.bad_input
+def test_missing_stream_names_the_layer(x):
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return jn.GaussianNoise(0.1, name="jitter")(x, train=train)
+
+    with pytest.raises(ValueError, match="^GaussianNoise 'jitter' is active"):
+        Net().apply({}, x, train=True, rngs={"params": jax.random.key(0)})
+
+
+@battery
+@pytest.mark.bad_input
+def test_train_is_needed_once(make, key, x):
+    with pytest.raises(ValueError, match="train must be given"):
+        run(make(), x, key)
+    with pytest.raises(ValueError, match="constructor and to the call; give it once"):
+        run(make(train=True), x, key, train=True)
+
+
+@battery
+@pytest.mark.bad_input
+@pytest.mark.parametrize("train", ["yes", 1, 0.0, np.ones(2, bool)], ids=repr)
+def test_bad_train(make, train, key, x):
+    with pytest.raises(TypeError, match="train must be a bool, got"):
+        run(make(), x, key, train=train)
+
+
+@pytest.mark.bad_input
+def test_outside_a_model(x):
+    np.testing.assert_array_equal(jn.GaussianNoise(0.1)(x, train=False), x)
+    with pytest.raises(ValueError, match="^GaussianNoise is active"):
+        jn.GaussianNoise(0.1)(x, train=True)
+
+
+@pytest.mark.bad_input
+def test_a_function_that_changes_the_shape(key, x):
+    layer = jn.Noise(lambda key, x: x[:, :2])
+    with pytest.raises(ValueError, match=r"keep the shape of x, \(4, 3\), got \(4, 2\)"):
+        run(layer, x, key, train=True)
+
+
+@pytest.mark.bad_input
+def test_what_the_function_refuses(key, x):
+    with pytest.raises(ValueError, match="stddev must be finite and >= 0, got -1"):
+        run(jn.GaussianNoise(-1.0), x, key, train=True)
+    with pytest.raises(TypeError, match="legacy"):
+        run(jn.GaussianNoise(0.1), x, jax.random.PRNGKey(0), train=True)
+    with pytest.raises(TypeError, match="x must be floating"):
+        run(jn.GaussianNoise(0.1), np.arange(3), key, train=True)
+    with pytest.raises(TypeError, match="mask must be boolean"):
+        run(jn.Noise(shift_all), x, key, train=True, mask=np.ones(4))

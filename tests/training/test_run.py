@@ -1,0 +1,698 @@
+"""One run: what the engine promises of keys, rows, evaluation and failure."""
+
+from functools import lru_cache
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import export
+
+import jaxnoise as jn
+from jaxnoise.training.run import Keys
+
+
+def recipe(noise=None, *, learning_rate=1e-2, **parts):
+    return jn.Recipe(
+        model=jn.MLP((8,), 1, hidden_noise=noise),
+        loss=jn.losses.binary_cross_entropy,
+        optimizer=optax.adam(learning_rate),
+        metrics={"accuracy": jn.metrics.binary_accuracy},
+        **parts,
+    )
+
+
+def none(_):
+    return recipe()
+
+
+def hidden(stddev):
+    return recipe(jn.GaussianNoise(stddev))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return jn.data.circles(population=2_500)
+
+
+@lru_cache
+def program(make, **settings):
+    return jax.jit(jn.make_train(make, **settings))
+
+
+def train(make, key, strength, data, **settings):
+    """One run, compiled once for each recipe and settings."""
+    settings = {"epochs": 6, "batch_size": 30} | settings
+    return program(make, **settings)(key, strength, data)
+
+
+def assert_same_run(a, b, **tolerance):
+    tolerance = tolerance or {"rtol": 1e-5, "atol": 1e-6}
+    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(left, right, **tolerance)
+
+
+class OneWeightARow(nn.Module):
+    """A linear model on one-hot rows: each row has a weight of its own."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.zeros)(x)
+
+
+def row_recipe(_):
+    return jn.Recipe(
+        model=OneWeightARow(),
+        loss=lambda outputs, targets: -outputs[:, 0],  # moves a weight by rate / batch
+        optimizer=optax.sgd(1.0),
+    )
+
+
+# --- keys ----------------------------------------------------------------------------
+
+
+def test_same_key_same_run(data, key):
+    a, b = (train(hidden, key, 0.3, data, batch_size=8) for _ in range(2))
+    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(left, right)
+    other = train(hidden, jax.random.key(1), 0.3, data, batch_size=8)
+    assert other.metrics["train_loss"] != a.metrics["train_loss"]
+
+
+def test_strength_zero_is_the_run_without_noise(data, key):
+    def everywhere(s):
+        sites = ("input_noise", "hidden_noise", "activation_noise")
+        model = jn.MLP((8,), 1, **{site: jn.GaussianNoise(s) for site in sites})
+        plain = recipe()
+        return jn.Recipe(model, plain.loss, plain.optimizer, plain.metrics)
+
+    for batch_size in (8, 30):
+        noisy = train(everywhere, key, 0.0, data, batch_size=batch_size)
+        assert_same_run(noisy, train(none, key, 0.0, data, batch_size=batch_size))
+
+
+def test_paired_runs_share_weights_and_order(key):
+    """With one weight a row, the rows of the last, smaller batch give the order away."""
+    data = jn.Data(train=(np.eye(7), np.zeros((7, 1))))
+
+    def noisy(stddev):
+        plain = row_recipe(stddev)
+        return jn.Recipe(
+            plain.model,
+            plain.loss,
+            plain.optimizer,
+            label_noise=lambda key, y: jn.add_gaussian_noise(key, y, stddev),
+        )
+
+    def weights(make, seed):
+        return train(
+            make, jax.random.key(seed), 5.0, data, epochs=1, batch_size=3
+        ).params["Dense_0"]["kernel"]
+
+    np.testing.assert_array_equal(weights(row_recipe, 0), weights(noisy, 0))
+    different = [int(weights(row_recipe, seed).argmax()) for seed in range(20)]
+    assert len(set(different)) > 1
+
+
+def test_unit_noise_is_shared_between_strengths(key):
+    """A model that returns its noise: twice the strength, twice the same noise."""
+
+    class NoiseAlone(nn.Module):
+        stddev: float
+
+        @nn.compact
+        def __call__(self, x, train):
+            scale = self.param("scale", nn.initializers.zeros, ())
+            return jn.GaussianNoise(self.stddev)(0 * x, train=train) + 0 * scale
+
+    def seen(stddev):
+        return jn.Recipe(
+            NoiseAlone(stddev),
+            loss=lambda outputs, targets: outputs[:, 0],
+            optimizer=Observe(),
+        )
+
+    data = jn.Data(train=(np.zeros((50, 1)), np.zeros((50, 1))))
+    small, large = (
+        train(seen, key, s, data, epochs=3).variables["params"]["scale"]
+        for s in (0.5, 1.0)
+    )
+    assert small != 0
+    np.testing.assert_allclose(large, 2 * small, rtol=1e-5)
+
+
+class Observe(optax.GradientTransformationExtraArgs):
+    """An optimiser that adds the loss to every parameter, to make it visible."""
+
+    def __new__(cls):
+        def update(updates, state, params=None, *, value, **extra):
+            return jax.tree.map(lambda u: jnp.full_like(u, value), updates), state
+
+        return super().__new__(cls, lambda params: (), update)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["two objects", "one object"])
+def test_a_site_does_not_depend_on_other_sites(shared, data, key):
+    """``hidden`` alone draws what ``both`` draws at the hidden site."""
+    site_noise = []
+
+    def record(name):
+        def fn(key, x):
+            noise = jax.random.normal(key, x.shape)
+            jax.debug.callback(lambda n: site_noise.append((name, np.asarray(n))), noise)
+            return x + 0.1 * noise
+
+        return jn.Noise(fn)
+
+    def run(**noise):
+        site_noise.clear()
+        model = jn.MLP((5, 5), 1, **noise)
+        x = jnp.ones((3, 2))
+        variables = model.init(jax.random.key(1), x, train=False)
+        model.apply(variables, x, train=True, rngs={"noise": key})
+        jax.effects_barrier()
+        return [n for name, n in site_noise if name == "hidden" and n.shape[1] == 5]
+
+    layer = record("hidden")
+    alone = run(hidden_noise=layer)
+    other = layer if shared else record("other")
+    for more in (
+        {"input_noise": other},
+        {"input_noise": other, "activation_noise": record("other")},
+    ):
+        both = run(hidden_noise=layer, **more)
+        assert len(both) == len(alone) == 2
+        for left, right in zip(alone, both, strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(*alone)
+
+
+def test_hidden_equals_both_with_silent_inputs(data, key):
+    def both(stddev):
+        model = jn.MLP(
+            (8,),
+            1,
+            input_noise=jn.GaussianNoise(0 * stddev),
+            hidden_noise=jn.GaussianNoise(stddev),
+        )
+        return jn.Recipe(
+            model,
+            jn.losses.binary_cross_entropy,
+            optax.adam(1e-2),
+            {"accuracy": jn.metrics.binary_accuracy},
+        )
+
+    assert_same_run(train(hidden, key, 0.3, data), train(both, key, 0.3, data))
+
+
+def test_splits_share_weights_and_order_alone(key):
+    a, b = Keys.of_run(key, 0), Keys.of_run(key, 1)
+    same = [
+        bool((jax.random.key_data(x) == jax.random.key_data(y)).all())
+        for x, y in zip(a, b, strict=True)
+    ]
+    assert dict(zip(Keys._fields, same, strict=True)) == {
+        "init": True,
+        "order": True,
+        "noise": False,
+        "weights": False,
+        "labels": False,
+        "gradients": False,
+    }
+    assert len({str(jax.random.key_data(k)) for k in (*a, *b)}) == 10
+
+
+def test_no_key_is_used_twice(data, key):
+    with jax.debug_key_reuse(True):
+        train(hidden, key, 0.3, data, epochs=2)
+
+
+# --- rows ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "moves"),
+    [
+        (7, 3, [1 / 3] * 6 + [1]),
+        (7, 7, [1 / 7] * 7),
+        (7, 100, [1 / 7] * 7),
+        (6, 2, [1 / 2] * 6),
+        (5, 4, [1 / 4] * 4 + [1]),
+        (3, 1, [1] * 3),
+    ],
+)
+def test_every_row_is_used_once_an_epoch(rows, batch_size, moves, key):
+    data = jn.Data(train=(np.eye(rows), np.zeros((rows, 1))))
+    result = train(row_recipe, key, 0.0, data, epochs=1, batch_size=batch_size)
+    weights = result.params["Dense_0"]["kernel"].ravel()
+    np.testing.assert_allclose(np.sort(weights), np.sort(moves), rtol=1e-6)
+
+
+def test_rows_are_shuffled_anew_every_epoch(key):
+    data = jn.Data(train=(np.eye(4), np.zeros((4, 1))))
+    result = train(row_recipe, key, 0.0, data, epochs=40, batch_size=3)
+    weights = np.asarray(result.params["Dense_0"]["kernel"]).ravel()
+    last = (weights - 40 / 3) / (2 / 3)  # times that a row was the last batch
+    np.testing.assert_allclose(last.sum(), 40, rtol=1e-4)
+    assert (last > 1).all()
+
+
+def test_first_step_follows_the_formula(key):
+    """One full-batch SGD step of a linear model, against NumPy."""
+    x = np.asarray(jax.random.normal(jax.random.key(3), (9, 4)))
+    y = np.asarray(jax.random.normal(jax.random.key(4), (9, 1)))
+
+    def linear(_):
+        return jn.Recipe(jn.MLP((), 1), jn.losses.squared_error, optax.sgd(0.1))
+
+    def weights(epochs, rate):
+        def make(_):
+            return jn.Recipe(jn.MLP((), 1), jn.losses.squared_error, optax.sgd(rate))
+
+        data = jn.Data(train=(x, y))
+        return train(make, key, 0.0, data, epochs=epochs, batch_size=9).params["output"]
+
+    before, after = weights(1, 0.0), weights(1, 0.1)
+    error = x @ before["kernel"] + before["bias"] - y
+    np.testing.assert_allclose(
+        after["kernel"], before["kernel"] - 0.1 * 2 * x.T @ error / 9, rtol=1e-4
+    )
+    np.testing.assert_allclose(after["bias"], -0.1 * 2 * error.mean(0), rtol=1e-4)
+
+
+# --- evaluation ------------------------------------------------------------------------
+
+
+def test_evaluation_is_clean_and_over_all_rows(data, key):
+    """Metrics are those of the clean pass, in blocks or not (2,500 rows take three)."""
+    result = train(hidden, key, 5.0, data)
+    model = recipe().model
+    for name, (x, y) in data.items():
+        logits = model.apply(result.variables, x, train=False)
+        np.testing.assert_allclose(
+            result.metrics[f"{name}_accuracy"],
+            ((logits > 0) == (y > 0.5)).mean(),
+            rtol=1e-5,
+        )
+        np.testing.assert_allclose(
+            result.metrics[f"{name}_loss"],
+            optax.sigmoid_binary_cross_entropy(logits, y).mean(),
+            rtol=1e-5,
+        )
+    for name, curve in result.curves.items():
+        assert curve[-1] == result.metrics[name]
+
+
+def test_names_and_curves(data, key):
+    result = train(hidden, key, 0.1, data)
+    names = ["accuracy", "loss"]
+    assert list(result.metrics) == [
+        f"{s}_{m}" for s in ("train", "test", "population") for m in names
+    ]
+    assert list(result.curves) == [f"{s}_{m}" for s in ("train", "test") for m in names]
+    only = train(hidden, key, 0.1, data, curves=("population",)).curves
+    assert list(only) == ["population_accuracy", "population_loss"]
+    bare = train(hidden, key, 0.1, jn.Data(train=data.train)).curves
+    assert list(bare) == ["train_accuracy", "train_loss"]
+
+
+@pytest.mark.parametrize("every", [2, 4, 7])
+def test_metrics_every(every, data, key):
+    """Fewer measurements, the same training, epochs left over included."""
+    data = jn.Data(train=data.train, test=data.test)
+    full = train(hidden, key, 0.1, data)
+    sparse = train(hidden, key, 0.1, data, metrics_every=every)
+    for name, curve in sparse.curves.items():
+        assert curve.shape == (6 // every,)
+        np.testing.assert_allclose(curve, full.curves[name][every - 1 :: every], rtol=1e-5)
+    assert_same_run(sparse._replace(curves={}), full._replace(curves={}))
+    unmeasured = train(hidden, key, 0.1, data, curves=(), metrics_every=2)
+    assert_same_run(unmeasured._replace(curves={}), full._replace(curves={}))
+
+
+def test_best_epoch_on_validation(data, key):
+    sets = dict(data, validation=(data.test[0][:20], data.test[1][:20]))
+
+    def overfit(_):
+        return recipe(learning_rate=0.1)
+
+    sets = jn.Data(**sets)
+    curves = ("train", "test", "validation")
+    result = train(overfit, key, 0.0, sets, epochs=30, curves=curves)
+    best = int(result.metrics["best_epoch"])
+    assert best == 1 + int(result.curves["validation_loss"].argmin())
+    assert 1 < best < 30
+    for name, curve in result.curves.items():
+        np.testing.assert_allclose(
+            result.metrics[f"best_{name}"], curve[best - 1], rtol=1e-6
+        )
+    without = train(overfit, key, 0.0, sets, epochs=30)
+    assert "validation_loss" not in without.curves
+    assert without.metrics["best_epoch"] == best
+
+
+# --- what models bring -----------------------------------------------------------------
+
+
+class BatchNormNet(nn.Module):
+    stddev: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.Dense(8)(x)
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        x = jn.GaussianNoise(self.stddev)(x, train=train)
+        x = nn.Dropout(0.5, deterministic=not train)(nn.relu(x))
+        return nn.Dense(1)(x)
+
+
+def net(stddev):
+    return jn.Recipe(
+        BatchNormNet(stddev), jn.losses.binary_cross_entropy, optax.adam(1e-2)
+    )
+
+
+def test_batch_statistics_are_carried(key, data):
+    def statistics(epochs, rate=0.0):
+        def still(_):
+            return jn.Recipe(
+                BatchNormNet(), jn.losses.binary_cross_entropy, optax.sgd(rate)
+            )
+
+        result = train(still, key, 0.0, data, epochs=epochs, batch_size=30)
+        return result.params, result.variables["batch_stats"]["BatchNorm_0"]
+
+    params, one = statistics(1)
+    x = data.train[0] @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"]
+    np.testing.assert_allclose(one["mean"], 0.1 * x.mean(0), rtol=1e-4, atol=1e-6)
+    _, many = statistics(200)
+    np.testing.assert_allclose(many["mean"], x.mean(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(many["var"], x.var(0), rtol=1e-3, atol=1e-5)
+
+
+def test_batch_statistics_and_dropout_with_noise(key, data):
+    result = train(net, key, 0.1, data, epochs=300, batch_size=10)
+    assert result.finite
+    assert result.curves["train_loss"][-1] < result.curves["train_loss"][0]
+    assert not np.allclose(result.variables["batch_stats"]["BatchNorm_0"]["mean"], 0)
+    with_dropout = train(net, key, 0.0, data).metrics["train_loss"]
+
+    class NoDropout(BatchNormNet):
+        @nn.compact
+        def __call__(self, x, train):
+            x = nn.Dense(8)(x)
+            x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+            return nn.Dense(1)(nn.relu(x))
+
+    def without(_):
+        return jn.Recipe(
+            NoDropout(), jn.losses.binary_cross_entropy, optax.adam(1e-2)
+        )
+
+    assert train(without, key, 0.0, data).metrics["train_loss"] != with_dropout
+
+
+def test_dropout_draws_differ_between_steps_and_runs(key, data):
+    losses = [
+        float(train(net, jax.random.key(s), 0.0, data).metrics["train_loss"])
+        for s in range(3)
+    ]
+    assert len(set(losses)) == 3
+
+
+class Protocol:
+    """A model without Flax: values and a mask in, a masked mean's logits out."""
+
+    def init(self, key, x):
+        values, _ = x
+        return {"params": {"w": jax.random.normal(key, (values.shape[-1], 1))}}
+
+    def apply(self, variables, x, *, train, key):
+        assert (key is None) == (not train)
+        values, mask = x
+        if train:
+            values = jn.add_gaussian_noise(key, values, 0.1, mask=mask)
+        mean = (values * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+        return mean @ variables["params"]["w"], variables
+
+
+def test_protocol_model_on_pytrees(key):
+    values = np.asarray(jax.random.normal(jax.random.key(5), (20, 6, 3)))
+    mask = np.arange(6) < (1 + np.arange(20) % 6)[:, None]
+    y = (values[:, 0, :1] > 0).astype(float)
+    data = jn.Data(train=((values, mask), y))
+
+    def make(_):
+        return jn.Recipe(Protocol(), jn.losses.binary_cross_entropy, optax.adam(0.1))
+
+    result = train(make, key, 0.0, data, epochs=50)
+    assert result.finite
+    assert result.curves["train_loss"][-1] < result.curves["train_loss"][0]
+
+
+def test_integer_labels(key):
+    x = np.eye(3).repeat(5, axis=0)
+    data = jn.Data(train=(x, np.arange(3).repeat(5)))
+
+    def make(_):
+        return jn.Recipe(
+            jn.MLP((8,), 3),
+            jn.losses.softmax_cross_entropy,
+            optax.adam(0.1),
+            {"accuracy": jn.metrics.accuracy},
+        )
+
+    assert train(make, key, 0.0, data, epochs=50).metrics["train_accuracy"] == 1
+
+
+# --- noise of the training step ---------------------------------------------------------
+
+
+def test_weight_noise_is_fresh_and_leaves_stored_weights_clean(key):
+    """SGD on w²/2 with the gradient at w + e: w₁ = w₀ - r (w₀ + e), e from the key."""
+    data = jn.Data(train=(np.ones((1, 1)), np.zeros((1, 1))))
+
+    def make(stddev):
+        def noise(key, params):
+            return jax.tree.map(
+                lambda leaf: jn.add_gaussian_noise(key, leaf, stddev), params
+            )
+
+        return jn.Recipe(
+            OneWeightARow(),
+            lambda outputs, targets: outputs[:, 0] ** 2 / 2,
+            optax.sgd(0.5),
+            weight_noise=noise,
+        )
+
+    result = train(make, key, 1.0, data, epochs=2)
+    w = 0.0
+    for step in range(2):
+        e = jax.random.normal(jax.random.fold_in(Keys.of_run(key, 0).weights, step), (1, 1))
+        w = w - 0.5 * (w + float(e[0, 0]))
+    np.testing.assert_allclose(result.params["Dense_0"]["kernel"], [[w]], rtol=1e-5)
+
+
+def test_label_noise_in_training_alone(key, data):
+    def flip(_):
+        return recipe(label_noise=lambda key, y: 1 - y, learning_rate=0.05)
+
+    result = train(flip, key, 0.0, data, epochs=400, batch_size=30)
+    assert result.metrics["train_accuracy"] < 0.1
+
+
+def test_optimizer_gets_a_fresh_key_inside_a_chain(key):
+    data = jn.Data(train=(np.eye(2), np.zeros((2, 1))))
+
+    def update(updates, state, params=None, *, key, **extra):
+        leaves, tree = jax.tree.flatten(updates)
+        keys = jax.random.split(key, len(leaves))
+        noisy = [jn.add_gaussian_noise(k, u, 1.0) for k, u in zip(keys, leaves, strict=True)]
+        return jax.tree.unflatten(tree, noisy), state
+
+    noise = optax.GradientTransformationExtraArgs(lambda params: (), update)
+
+    def make(_):
+        return jn.Recipe(
+            OneWeightARow(),
+            lambda outputs, targets: 0 * outputs[:, 0],
+            optax.chain(noise, optax.sgd(1.0)),
+        )
+
+    def weights(seed, epochs):
+        result = train(make, jax.random.key(seed), 0.0, data, epochs=epochs)
+        return np.asarray(result.params["Dense_0"]["kernel"]).ravel()
+
+    first, second = weights(0, 1), weights(0, 2) - weights(0, 1)
+    assert len(np.unique([*first, *second, *weights(1, 1)])) == 6
+
+
+def test_penalty_is_added_to_the_loss(key):
+    """A quadratic penalty alone, under SGD: w shrinks by (1 - 2 r c) a step."""
+    data = jn.Data(train=(np.eye(2), np.zeros((2, 1))))
+
+    def make(strength):
+        def penalty(apply, params, x):
+            assert apply(params, x).shape == (2, 1)
+            return strength * sum((leaf**2).sum() for leaf in jax.tree.leaves(params))
+
+        return jn.Recipe(
+            jn.MLP((), 1),
+            lambda outputs, targets: 0 * outputs[:, 0],
+            optax.sgd(0.1),
+            penalty=penalty,
+        )
+
+    still = train(make, key, 0.0, data).params["output"]["kernel"]
+    shrunk = train(make, key, 2.0, data).params["output"]["kernel"]
+    np.testing.assert_allclose(shrunk, still * (1 - 2 * 0.1 * 2.0) ** 6, rtol=1e-5)
+
+
+def test_input_noise_is_ridge_regression_at_every_step():
+    """Bishop 1995, exactly: with fresh noise of stddev s on the inputs, full-batch
+    gradient descent on least squares has E w following the ridge recursion; 2,000 runs,
+    each coordinate within 5 standard errors, and least squares without noise rejected
+    by 10."""
+    n, d, s, rate, steps, runs = 40, 5, 0.5, 0.1, 200, 2000
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, d))
+    y = x @ rng.normal(size=(d, 1)) + 0.5 * rng.normal(size=(n, 1))
+
+    class Linear(nn.Module):
+        stddev: float
+
+        @nn.compact
+        def __call__(self, x, train):
+            x = jn.GaussianNoise(self.stddev)(x, train=train)
+            return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.zeros)(x)
+
+    def make(stddev):
+        return jn.Recipe(Linear(stddev), jn.losses.squared_error, optax.sgd(rate))
+
+    run = jn.make_train(make, epochs=steps, batch_size=n, curves=())
+    keys = jax.vmap(jax.random.key)(np.arange(runs))
+    result = jax.jit(jax.vmap(run, (0, None, None)))(keys, s, jn.Data(train=(x, y)))
+    weights = np.asarray(result.params["Dense_0"]["kernel"], float)[..., 0]
+
+    def recursion(s):
+        w = np.zeros((d, 1))
+        for _ in range(steps):
+            w = w - 2 * rate * ((x.T @ x / n + s**2 * np.eye(d)) @ w - x.T @ y / n)
+        return w[:, 0]
+
+    error = weights.std(axis=0, ddof=1) / np.sqrt(runs)
+    assert (np.abs(weights.mean(axis=0) - recursion(s)) <= 5 * error).all()
+    assert (np.abs(weights.mean(axis=0) - recursion(0.0)) / error).max() >= 10
+
+
+# --- compiled programs -------------------------------------------------------------------
+
+
+def test_lowers_for_cpu_cuda_and_tpu(data):
+    """The training program of a noisy run with batch statistics, for each platform."""
+    run = jn.make_train(net, epochs=3, batch_size=8)
+    arguments = jax.eval_shape(
+        lambda: (jax.random.key(0), jnp.float32(0), jax.tree.map(jnp.asarray, data))
+    )
+    exported = export.export(jax.jit(run), platforms=["cpu", "cuda", "tpu"])(*arguments)
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+    assert "while" in exported.mlir_module()
+
+
+def test_data_are_arguments_not_constants(data):
+    run = jn.make_train(none, epochs=2, batch_size=8)
+    jaxpr = jax.make_jaxpr(run)(jax.random.key(0), 0.0, data)
+    assert all(np.size(constant) < 100 for constant in jaxpr.consts)
+
+
+def test_vmap_and_map(data):
+    """A map outside jit has the data as host arrays."""
+    keys = jax.vmap(jax.random.key)(np.arange(3))
+    run = jn.make_train(hidden, epochs=3, batch_size=16)
+    mapped = jax.jit(jax.vmap(run, (0, None, None)))(keys, 0.1, data)
+    looped = jax.lax.map(lambda k: run(k, 0.1, data), keys)
+    for i, key in enumerate(keys):
+        one = train(hidden, key, 0.1, data, epochs=3, batch_size=16)
+        assert_same_run(jax.tree.map(lambda leaf: leaf[i], mapped), one, rtol=1e-4, atol=1e-5)
+        assert_same_run(jax.tree.map(lambda leaf: leaf[i], looped), one, rtol=1e-4, atol=1e-5)
+
+
+# --- failure -------------------------------------------------------------------------------
+
+
+def test_a_diverged_run_is_data(data, key):
+    def explode(_):
+        return jn.Recipe(
+            jn.MLP((8,), 1),
+            jn.losses.squared_error,
+            optax.sgd(1e20),
+            {"accuracy": jn.metrics.binary_accuracy},
+        )
+
+    result = train(explode, key, 0.0, data)
+    assert not result.finite
+    assert all(np.isnan(value) for value in result.metrics.values())
+    assert train(none, key, 0.0, data).finite
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs must be an int of at least 1, got 0"),
+        ({"epochs": 2.5}, "epochs must be an int of at least 1, got 2.5"),
+        ({"batch_size": -1}, "batch_size must be an int of at least 1, got -1"),
+        ({"metrics_every": True}, "metrics_every must be an int of at least 1"),
+        ({"curves": "train"}, "curves must be a sequence of set names, got 'train'"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        jn.make_train(none, **{"epochs": 2, "batch_size": 8} | settings)
+
+
+@pytest.mark.bad_input
+def test_bad_calls(data, key):
+    with pytest.raises(TypeError, match="recipe must be a function .* got Recipe"):
+        jn.make_train(recipe(), epochs=1, batch_size=1)
+    with pytest.raises(TypeError, match="recipe must return a jn.Recipe, got None"):
+        train(lambda _: None, key, 0.0, data)
+    with pytest.raises(ValueError, match="curves must name sets .* got 'tset'"):
+        train(none, key, 0.0, data, curves=("train", "tset"))
+    with pytest.raises(TypeError, match="key must be a typed key"):
+        train(none, jax.random.PRNGKey(0), 0.0, data)
+    with pytest.raises(TypeError, match="data must be a jn.Data"):
+        jn.make_train(none, epochs=1, batch_size=1)(key, 0.0, data.train)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.zeros(5), r"targets must have the shape of the outputs, \(5, 1\)"),
+        (np.zeros((5, 2)), r"got float32 of shape \(5, 2\)"),
+        (np.zeros(5, int), "binary_cross_entropy: targets must have the shape"),
+    ],
+)
+def test_targets_that_would_broadcast(targets, message, key):
+    with pytest.raises(ValueError, match=message):
+        train(none, key, 0.0, jn.Data(train=(np.ones((5, 2)), targets)))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("bad", [lambda o, t: (o - t).mean(), lambda o, t: o - t])
+def test_losses_and_metrics_give_one_value_a_row(bad, data, key):
+    def loss(_):
+        return jn.Recipe(jn.MLP((), 1), bad, optax.sgd(0.1))
+
+    def metric(_):
+        return jn.Recipe(
+            jn.MLP((), 1), jn.losses.squared_error, optax.sgd(0.1), {"odd": bad}
+        )
+
+    with pytest.raises(ValueError, match="^loss must give one value a row"):
+        train(loss, key, 0.0, data)
+    with pytest.raises(ValueError, match="^odd must give one value a row"):
+        train(metric, key, 0.0, data)

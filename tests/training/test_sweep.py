@@ -1,0 +1,355 @@
+"""Sweeps: the same runs as one by one, on any devices, compiled once a placement."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+from jax.sharding import Mesh
+
+import jaxnoise as jn
+
+sweep_module = importlib.import_module("jaxnoise.training.sweep")
+
+CALLS = {"none": 0, "input": 0, "hidden": 0}
+
+
+def recipe(**noise):
+    return jn.Recipe(
+        model=jn.MLP((8,), 1, **noise),
+        loss=jn.losses.binary_cross_entropy,
+        optimizer=optax.adam(1e-2),
+        metrics={"accuracy": jn.metrics.binary_accuracy},
+    )
+
+
+def none(_):
+    CALLS["none"] += 1
+    return recipe()
+
+
+def inputs(stddev):
+    CALLS["input"] += 1
+    return recipe(input_noise=jn.GaussianNoise(stddev))
+
+
+def hidden(stddev):
+    CALLS["hidden"] += 1
+    return recipe(hidden_noise=jn.GaussianNoise(stddev))
+
+
+RECIPES = {"none": none, "input": inputs, "hidden": hidden}
+STRENGTHS = {"input": [0.01, 0.1], "hidden": [0.1, 0.3]}
+
+
+@pytest.fixture(scope="module")
+def data():
+    full = jn.data.circles()
+    return jn.Data(train=full.train, test=full.test)
+
+
+def sweep(data, recipes=RECIPES, strengths=STRENGTHS, **arguments):
+    arguments = {"seeds": 3, "epochs": 4, "batch_size": 32} | arguments
+    return jn.sweep(recipes, strengths=strengths, data=data, **arguments)
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    return sweep(data, keep_params=True)
+
+
+def rows(result, **which):
+    """The table of the runs with these values, without the row numbers."""
+    runs = result.runs
+    for column, value in which.items():
+        values = value if isinstance(value, list | range) else [value]
+        runs = runs[runs[column].isin(list(values))]
+    return runs.reset_index(drop=True)
+
+
+def assert_same_tree(a, b, **tolerance):
+    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(left, right, **tolerance)
+
+
+def test_table(result):
+    runs = result.runs
+    metrics = ["train_accuracy", "train_loss", "test_accuracy", "test_loss"]
+    assert list(runs) == ["placement", "strength", "seed", "split", *metrics, "finite"]
+    identity = runs[["placement", "strength", "seed", "split"]]
+    assert identity.values.tolist() == [
+        [placement, strength, seed, 0]
+        for placement, strengths in ({"none": [0.0]} | STRENGTHS).items()
+        for strength in strengths
+        for seed in range(3)
+    ]
+    assert runs["finite"].all()
+    assert result.complete
+    assert result.curves["test_loss"].shape == (15, 4)
+    np.testing.assert_array_equal(result.epochs, [1, 2, 3, 4])
+    np.testing.assert_allclose(result.curves["test_loss"][:, -1], runs["test_loss"])
+    assert result.device == "4 x cpu"
+    assert result.compile_seconds > 0
+    assert result.run_seconds > 0
+
+
+def test_equals_train_run_by_run(result, data):
+    for placement, make in RECIPES.items():
+        train = jax.jit(jn.make_train(make, epochs=4, batch_size=32))
+        for i, run in result.runs[result.runs["placement"] == placement].iterrows():
+            one = train(jax.random.key(run["seed"]), run["strength"], data)
+            for name, value in one.metrics.items():
+                np.testing.assert_allclose(run[name], value, rtol=1e-5)
+            for name, curve in one.curves.items():
+                np.testing.assert_allclose(result.curves[name][i], curve, rtol=1e-5)
+            assert_same_tree(result.variables[i], one.variables, rtol=1e-4, atol=1e-6)
+
+
+def test_compiles_once_a_placement(data, result):
+    CALLS.update(dict.fromkeys(CALLS, 0))
+    arguments = {"epochs": 5, "keep_params": True}
+    first = sweep(data, **arguments)
+    assert CALLS == {"none": 1, "input": 1, "hidden": 1}
+    with jax.no_tracing():
+        others = {"input": [0.5, 0.2, 0.7], "hidden": [1.5]}
+        again = sweep(data, strengths=others, seeds=range(7, 20), **arguments)
+    assert CALLS == {"none": 1, "input": 1, "hidden": 1}
+    assert again.compile_seconds < first.compile_seconds / 10
+    assert len(again.runs) == 13 * 5
+
+
+def test_other_splits_compile_nothing(data):
+    CALLS.update(dict.fromkeys(CALLS, 0))
+    one = {"recipes": {"none": none}, "strengths": {}, "epochs": 3}
+    sweep(data, **one)
+    sweep([data] * 3, **one)
+    assert CALLS["none"] == 1
+
+
+def test_adding_runs_changes_no_earlier_run(data, result):
+    more = sweep(
+        [data, data],
+        strengths={"input": [0.05, 0.01, 0.1], "hidden": [0.3, 0.7, 0.1]},
+        seeds=[5, 0, 2, 1],
+    )
+    key = ["placement", "strength", "seed", "split"]
+    both = result.runs.merge(more.runs, on=key, suffixes=("", "_more"))
+    assert len(both) == len(result.runs)
+    for name in ("train_loss", "test_accuracy", "test_loss"):
+        np.testing.assert_array_equal(both[name], both[f"{name}_more"])
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_any_number_of_devices_gives_the_same_bits(devices, data, result, monkeypatch):
+    """15 runs, 1 to a pack and many, on 1 to 4 devices."""
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
+    monkeypatch.setattr(sweep_module, "runs_mesh", lambda: mesh)
+    pd.testing.assert_frame_equal(sweep(data).runs, result.runs)
+
+
+@pytest.mark.parametrize("vectorize", [2, 5])
+def test_block_sizes_agree(vectorize, data):
+    one = sweep(data, epochs=20, vectorize=1)
+    many = sweep(data, epochs=20, vectorize=vectorize)
+    for name in ("train_loss", "test_loss"):
+        np.testing.assert_allclose(many.runs[name], one.runs[name], rtol=1e-5)
+
+
+def test_splits_share_initial_weights_and_little_else(data):
+    """Also splits of different sizes, which take a program each."""
+    x, y = data.train
+    splits = [data, data, jn.Data(train=(x[:20], y[:20]), test=data.test)]
+
+    def still(_):
+        return jn.Recipe(
+            jn.MLP((8,), 1), jn.losses.binary_cross_entropy, optax.sgd(0.0)
+        )
+
+    kept = sweep(splits, {"none": still}, {}, keep_params=True, seeds=2)
+    assert kept.runs["split"].tolist() == [0, 1, 2, 0, 1, 2]
+    for i in (1, 2):
+        assert_same_tree(kept.params[0], kept.params[i])
+    assert not np.array_equal(*(kept.params[i]["hidden_0"]["kernel"] for i in (0, 3)))
+    noisy = sweep(splits, {"none": none, "hidden": hidden}, {"hidden": [0.3]}).runs
+    plain = noisy[noisy["placement"] == "none"]
+    same_data = plain[plain["split"] == 0]["train_loss"].to_numpy()
+    np.testing.assert_array_equal(
+        plain[plain["split"] == 1]["train_loss"], same_data
+    )  # the same data: only noise may tell the splits apart
+    hidden_runs = noisy[noisy["placement"] == "hidden"]
+    assert not np.array_equal(
+        hidden_runs[hidden_runs["split"] == 0]["train_loss"],
+        hidden_runs[hidden_runs["split"] == 1]["train_loss"],
+    )
+
+
+def test_a_split_equals_train(data):
+    result = sweep([data, data], {"none": none, "hidden": hidden}, {"hidden": 0.3})
+    train = jax.jit(jn.make_train(hidden, epochs=4, batch_size=32))
+    for _, run in rows(result, placement="hidden", split=1).iterrows():
+        one = train(jax.random.key(run["seed"]), 0.3, data, split=1)
+        np.testing.assert_allclose(run["test_loss"], one.metrics["test_loss"], rtol=1e-5)
+
+
+def test_keep_params(data, result):
+    assert all(variables is None for variables in sweep(data).variables)
+    some = sweep(data, keep_params=[1])
+    kept = [variables is not None for variables in some.variables]
+    assert kept == (some.runs["seed"] == 1).tolist()
+    assert_same_tree(some.params[1], result.params[1])
+    assert some.params[0] is None
+
+
+def test_pytree_strengths(data):
+    def both(strength):
+        return recipe(
+            input_noise=jn.GaussianNoise(strength["input"]),
+            hidden_noise=jn.GaussianNoise(strength["hidden"]),
+        )
+
+    levels = [{"input": 0.01, "hidden": 0.1}, {"input": 0.0, "hidden": 0.3}]
+    result = sweep(
+        data,
+        {"none": none, "hidden": hidden, "both": both},
+        {"both": levels, "hidden": [0.3]},
+    )
+    columns = ["placement", "strength", "strength.hidden", "strength.input"]
+    assert list(result.runs)[:4] == columns
+    table = jn.compare(result, metric="test_loss")
+    assert table["strength.hidden"].tolist()[2:] == [0.1, 0.3]
+    assert np.isnan(table["strength"].tolist()[2])
+    alone, silent = rows(result, placement="hidden"), rows(result, placement="both")
+    np.testing.assert_allclose(
+        alone["test_loss"], silent["test_loss"][3:], rtol=1e-5
+    )  # silent inputs leave hidden noise alone
+
+
+def test_diverged_runs_are_data(data):
+    def explode(rate):
+        return jn.Recipe(jn.MLP((8,), 1), jn.losses.squared_error, optax.sgd(rate))
+
+    result = sweep(data, {"none": explode, "sgd": explode}, {"sgd": [0.1, 1e20]})
+    runs = result.runs
+    assert runs["finite"].tolist() == [True] * 6 + [False] * 3
+    assert runs.loc[~runs["finite"], ["train_loss", "test_loss"]].isna().all(axis=None)
+    table = jn.compare(result, metric="test_loss")
+    assert table["diverged"].tolist() == [0, 0, 3]
+    assert table["n"].tolist() == [3, 3, 0]
+
+
+def test_metrics_every_and_curves(data, result):
+    sparse = sweep(data, metrics_every=2, curves=("test",))
+    np.testing.assert_array_equal(sparse.epochs, [2, 4])
+    assert list(sparse.curves) == ["test_accuracy", "test_loss"]
+    np.testing.assert_allclose(
+        sparse.curves["test_loss"], result.curves["test_loss"][:, 1::2], rtol=1e-6
+    )
+
+
+def test_interrupt_keeps_the_finished_runs(data, result):
+    def stop(done, total):
+        assert total == 15
+        if done >= 5:
+            raise KeyboardInterrupt
+
+    part = sweep(data, progress=stop)
+    assert not part.complete
+    assert 5 <= len(part.runs) < 15
+    assert len(part.curves["test_loss"]) == len(part.variables) == len(part.runs)
+    same = result.runs.merge(part.runs, on=["placement", "strength", "seed"])
+    np.testing.assert_array_equal(same["test_loss_x"], same["test_loss_y"])
+
+
+def test_interrupt_before_anything_finished(data):
+    def make(_):
+        raise KeyboardInterrupt
+
+    nothing = sweep(data, {"none": make}, {})
+    assert not nothing.complete
+    assert nothing.runs.empty
+    assert nothing.curves == {}
+
+
+def test_progress_counts_runs(data):
+    seen = []
+    sweep(data, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (15, 15)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_no_progress_bar_without_a_terminal(data, capsys):
+    sweep(data)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_bar_on_a_terminal(data, capsys, monkeypatch):
+    import sys
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    sweep(data)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "15/15" in err
+    sweep(data, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_numpy_arguments(data):
+    result = sweep(data, {"none": none}, {"none": np.float64(0.0)}, seeds=np.arange(2))
+    assert len(result.runs) == 2
+    levels = sweep(data, {"hidden": hidden}, {"hidden": jnp.array([0.1, 0.2])}, seeds=1)
+    np.testing.assert_allclose(levels.runs["strength"], [0.1, 0.2], rtol=1e-6)
+
+
+# --- what is refused ---------------------------------------------------------------------
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"recipes": none}, TypeError, "recipes must map placements to functions"),
+        ({"recipes": {}}, TypeError, "recipes must map placements to functions"),
+        ({"recipes": {"none": recipe()}}, TypeError, r"recipes\['none'\] must be a func"),
+        ({"strengths": [0.1]}, TypeError, "strengths must map placements"),
+        ({"strengths": {"hiden": [0.1]}}, ValueError, "got 'hiden'"),
+        ({"strengths": {"hidden": []}}, ValueError, "at least one strength, got none"),
+        ({"strengths": {"hidden": [0.1, 0.1]}}, ValueError, "must differ"),
+        ({"strengths": {"hidden": [-0.1]}}, ValueError, "finite and >= 0, got -0.1"),
+        ({"strengths": {"hidden": [float("nan")]}}, ValueError, ">= 0, got nan"),
+        ({"strengths": {"hidden": ["0.1"]}}, TypeError, "must be numbers, got '0.1'"),
+        ({"strengths": {"hidden": [0.1, {"a": 1}]}}, ValueError, "one structure"),
+        ({"seeds": 0}, ValueError, "seeds must be at least 1, got 0"),
+        ({"seeds": []}, ValueError, "seeds must hold at least one seed"),
+        ({"seeds": [1, 1]}, ValueError, "seeds must differ"),
+        ({"seeds": [-1]}, ValueError, "from 0 to"),
+        ({"seeds": [2**32]}, ValueError, "from 0 to"),
+        ({"seeds": [0.5]}, TypeError, "seeds must be ints, got 0.5"),
+        ({"seeds": 1.5}, TypeError, "seeds must be an int or ints, got 1.5"),
+        ({"seeds": True}, TypeError, "seeds must be"),
+        ({"data": (np.ones((3, 2)), np.ones((3, 1)))}, TypeError, "data must be a jn.Data"),
+        ({"data": []}, ValueError, "data must hold at least one split"),
+        ({"epochs": 0}, ValueError, "epochs must be an int of at least 1"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an int"),
+        ({"curves": ("tset",)}, ValueError, "curves must name sets of the data"),
+        ({"vectorize": 0}, ValueError, "vectorize must be 'auto' or an int"),
+        ({"vectorize": "all"}, ValueError, "vectorize must be 'auto' or an int"),
+        ({"keep_params": [7]}, ValueError, r"keep_params must name seeds .* got \[7\]"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(change, error, message, data):
+    arguments = {
+        "recipes": {"none": none, "hidden": hidden},
+        "strengths": {},
+        "data": data,
+        "seeds": 2,
+        "epochs": 2,
+        "batch_size": 8,
+    } | change
+    with pytest.raises(error, match=message):
+        jn.sweep(arguments.pop("recipes"), **arguments)
