@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Rows = tuple[Any, Any]
@@ -238,10 +239,12 @@ def _is_list(node: Any) -> bool:
 def _array(name: str, leaf: Any) -> np.ndarray:
     try:
         array = np.asarray(leaf)
-        array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must hold numbers, got {type(leaf).__name__}.") from None
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+    except ValueError:  # a ragged list
+        raise TypeError(f"{name} must hold arrays of numbers, got {leaf!r}.") from None
+    if not (jnp.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        raise TypeError(f"{name} must hold numbers, got {array.dtype}.")
+    array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    if jnp.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ValueError(
             f"{name} must be finite, got {bad} NaN or infinite values of {array.size}; "

@@ -1,0 +1,96 @@
+"""The public list: one style for all of it."""
+
+import inspect
+import re
+
+import pytest
+
+import jaxnoise as jn
+
+NAMES = sorted(
+    name
+    for name, value in vars(jn).items()
+    if not name.startswith("_")
+    and not inspect.ismodule(value)
+    and getattr(value, "__module__", "").startswith("jaxnoise")
+)
+MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
+FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
+    f"{module.__name__.split('.')[-1]}.{name}": value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if not name.startswith("_")
+    and inspect.isfunction(value)
+    and value.__module__ == module.__name__
+}
+HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
+PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
+
+
+def test_the_public_list():
+    assert NAMES == [
+        "Data",
+        "GaussianNoise",
+        "MLP",
+        "Model",
+        "Noise",
+        "Recipe",
+        "RunResult",
+        "SweepResult",
+        "add_gaussian_noise",
+        "compare",
+        "make_train",
+        "sweep",
+        "use_all_cores",
+    ]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = jn.nothing
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_signatures(name):
+    """Key first and never ``rng``; nothing positional after the strength; randomness
+    without a default."""
+    function = PUBLIC[name]
+    if inspect.isclass(function):
+        return
+    parameters = inspect.signature(function).parameters
+    assert not {"rng", "rng_key", "prng_key"} & set(parameters)
+    if "key" in parameters:
+        assert next(iter(parameters)) == "key"
+        assert parameters["key"].default is inspect.Parameter.empty
+        positional = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        assert len(positional) <= 3
+        assert all(p.default is p.empty for p in positional)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings(name):
+    """One line, arguments, errors, an example that runs, and the source."""
+    function = PUBLIC[name]
+    text = inspect.getdoc(function)
+    first = text.split("\n")[0]
+    assert first.endswith((".", "?")) or "\n\n" not in text[: len(first) + 2]
+    if name in ("Model", "RunResult", "SweepResult", "data.Bayes"):
+        return  # nouns without a call of their own
+    assert ">>> " in text, "needs an example"
+    if inspect.isfunction(function):
+        for parameter in inspect.signature(function).parameters:
+            assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
+        if "raise" in inspect.getsource(function):
+            assert "Raises:" in text
+    noise = name in ("add_gaussian_noise", "GaussianNoise")
+    if noise or name.startswith(("losses.", "metrics.")) or name == "compare":
+        assert "Reference:" in text
+
+
+def test_names_of_sites():
+    """A model's field for a site is ``<site>_noise``."""
+    fields = [name for name in jn.MLP.__dataclass_fields__ if name.endswith("_noise")]
+    assert fields == ["input_noise", "hidden_noise", "activation_noise"]
+
+
+def test_typed():
+    from importlib.resources import files
+
+    assert files("jaxnoise").joinpath("py.typed").is_file()

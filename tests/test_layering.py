@@ -1,0 +1,56 @@
+"""Imports point one way, as the rooms are laid out."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "jaxnoise"
+EVERYTHING = ("jaxnoise.",)
+MAY_IMPORT = {
+    "results": (),
+    "noise": ("jaxnoise.noise",),
+    "losses": (),
+    "metrics": ("jaxnoise.losses",),
+    "data": (),
+    "models": ("jaxnoise.noise",),
+    "training": ("jaxnoise.training", "jaxnoise.results", "jaxnoise.data"),
+    "evidence": ("jaxnoise.evidence", "jaxnoise.results", "jaxnoise.data"),
+    "__init__": EVERYTHING,
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    allowed = MAY_IMPORT[room]
+    ours = [name for name in imports(path) if name.startswith("jaxnoise")]
+    wrong = [name for name in ours if not name.startswith(allowed)] if ours else []
+    assert not wrong, f"{room} must not import {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_matplotlib_stays_in_plots(path):
+    if path.name != "plots.py":
+        assert not [name for name in imports(path) if name.startswith("matplotlib")]
+
+
+def test_import_is_light():
+    code = (
+        "import sys, jaxnoise as jn;"
+        "assert not {'matplotlib', 'sklearn', 'rich.progress'} & set(sys.modules);"
+        "jn.plots; assert 'matplotlib' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

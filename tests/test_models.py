@@ -1,0 +1,120 @@
+"""The MLP: its sites, its shapes, and what it costs without noise."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnoise as jn
+
+SITES = ("input_noise", "hidden_noise", "activation_noise")
+
+
+def shift(amount):
+    """Noise without randomness, to see where it enters."""
+    return jn.Noise(lambda key, x: x + amount)
+
+
+@pytest.fixture
+def variables(key):
+    return jn.MLP((5, 4), 3).init(key, jnp.ones((1, 2)), train=False)
+
+
+def layers(variables, x):
+    """The formula, in NumPy, with a hook before and after each activation."""
+    p = jax.tree.map(np.asarray, variables["params"])
+
+    def dense(name, x):
+        return x @ p[name]["kernel"] + p[name]["bias"]
+
+    def forward(at_input=0.0, before=0.0, after=0.0):
+        hidden = x + at_input
+        for i in range(2):
+            hidden = np.maximum(dense(f"hidden_{i}", hidden) + before, 0) + after
+        return dense("output", hidden)
+
+    return forward
+
+
+def test_where_noise_enters(variables, key):
+    x = np.asarray(jax.random.normal(key, (6, 2)))
+    forward = layers(variables, x)
+    amounts = {"at_input": 0.5, "before": 0.3, "after": -0.2}
+    for site, (hook, amount) in zip(SITES, amounts.items(), strict=True):
+        model = jn.MLP((5, 4), 3, **{site: shift(amount)})
+        noisy = model.apply(variables, x, train=True, rngs={"noise": key})
+        np.testing.assert_allclose(noisy, forward(**{hook: amount}), rtol=1e-4, atol=1e-5)
+        clean = model.apply(variables, x, train=False)
+        np.testing.assert_allclose(clean, forward(), rtol=1e-4, atol=1e-5)
+    everywhere = jn.MLP(
+        (5, 4), 3, *(shift(amount) for amount in amounts.values())
+    ).apply(variables, x, train=True, rngs={"noise": key})
+    np.testing.assert_allclose(everywhere, forward(**amounts), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_does_not_change_initial_weights(variables, key):
+    for site in SITES:
+        model = jn.MLP((5, 4), 3, **{site: jn.GaussianNoise(0.1)})
+        same = model.init(key, jnp.ones((1, 2)), train=False)
+        jax.tree.map(np.testing.assert_array_equal, same, variables)
+
+
+def test_keras_initialisation(key):
+    """Glorot-uniform kernels, ``|w| <= sqrt(6 / (in + out))``, and zero biases."""
+    params = jn.MLP((500,), 1).init(key, jnp.ones((1, 2)), train=False)["params"]
+    limit = np.sqrt(6 / 502)
+    kernel = params["hidden_0"]["kernel"]
+    assert kernel.shape == (2, 500)
+    assert 0.95 * limit < abs(kernel).max() <= limit
+    assert not params["hidden_0"]["bias"].any()
+    assert not params["output"]["bias"].any()
+
+
+def test_no_noise_costs_nothing(variables):
+    def program(model):
+        return str(
+            jax.make_jaxpr(
+                lambda x: model.apply(
+                    variables, x, train=True, rngs={"noise": jax.random.key(0)}
+                )
+            )(jnp.ones((6, 2)))
+        )
+
+    assert "random" not in program(jn.MLP((5, 4), 3)).replace("random_seed", "")
+    assert "random_bits" in program(jn.MLP((5, 4), 3, jn.GaussianNoise(0.1)))
+
+
+def test_linear_model_and_other_parts(key):
+    x = jnp.ones((6, 2))
+    linear = jn.MLP((), 2)
+    assert linear.apply(linear.init(key, x, train=False), x, train=False).shape == (6, 2)
+    tanh = jn.MLP([4], 1, activation=nn.tanh, kernel_init=nn.initializers.ones)
+    out = tanh.apply(tanh.init(key, x, train=False), x, train=False)
+    np.testing.assert_allclose(out, 4 * np.tanh(2) * np.ones((6, 1)), rtol=1e-5)
+
+
+def test_under_remat(variables, key):
+    model = jn.MLP((5, 4), 3, hidden_noise=jn.GaussianNoise(0.5))
+    again = nn.remat(jn.MLP, static_argnums=(2,))(
+        (5, 4), 3, hidden_noise=jn.GaussianNoise(0.5)
+    )
+    x = jnp.ones((6, 2))
+    np.testing.assert_allclose(
+        again.apply(variables, x, True, rngs={"noise": key}),
+        model.apply(variables, x, True, rngs={"noise": key}),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.bad_input
+def test_bad_fields(key):
+    with pytest.raises(TypeError, match=r"features must be .* \(500,\), got 500"):
+        jn.MLP(500, 1)
+    for site in SITES:
+        with pytest.raises(TypeError, match=f"{site} must be a noise layer .* got 0.1"):
+            jn.MLP((5,), 1, **{site: 0.1})
+    with pytest.raises(ValueError, match="GaussianNoise 'hidden_noise_0' is active"):
+        jn.MLP((5,), 1, hidden_noise=jn.GaussianNoise(0.1)).init(
+            key, jnp.ones((1, 2)), train=True
+        )
