@@ -34,7 +34,10 @@ def seed(text: str) -> int:
 def strength(text: str) -> float:
     """An option that is a finite number of at least 0."""
     return _number(
-        float, text, "a finite number of at least 0", lambda v: math.isfinite(v) and v >= 0
+        float,
+        text,
+        "a finite number of at least 0",
+        lambda v: math.isfinite(v) and v >= 0,
     )
 
 

@@ -16,7 +16,6 @@ import _common as common
 import jax
 import numpy as np
 import optax
-import pandas as pd
 
 import jaxnoise as jn
 
@@ -58,15 +57,32 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add("--seeds", type=common.count, default=30, help="runs of each kind")
     add("--seed", type=common.seed, default=0, help="the first seed")
-    add("--epochs", type=common.count, default=4000, help="passes through the train set")
+    add(
+        "--epochs", type=common.count, default=4000, help="passes through the train set"
+    )
     add("--batch-size", type=common.count, default=32, help="rows of a minibatch")
-    add("--hidden-units", type=common.count, default=500, help="width of the hidden layer")
+    add(
+        "--hidden-units",
+        type=common.count,
+        default=500,
+        help="width of the hidden layer",
+    )
     add("--learning-rate", type=common.positive, default=1e-3, help="of Adam")
-    add("--samples", type=common.count, default=100, help="train and test points together")
+    add(
+        "--samples",
+        type=common.count,
+        default=100,
+        help="train and test points together",
+    )
     add("--train-size", type=common.count, default=30, help="train points")
     add("--data-noise", type=common.strength, default=0.1, help="stddev of the points")
     add("--data-seed", type=common.seed, default=1, help="seed of the points")
-    add("--population-seed", type=common.seed, default=12345, help="seed of the population")
+    add(
+        "--population-seed",
+        type=common.seed,
+        default=12345,
+        help="seed of the population",
+    )
     add("--out", type=Path, default=Path("results/circles"), help="where files go")
     add("--no-plots", action="store_true", help="write no pictures")
     options = parser.parse_args(argv)
@@ -130,7 +146,7 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
 
 
 def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
-    """For each placement and strength, n, mean and sd of each metric, the difference."""
+    """For each placement and strength: n, means and spreads, and the difference."""
     names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
     tables = {name: jn.compare(result, metric=name) for name in names}
     rows = []
@@ -156,8 +172,9 @@ def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
 
 def print_table(rows: list[dict[str, Any]], best: float) -> None:
     """A row per placement and strength, for people."""
-    heads = ["placement", "strength", "n", "train", "test", "population accuracy"]
-    lines = [[*heads, "difference to none [95 % interval]"]]
+    scores = [f"{name} accuracy" for name in SETS]
+    last = "population difference to none [95 % interval]"
+    lines = [["placement", "strength", "n", *scores, last]]
     for row in rows:
         shown = [row["placement"], f"{row['strength']:g}", str(row["n"])]
         for name, digits in zip(SETS, (3, 3, 4), strict=True):
@@ -196,7 +213,7 @@ def write_curves(result: jn.SweepResult, path: Path) -> None:
     seeds = np.sort(runs["seed"].unique())
     row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
     column = np.searchsorted(seeds, runs["seed"])
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, values in result.curves.items():
         shape = (len(cells), len(seeds), len(result.epochs))
         arrays[name] = np.full(shape, np.nan, np.float32)
@@ -264,10 +281,11 @@ def report(
     if options.seeds == 1:
         for row in rows:
             scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
-            print(f"{row['placement']}: Train: {scores[0]:.3f}, Test: {scores[1]:.3f}")
+            train, test = (f"{score:.3f}" for score in scores[:2])
+            print(f"{row['placement']}: Train: {train}, Test: {test}")
     print(
-        f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.1f} s "
-        f"on {result.device}"
+        f"compiled in {result.compile_seconds:.1f} s, "
+        f"ran in {result.run_seconds:.1f} s on {result.device}"
     )
     write_runs(result, options.out / "runs.csv")
     write_curves(result, options.out / "curves.npz")

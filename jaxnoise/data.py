@@ -70,11 +70,13 @@ class Data(Mapping[str, Rows]):
         return f"Data({', '.join(counts)})"
 
     def tree_flatten_with_keys(self) -> tuple[Any, tuple[str, ...]]:
+        """The pairs with their names as keys, for JAX."""
         keys = [jax.tree_util.GetAttrKey(name) for name in self]
         return list(zip(keys, self.values(), strict=True)), tuple(self)
 
     @classmethod
     def tree_unflatten(cls, names: tuple[str, ...], pairs: Any) -> "Data":
+        """Data of pairs that JAX has mapped."""
         data = object.__new__(cls)  # leaves may be tracers: nothing to check
         data._sets = dict(zip(names, pairs, strict=True))
         return data
@@ -203,7 +205,9 @@ def circles_bayes(noise: float = 0.1, *, factor: float = 0.8) -> Bayes:
     def surprise(r: float) -> float:
         """-log p(class | r), times the density of r, summed over both classes."""
         z = log_ratio(r)
-        return float(inner.pdf(r) * np.logaddexp(0, z) + outer.pdf(r) * np.logaddexp(0, -z))
+        return float(
+            inner.pdf(r) * np.logaddexp(0, z) + outer.pdf(r) * np.logaddexp(0, -z)
+        )
 
     ends = max(0.0, factor - 12 * noise), 1 + 12 * noise
     loss = quad(surprise, *ends, points=[radius], limit=200)[0] / 2

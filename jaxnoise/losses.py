@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Num
 
 
 def binary_cross_entropy(
-    logits: Float[Array, "rows *outputs"], targets: Num[ArrayLike, "rows *outputs"]
+    logits: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
 ) -> Float[Array, " rows"]:
     """Return ``log(1 + exp(z)) - t * z`` per row, the mean over the other axes.
 
@@ -63,7 +63,7 @@ def softmax_cross_entropy(
 
 
 def squared_error(
-    outputs: Float[Array, "rows *outputs"], targets: Num[ArrayLike, "rows *outputs"]
+    outputs: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
 ) -> Float[Array, " rows"]:
     """Return ``(y - t)**2`` per row, the mean over the other axes; no factor 1/2.
 

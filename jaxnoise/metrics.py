@@ -11,7 +11,7 @@ from jaxnoise.losses import is_labels, row_mean, same_shape
 
 
 def binary_accuracy(
-    logits: Float[Array, "rows *outputs"], targets: Num[ArrayLike, "rows *outputs"]
+    logits: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
 ) -> Float[Array, " rows"]:
     """Return the share of a row's outputs with ``(z > 0) == (t > 1/2)``.
 

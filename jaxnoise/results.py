@@ -37,6 +37,11 @@ class RunResult(NamedTuple):
         return None if self.variables is None else self.variables["params"]
 
 
+def cell_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that say what was compared: placement, and strength or its leaves."""
+    return [c for c in table if c.split(".")[0] in ("placement", "strength")]
+
+
 @dataclass(frozen=True, eq=False)
 class SweepResult:
     """All the runs of a comparison.

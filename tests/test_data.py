@@ -27,7 +27,9 @@ def test_circles_options():
     data = jn.data.circles(40, 12, noise=0.0, seed=3, population=10, population_seed=4)
     assert repr(data) == "Data(train=12 rows, test=28 rows, population=10 rows)"
     radius = np.hypot(*data.train[0].T)
-    np.testing.assert_allclose(np.where(data.train[1][:, 0] == 0, 1, 0.8), radius, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.where(data.train[1][:, 0] == 0, 1, 0.8), radius, rtol=1e-5
+    )
 
 
 def test_bayes():
@@ -73,7 +75,9 @@ def test_data_is_a_mapping_and_a_pytree():
     doubled = jax.jit(lambda d: jax.tree.map(lambda leaf: 2 * leaf, d))(data)
     assert isinstance(doubled, jn.Data)
     np.testing.assert_array_equal(doubled.train[0], 2 * x)
-    paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(data)]
+    paths = [
+        jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(data)
+    ]
     assert paths[0] == ".train[0]"
     with pytest.raises(AttributeError, match="no set named 'tset'"):
         _ = data.tset

@@ -14,7 +14,9 @@ def test_binary_cross_entropy():
     t = rng.integers(0, 2, size=(7, 3))
     p = expit(Z.astype(float))
     expected = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1)
-    np.testing.assert_allclose(jn.losses.binary_cross_entropy(Z, t), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        jn.losses.binary_cross_entropy(Z, t), expected, rtol=1e-5
+    )
 
 
 def test_binary_cross_entropy_is_finite_for_large_logits():
@@ -72,6 +74,8 @@ def test_accuracies():
 )
 def test_shapes_that_would_broadcast(function):
     z, t = np.zeros((5, 1), np.float32), np.zeros(5, np.float32)
-    message = rf"{function.__name__}: targets must have the shape of the outputs, \(5, 1\)"
+    message = (
+        rf"{function.__name__}: targets must have the shape of the outputs, \(5, 1\)"
+    )
     with pytest.raises(ValueError, match=message):
         function(z, t)

@@ -44,7 +44,9 @@ def test_where_noise_enters(variables, key):
     for site, (hook, amount) in zip(SITES, amounts.items(), strict=True):
         model = jn.MLP((5, 4), 3, **{site: shift(amount)})
         noisy = model.apply(variables, x, train=True, rngs={"noise": key})
-        np.testing.assert_allclose(noisy, forward(**{hook: amount}), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            noisy, forward(**{hook: amount}), rtol=1e-4, atol=1e-5
+        )
         clean = model.apply(variables, x, train=False)
         np.testing.assert_allclose(clean, forward(), rtol=1e-4, atol=1e-5)
     everywhere = jn.MLP(
@@ -88,7 +90,10 @@ def test_no_noise_costs_nothing(variables):
 def test_linear_model_and_other_parts(key):
     x = jnp.ones((6, 2))
     linear = jn.MLP((), 2)
-    assert linear.apply(linear.init(key, x, train=False), x, train=False).shape == (6, 2)
+    assert linear.apply(linear.init(key, x, train=False), x, train=False).shape == (
+        6,
+        2,
+    )
     tanh = jn.MLP([4], 1, activation=nn.tanh, kernel_init=nn.initializers.ones)
     out = tanh.apply(tanh.init(key, x, train=False), x, train=False)
     np.testing.assert_allclose(out, 4 * np.tanh(2) * np.ones((6, 1)), rtol=1e-5)

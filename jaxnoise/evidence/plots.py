@@ -12,12 +12,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from scipy.special import expit
 
 from jaxnoise.data import Data
 from jaxnoise.evidence.stats import compare
-from jaxnoise.results import SweepResult
+from jaxnoise.results import SweepResult, cell_columns
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -187,21 +189,28 @@ def decision_regions(
     reach = 1.1 * max(np.abs(x).max() for x, _ in data.values())
     line = np.linspace(-reach, reach, 241, dtype=np.float32)
     plane = np.stack(np.meshgrid(line, line), axis=-1)
-    image = None
     for ax, (title, function) in zip(panels, logits.items(), strict=True):
         values = np.asarray(function(plane.reshape(-1, 2))).reshape(plane.shape[:2])
-        image = ax.pcolormesh(
-            line, line, expit(values), cmap="RdBu", vmin=0, vmax=1, alpha=0.6, shading="auto",
+        ax.pcolormesh(
+            line,
+            line,
+            expit(values),
+            cmap="RdBu",
+            vmin=0,
+            vmax=1,
+            alpha=0.6,
+            shading="auto",
             rasterized=True,
         )
         ax.contour(line, line, values, levels=[0], colors="black", linewidths=1.3)
         if best_radius is not None:
             ax.add_patch(
-                plt.Circle((0, 0), best_radius, fill=False, linestyle=":", linewidth=1.3)
+                Circle((0, 0), best_radius, fill=False, linestyle=":", linewidth=1.3)
             )
         _points(ax, data.train, "train", filled=True)
         ax.set_title(title, fontsize=10)
         _plane(ax)
+    image = panels[0].collections[0]
     figure.colorbar(image, ax=figure.axes, label="probability of class 1", shrink=0.85)
     _outer_labels(panels, "$x_1$", "$x_2$")
     return figure
@@ -215,7 +224,7 @@ def _axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     """A figure with ``count`` panels that share their axes, as wide as a page."""
-    columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    columns = _columns(count)
     rows = -(-count // columns)
     figure, grid = plt.subplots(
         rows,
@@ -231,12 +240,16 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, list(grid.flat[:count])
 
 
+def _columns(count: int) -> int:
+    """Panels in a row."""
+    return {1: 1, 2: 2, 4: 2}.get(count, 3)
+
+
 def _cells(result: SweepResult) -> dict[str, np.ndarray]:
     """The finite runs' row numbers by placement and strength, titled."""
     runs = result.runs.reset_index(drop=True)
-    strengths = [c for c in runs if c.split(".")[0] == "strength"]
     cells = {}
-    for key, group in runs.groupby(["placement", *strengths], sort=False, dropna=False):
+    for key, group in runs.groupby(cell_columns(runs), sort=False, dropna=False):
         shown = [f"{value:g}" for value in key[1:] if value == value and value != 0]
         title = f"{key[0]}, {' and '.join(shown)}" if shown else str(key[0])
         rows = group.index[group["finite"]].to_numpy()
@@ -266,7 +279,7 @@ def _legend_beside(figure: Figure, ax: Axes, title: str) -> None:
             handles=handles, loc="outside right center", frameon=False, fontsize=9
         )
     )
-    legend.set_title(title, prop={"size": 9})
+    legend.set_title(title, prop=FontProperties(size=9))
     legend.set_alignment("left")
 
 
@@ -278,8 +291,10 @@ def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
         )
     for target, (color, marker) in enumerate(CLASSES):
         chosen = np.ravel(y) == target
+        first, second = np.asarray(x)[chosen].T
         ax.scatter(
-            *np.asarray(x)[chosen].T,
+            first,
+            second,
             s=26,
             marker=marker,
             facecolors=color if filled else "none",
@@ -298,7 +313,11 @@ def _plane(ax: Axes) -> None:
 
 def _best_line(ax: Axes, value: float) -> None:
     ax.axhline(
-        value, color="black", linestyle=":", linewidth=1.2, label=f"best possible {value:.3f}"
+        value,
+        color="black",
+        linestyle=":",
+        linewidth=1.2,
+        label=f"best possible {value:.3f}",
     )
 
 
@@ -308,7 +327,7 @@ def _outer_labels(panels: list[Axes], x: str, y: str) -> None:
         ax.set_xlabel(x)
         ax.set_ylabel(y)
         ax.label_outer()
-        if i + ax.get_gridspec().ncols >= len(panels):
+        if i + _columns(len(panels)) >= len(panels):
             ax.xaxis.set_tick_params(labelbottom=True)
             ax.xaxis.label.set_visible(True)
             ax.set_xlabel(x)

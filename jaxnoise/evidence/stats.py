@@ -9,14 +9,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxnoise.results import SweepResult
+from jaxnoise.results import SweepResult, cell_columns
 
 CONFIDENCE = 0.95
 
 
+class Comparison(pd.DataFrame):
+    """A pandas table that prints all of its columns, whatever the terminal's width."""
+
+    @property
+    def _constructor(self) -> type["Comparison"]:
+        return Comparison
+
+    def __repr__(self) -> str:
+        formats = {c: "{:g}".format for c in cell_columns(self) if c != "placement"}
+        return self.to_string(
+            index=False, formatters=formats, float_format="{:.4f}".format, na_rep="-"
+        )
+
+    __str__ = __repr__
+
+
 def compare(
     result_or_table: SweepResult | pd.DataFrame, *, metric: str, baseline: str = "none"
-) -> pd.DataFrame:
+) -> "Comparison":
     """Compare every placement and strength with the baseline, pair by pair.
 
     A pair is two runs of one seed and split, d its difference in the metric, and the
@@ -52,14 +68,13 @@ def compare(
         ...     "accuracy": [0.7, 0.8, 0.9, 0.8, 0.9, 0.85],
         ... })
         >>> rows = jn.compare(table, metric="accuracy")
-        >>> rows[["placement", "n", "difference", "low", "high"]].round(3)
-          placement  n  difference    low   high
-        0      none  3         NaN    NaN    NaN
-        1     input  3        0.05 -0.165  0.265
+        >>> rows[["placement", "strength", "n", "difference", "low", "high"]]
+        placement strength  n  difference     low   high
+             none        0  3           -       -      -
+            input      0.1  3      0.0500 -0.1651 0.2651
     """
     table = _score_table(result_or_table, metric)
-    strength_columns = [c for c in table if c.split(".")[0] == "strength"]
-    cells = ["placement", *strength_columns]
+    cells = cell_columns(table)
     reference = table[table["placement"] == baseline]
     if reference.empty:
         raise ValueError(
@@ -75,7 +90,9 @@ def compare(
     for cell, group in table.groupby(cells, sort=False, dropna=False):
         scores = group.set_index(pairs)[metric]
         if scores.index.has_duplicates:
-            raise ValueError(f"runs must differ in seed or split, got repeats in {cell}.")
+            raise ValueError(
+                f"runs must differ in seed or split, got repeats in {cell}."
+            )
         differences = (scores - reference_scores).dropna()
         if cell[0] == baseline:
             differences = differences.iloc[:0]
@@ -91,7 +108,7 @@ def compare(
             | _interval(differences.groupby(unit).mean().to_numpy())
             | {"diverged": int(scores.isna().sum())}
         )
-    return pd.DataFrame(rows)
+    return Comparison(rows)
 
 
 def _score_table(result_or_table: Any, metric: str) -> pd.DataFrame:

@@ -112,7 +112,9 @@ def _strength(name: str, value: Any, x: Array) -> Array:
     try:
         strength = jnp.asarray(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}.") from None
+        raise TypeError(
+            f"{name} must be a number or an array, got {value!r}."
+        ) from None
     if not jnp.issubdtype(strength.dtype, jnp.floating) and not jnp.issubdtype(
         strength.dtype, jnp.integer
     ):
@@ -149,5 +151,7 @@ def _threefry(key: Any) -> Array:
         # rbg keys under vmap derive every row from the first key.
         raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
     if key.shape != ():
-        raise ValueError(f"key must be a single key, got an array of shape {key.shape}.")
+        raise ValueError(
+            f"key must be a single key, got an array of shape {key.shape}."
+        )
     return key

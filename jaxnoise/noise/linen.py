@@ -9,7 +9,7 @@ layers, such as `GaussianNoise`, are short forms of it. The key comes from the s
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -19,14 +19,17 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.noise.functions import add_gaussian_noise, apply_mask
 
+NoiseFn = Callable[..., Array]
+
 
 class _NoiseLayer(nn.Module, kw_only=True):
     """What every noise layer shares: the switch, the key, and the mask."""
 
     train: bool | None = None
 
-    if TYPE_CHECKING:
-        fn: Any  # (key, x) -> x: a field of Noise, a property of the short forms
+    def _function(self) -> NoiseFn:
+        """The noise, ``(key, x) -> x``."""
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -49,23 +52,25 @@ class _NoiseLayer(nn.Module, kw_only=True):
         """
         train = self._switch(train)
         if train is False:
-            return x
+            return cast(Array, x)
         key = self._key(traced=train is not True)
+        x = jnp.asarray(x)
         noisy = self._noisy(key, x, mask)
-        if noisy.shape != jnp.shape(x):
+        if noisy.shape != x.shape:
             raise ValueError(
-                f"{self._label()}: noise must keep the shape of x, {jnp.shape(x)}, "
+                f"{self._label()}: noise must keep the shape of x, {x.shape}, "
                 f"got {noisy.shape}."
             )
-        noisy = noisy.astype(jnp.result_type(x))
+        noisy = noisy.astype(x.dtype)
         return noisy if train is True else jnp.where(train, noisy, x)
 
     def _noisy(self, key: Array, x: Array, mask: Any) -> Array:
+        function = self._function()
         if mask is None:
-            return self.fn(key, x)
-        if "mask" in inspect.signature(self.fn).parameters:
-            return self.fn(key, x, mask=mask)
-        return apply_mask(mask, self.fn(key, x), jnp.asarray(x))
+            return function(key, x)
+        if "mask" in inspect.signature(function).parameters:
+            return function(key, x, mask=mask)
+        return apply_mask(mask, function(key, x), x)
 
     def _label(self) -> str:
         path = "/".join(self.scope.path) if self.scope is not None else ""
@@ -126,7 +131,10 @@ class Noise(_NoiseLayer):
         True
     """
 
-    fn: Callable[..., Array]
+    fn: NoiseFn
+
+    def _function(self) -> NoiseFn:
+        return self.fn
 
 
 class GaussianNoise(_NoiseLayer):
@@ -154,6 +162,5 @@ class GaussianNoise(_NoiseLayer):
 
     stddev: ArrayLike
 
-    @property
-    def fn(self) -> Callable[..., Array]:
+    def _function(self) -> NoiseFn:
         return partial(add_gaussian_noise, stddev=self.stddev)

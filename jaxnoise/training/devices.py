@@ -25,7 +25,7 @@ def use_all_cores() -> None:
         >>> jn.use_all_cores()  # first thing in a script
     """
     cores = _cores()
-    if jax.config.jax_num_cpu_devices > 0 or cores == 1:
+    if jax.config.jax_num_cpu_devices > 0 or cores == 1:  # type: ignore[attr-defined]
         return
     try:
         jax.config.update("jax_num_cpu_devices", cores)

@@ -80,7 +80,7 @@ def as_seeds(name: str, seeds: int | Sequence[int]) -> list[int]:
             raise ValueError(f"{name} must be at least 1, got {seeds}.")
         seeds = range(int(seeds))
     try:
-        listed = list(seeds)
+        listed = list(seeds)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be an int or ints, got {seeds!r}.") from None
     if not listed:
@@ -101,7 +101,8 @@ def as_splits(data: Data | Sequence[Data]) -> list[Data]:
     for split in splits:
         if not isinstance(split, Data):
             raise TypeError(
-                f"data must be a jn.Data or a sequence of them, got {type(split).__name__}."
+                "data must be a jn.Data or a sequence of them, "
+                f"got {type(split).__name__}."
             )
     if not splits:
         raise ValueError("data must hold at least one split, got none.")

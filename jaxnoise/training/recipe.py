@@ -133,7 +133,7 @@ class _Linen:
     ) -> tuple[Any, Variables]:
         if not train:
             return self.module.apply(variables, x, train=False), variables
-        noise, dropout = jax.random.split(key)
+        noise, dropout = jax.random.split(key)  # type: ignore[arg-type]
         outputs, carried = self.module.apply(
             variables,
             x,

@@ -205,7 +205,9 @@ class _Run:
         """All epochs: full periods between measurements, then the epochs left over."""
         epochs, every = self.settings.epochs, self.settings.metrics_every
         if not self.measured:
-            return lax.scan(self.epoch, self.initial(), jnp.arange(epochs))[0], OrderedDict()
+            return lax.scan(self.epoch, self.initial(), jnp.arange(epochs))[
+                0
+            ], OrderedDict()
         periods = jnp.arange(epochs - epochs % every).reshape(-1, every)
         state, curves = lax.scan(self.period, self.initial(), periods)
         if epochs % every:
@@ -302,7 +304,9 @@ class _Run:
         return self.model.apply(variables, x, train=False, key=None)[0]
 
     def metric_names(self, sets: Iterable[str]) -> list[str]:
-        return [f"{s}_{metric}" for s in sets for metric in (*self.recipe.metrics, "loss")]
+        return [
+            f"{s}_{metric}" for s in sets for metric in (*self.recipe.metrics, "loss")
+        ]
 
     def evaluate(
         self, variables: Variables, sets: Iterable[str]

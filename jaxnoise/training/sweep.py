@@ -19,13 +19,15 @@ from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxnoise.data import Data
-from jaxnoise.results import RunResult, SweepResult
+from jaxnoise.results import RunResult, SweepResult, cell_columns
 from jaxnoise.training.devices import AXIS, block_size, describe, runs_mesh
 from jaxnoise.training.plan import Run, as_seeds, as_splits, deal, plan_runs
 from jaxnoise.training.progress import ProgressFn, progress_of
 from jaxnoise.training.run import CURVES, RecipeFn, Settings, make_train
 
-CALL_BLOCKS = 4  # blocks of runs that a device does in one call: bounds memory and waits
+CALL_BLOCKS = (
+    4  # blocks of runs that a device does in one call: bounds memory and waits
+)
 
 
 def sweep(
@@ -52,7 +54,8 @@ def sweep(
         recipes: by placement, a function ``strength -> Recipe``; called while tracing,
             once a program.
         strengths: by placement, its strengths: numbers, or pytrees of numbers of one
-            structure. A placement that is not named runs at strength 0, as the baseline.
+            structure. A placement that is not named runs at strength 0, like the
+            baseline.
         data: one `Data`, or a sequence of them, the splits, numbered from 0.
         seeds: n for ``range(n)``, or the seeds, ints from 0 to 2**32 - 1.
         epochs: passes through the train rows.
@@ -130,7 +133,7 @@ def sweep(
             complete = False
     done = sorted(results)
     return SweepResult(
-        runs=_table([runs[i] for i in done], [results[i] for i in done], splits[0]),
+        runs=_table([runs[i] for i in done], [results[i] for i in done]),
         curves=_curves([results[i] for i in done]),
         epochs=np.arange(metrics_every, epochs + 1, metrics_every),
         variables=tuple(
@@ -150,7 +153,7 @@ def _program(
     keep: bool,
     block: int,
     mesh: Mesh,
-    signature: Hashable,
+    signature: tuple[Any, ...],
 ) -> Callable[..., RunResult]:
     """Compile ``(data, split, seeds, strengths, live) -> RunResult`` for all devices.
 
@@ -231,7 +234,7 @@ def _by_program(
     return groups
 
 
-def _signature(tree: Any) -> Hashable:
+def _signature(tree: Any) -> tuple[Any, ...]:
     """Structure, shapes and types."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
@@ -283,14 +286,12 @@ def _seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[i
     keep = set(as_seeds("keep_params", list(keep_params)))
     if not keep <= set(seeds):
         raise ValueError(
-            f"keep_params must name seeds of the sweep, got {sorted(keep - set(seeds))}."
+            f"keep_params must name seeds of the sweep, got {keep - set(seeds)}."
         )
     return keep
 
 
-def _table(
-    runs: Sequence[Run], results: Sequence[RunResult], data: Data
-) -> pd.DataFrame:
+def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
     rows = [
         run.columns()
         | {name: float(value) for name, value in result.metrics.items()}
@@ -298,7 +299,7 @@ def _table(
         for run, result in zip(runs, results, strict=True)
     ]
     table = pd.DataFrame(rows)
-    first = [c for c in table if c.split(".")[0] in ("placement", "strength")]
+    first = cell_columns(table)  # strengths of later placements may stand last
     last = [c for c in table if c not in first and c != "finite"]
     return table[[*first, *last, "finite"]] if rows else table
 
@@ -306,7 +307,9 @@ def _table(
 def _curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
     """By name, (run, epoch); NaN for runs whose recipe lacks the metric."""
     names = dict.fromkeys(name for result in results for name in result.curves)
-    nothing = np.full_like(next(iter(results[0].curves.values())), np.nan) if names else 0
+    if not names:
+        return {}
+    nothing = np.full_like(next(iter(results[0].curves.values())), np.nan)
     return {
         name: np.stack([result.curves.get(name, nothing) for result in results])
         for name in names

@@ -73,7 +73,9 @@ def test_learning_curves_leave_diverged_runs_out(result):
     ax = figure.axes[0]
     assert ax.get_title() == "none (n = 3)"
     np.testing.assert_allclose(
-        ax.get_lines()[0].get_ydata(), result.curves["train_loss"][1:4].mean(0), rtol=1e-6
+        ax.get_lines()[0].get_ydata(),
+        result.curves["train_loss"][1:4].mean(0),
+        rtol=1e-6,
     )
 
 

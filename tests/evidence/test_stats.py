@@ -94,9 +94,7 @@ def test_tied_and_single_differences():
 
 def test_other_baselines_and_tables_without_splits():
     scores = table({("plain", 0.0): draw(0, (6, 1)), ("input", 0.1): draw(1, (6, 1))})
-    rows = jn.compare(
-        scores.drop(columns="split"), metric="accuracy", baseline="plain"
-    )
+    rows = jn.compare(scores.drop(columns="split"), metric="accuracy", baseline="plain")
     assert rows.loc[0, "placement"] == "plain"
     assert np.isnan(rows.loc[0, "difference"])
 
@@ -121,10 +119,18 @@ def test_coverage(n):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"metric": "acuracy"}, ValueError, r"metric must be a column .* got 'acuracy'"),
+        (
+            {"metric": "acuracy"},
+            ValueError,
+            r"metric must be a column .* got 'acuracy'",
+        ),
         ({"baseline": "non"}, ValueError, r"placements \(none, input\), got 'non'"),
         ({"baseline": "input"}, ValueError, "baseline 'input' must have one strength"),
-        ({"result_or_table": [1]}, TypeError, "must be a SweepResult or a pandas table"),
+        (
+            {"result_or_table": [1]},
+            TypeError,
+            "must be a SweepResult or a pandas table",
+        ),
     ],
 )
 def test_bad_arguments(change, error, message):

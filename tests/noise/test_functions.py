@@ -242,11 +242,11 @@ def test_bad_shared_axes(key, x):
         jn.add_gaussian_noise(key, x, 0.1, shared_axes=(2,))
 
 
-# --- the law of each noise ---------------------------------------------------------
+# The law of each noise
 
 
 def test_gaussian_moments():
-    """Mean 0, standard deviation s, skewness 0, kurtosis 3: within 5 standard errors."""
+    """Mean 0, deviation s, skewness 0, kurtosis 3: within 5 standard errors."""
     n, s = 1_000_000, 0.3
     noise = np.asarray(
         jn.add_gaussian_noise(jax.random.key(7), jnp.zeros(n), s), np.float64
@@ -267,7 +267,7 @@ def test_gaussian_noise_scales_linearly(key, x):
 
 
 def test_half_precision_noise_is_the_float32_noise_cast(key):
-    """Half-precision normals would have short tails; the stream is one for all types."""
+    """Half-precision normals have short tails; one stream serves all types."""
     wide = jn.add_gaussian_noise(key, jnp.zeros(1000), 1.0)
     for dtype in ("float16", "bfloat16"):
         half = jn.add_gaussian_noise(key, jnp.zeros(1000, dtype), 1.0)
@@ -275,7 +275,7 @@ def test_half_precision_noise_is_the_float32_noise_cast(key):
 
 
 def test_before_and_after_relu():
-    """Before the ReLU the mean moves, after it it does not (exact Gaussian integrals)."""
+    """Before the ReLU the mean moves, after it not: exact Gaussian integrals."""
     n, a, s = 1_000_000, 0.5, 0.3
     pre = jn.add_gaussian_noise(jax.random.key(8), jnp.full(n, a), s)
     before = np.asarray(jax.nn.relu(pre), np.float64)

@@ -76,9 +76,7 @@ def test_off_leaves_no_random_operation(make, x):
 def test_train_by_keyword_position_constructor(make, key, x):
     noisy = run(make(), x, key, train=True)
     assert (noisy != x).all()
-    np.testing.assert_array_equal(
-        noisy, make().apply({}, x, True, rngs={"noise": key})
-    )
+    np.testing.assert_array_equal(noisy, make().apply({}, x, True, rngs={"noise": key}))
     np.testing.assert_array_equal(noisy, run(make(train=True), x, key))
     np.testing.assert_array_equal(run(make(train=False), x, key), x)
     np.testing.assert_array_equal(run(make(), x, key, train=np.bool_(True)), noisy)
@@ -98,7 +96,7 @@ def test_traced_train_selects(make, key, x):
 @battery
 def test_matches_the_function_for_the_same_key(make, key, x):
     stream_key = StreamKey().apply({}, rngs={"noise": key})
-    expected = make().fn(stream_key, jnp.asarray(x))
+    expected = make()._function()(stream_key, jnp.asarray(x))
     np.testing.assert_allclose(run(make(), x, key, train=True), expected, atol=1e-6)
 
 
@@ -172,8 +170,6 @@ def test_under_remat(make, how, key, x):
     np.testing.assert_allclose(jax.grad(total)(jnp.asarray(x)), 2 * out, rtol=1e-5)
 
 
-
-
 @battery
 def test_under_nn_scan(make, key):
     class Step(nn.Module):
@@ -240,7 +236,7 @@ def test_layers_compare_by_value():
     assert jn.GaussianNoise(0.1) != jn.GaussianNoise(0.2)
 
 
-# --- what goes wrong ---------------------------------------------------------------
+# What goes wrong
 
 
 @battery
@@ -298,7 +294,9 @@ def test_outside_a_model(x):
 @pytest.mark.bad_input
 def test_a_function_that_changes_the_shape(key, x):
     layer = jn.Noise(lambda key, x: x[:, :2])
-    with pytest.raises(ValueError, match=r"keep the shape of x, \(4, 3\), got \(4, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"keep the shape of x, \(4, 3\), got \(4, 2\)"
+    ):
         run(layer, x, key, train=True)
 
 

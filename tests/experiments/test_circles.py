@@ -1,0 +1,331 @@
+"""The main experiment at toy size: options, files, numbers, pictures."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+
+import jaxnoise as jn
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+TOY = ["--epochs", "20", "--seeds", "3", "--hidden-units", "16"]
+
+
+@pytest.fixture(scope="module")
+def circles():
+    sys.path.insert(0, str(EXPERIMENTS))
+    try:
+        spec = importlib.util.spec_from_file_location(
+            "circles", EXPERIMENTS / "circles.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(EXPERIMENTS))
+
+
+@pytest.fixture(scope="module")
+def everything(circles, tmp_path_factory):
+    """The default, all placements, with pictures: folder and printed text."""
+    out = tmp_path_factory.mktemp("all")
+    assert circles.main([*TOY, "--out", str(out)]) == 0
+    return out
+
+
+def toy(circles, out, *options):
+    assert circles.main([*TOY, "--no-plots", "--out", str(out), *options]) == 0
+    return pd.read_csv(out / "runs.csv"), json.loads((out / "summary.json").read_text())
+
+
+def test_runs(everything):
+    runs = pd.read_csv(everything / "runs.csv")
+    assert list(runs) == [
+        "placement",
+        "strength",
+        "seed",
+        "train_accuracy",
+        "train_loss",
+        "test_accuracy",
+        "test_loss",
+        "population_accuracy",
+        "population_loss",
+        "finite",
+    ]
+    cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
+    assert cells == [
+        ["none", 0.0],
+        ["input", 0.01],
+        ["hidden", 0.1],
+        ["activation", 0.1],
+        ["both", 0.1],
+    ]
+    assert runs["seed"].tolist() == [0, 1, 2] * 5
+    assert runs["finite"].all()
+
+
+def test_curves(everything):
+    runs = pd.read_csv(everything / "runs.csv")
+    with np.load(everything / "curves.npz", allow_pickle=False) as curves:
+        assert sorted(curves) == [
+            "epoch",
+            "placement",
+            "seed",
+            "strength",
+            "test_accuracy",
+            "test_loss",
+            "train_accuracy",
+            "train_loss",
+        ]
+        assert curves["placement"].tolist() == runs["placement"].unique().tolist()
+        np.testing.assert_allclose(curves["strength"], [0, 0.01, 0.1, 0.1, 0.1])
+        np.testing.assert_array_equal(curves["seed"], [0, 1, 2])
+        np.testing.assert_array_equal(curves["epoch"], np.arange(1, 21))
+        for name in ("train_accuracy", "train_loss", "test_accuracy", "test_loss"):
+            assert curves[name].shape == (5, 3, 20)
+            np.testing.assert_allclose(
+                curves[name][..., -1].ravel(), runs[name], rtol=1e-6
+            )
+
+
+def test_summary(everything):
+    runs = pd.read_csv(everything / "runs.csv")
+    summary = json.loads((everything / "summary.json").read_text())
+    assert summary["config"]["placement"] == "all"
+    assert summary["config"]["input_stddev"] == 0.01
+    assert {"python", "jax", "jaxnoise"} <= set(summary["versions"])
+    assert summary["device"] == "4 x cpu"
+    assert summary["compile_seconds"] > 0
+    assert summary["run_seconds"] > 0
+    assert summary["complete"] is True
+    by_cell = runs.groupby(["placement", "strength"])
+    plain = runs[runs["placement"] == "none"]["population_accuracy"].to_numpy()
+    for row in summary["rows"]:
+        group = by_cell.get_group((row["placement"], row["strength"]))
+        assert row["n"] == 3
+        for name, score in row["metrics"].items():
+            np.testing.assert_allclose(score["mean"], group[name].mean(), rtol=1e-6)
+            np.testing.assert_allclose(
+                score["sd"], group[name].std(), rtol=1e-4, atol=1e-9
+            )
+        if row["placement"] == "none":
+            assert row["difference"] is None
+            continue
+        d = group["population_accuracy"].to_numpy() - plain
+        half = 4.302652729911275 * d.std(ddof=1) / np.sqrt(3)  # Student's t, 2 d.f.
+        got = row["difference"]
+        assert got["metric"] == "population_accuracy"
+        np.testing.assert_allclose(got["mean"], d.mean(), atol=1e-7)
+        np.testing.assert_allclose(got["low"], d.mean() - half, atol=1e-6)
+        np.testing.assert_allclose(got["high"], d.mean() + half, atol=1e-6)
+
+
+def test_pictures(everything):
+    from matplotlib.image import imread
+
+    for name in ("scatter", "accuracy", "loss", "boundary"):
+        image = imread(everything / f"{name}.png")
+        assert min(image.shape[:2]) > 300
+        assert image[..., :3].std() > 0.05  # not blank
+
+
+def test_no_plots_and_same_numbers_again(circles, everything, tmp_path):
+    toy(circles, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "curves.npz",
+        "runs.csv",
+        "summary.json",
+    ]
+    again = (tmp_path / "runs.csv").read_bytes()
+    assert again == (everything / "runs.csv").read_bytes()
+
+
+def test_table(circles, tmp_path, capsys):
+    toy(circles, tmp_path, "--placement", "hidden", "--stddev", "0.1", "0.3")
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    assert lines[0].split()[:4] == ["placement", "strength", "n", "train"]
+    assert [line.split()[:3] for line in lines[1:4]] == [
+        ["none", "0", "3"],
+        ["hidden", "0.1", "3"],
+        ["hidden", "0.3", "3"],
+    ]
+    assert lines[1].count("±") == 3
+    assert lines[2].count("[") == lines[2].count("]") == 1
+    assert "(Bayes): 0.8406" in out
+    assert "compiled in" in out
+    assert "4 x cpu" in out
+    assert "Train:" not in out
+
+
+def test_one_seed_prints_the_tutorials_lines(circles, tmp_path, capsys):
+    runs, summary = toy(circles, tmp_path, "--placement", "input", "--seeds", "1")
+    out = capsys.readouterr().out
+    for _, run in runs.iterrows():
+        line = f"Train: {run.train_accuracy:.3f}, Test: {run.test_accuracy:.3f}"
+        assert f"\n{run.placement}: {line}\n" in out
+    row = summary["rows"][1]
+    assert row["difference"]["low"] is None
+    assert row["difference"]["high"] is None
+    assert row["metrics"]["test_accuracy"]["sd"] is None
+    assert "nan" not in out
+
+
+def test_placements_share_their_baseline(circles, everything, tmp_path):
+    everything = pd.read_csv(everything / "runs.csv")
+    for placement in ("none", "hidden", "both"):
+        runs, _ = toy(circles, tmp_path, "--placement", placement)
+        assert set(runs["placement"]) == {"none", placement}
+        expected = everything[everything["placement"].isin(["none", placement])]
+        pd.testing.assert_frame_equal(runs, expected.reset_index(drop=True))
+
+
+def test_strengths(circles, tmp_path):
+    runs, summary = toy(
+        circles, tmp_path, "--stddev", "0.5", "0", "--input-stddev", "0.02"
+    )
+    cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
+    noisy = ("input", "hidden", "activation", "both")
+    assert cells == [["none", 0.0]] + [[p, s] for p in noisy for s in (0.5, 0.0)]
+    assert summary["config"]["input_stddev"] == 0.02
+    plain = runs[runs["placement"] == "none"]["population_loss"].to_numpy()
+    silent = runs[(runs["placement"] == "hidden") & (runs["strength"] == 0)]
+    np.testing.assert_allclose(silent["population_loss"], plain, rtol=1e-5)
+
+
+def test_options_reach_the_runs(circles, tmp_path):
+    """Every option changes what it should, against an engine run by hand."""
+    runs, summary = toy(
+        circles,
+        tmp_path,
+        *["--placement", "both", "--stddev", "0.4", "--input-stddev", "0.2"],
+        *[
+            "--seed",
+            "7",
+            "--seeds",
+            "2",
+            "--batch-size",
+            "9",
+            "--learning-rate",
+            "0.01",
+        ],
+        *["--samples", "60", "--train-size", "20", "--data-noise", "0.2"],
+        *["--data-seed", "5", "--population-seed", "6", "--hidden-units", "8"],
+    )
+    assert runs["seed"].tolist() == [7, 8, 7, 8]
+    data = jn.data.circles(60, 20, noise=0.2, seed=5, population_seed=6)
+
+    def recipe(stddev):
+        model = jn.MLP(
+            (8,),
+            1,
+            input_noise=jn.GaussianNoise(0.2),
+            hidden_noise=jn.GaussianNoise(stddev),
+        )
+        return jn.Recipe(
+            model,
+            jn.losses.binary_cross_entropy,
+            optax.adam(0.01, eps=1e-7),
+            {"accuracy": jn.metrics.binary_accuracy},
+        )
+
+    train = jax.jit(jn.make_train(recipe, epochs=20, batch_size=9))
+    one = train(jax.random.key(8), 0.4, data)
+    for name, value in one.metrics.items():
+        np.testing.assert_allclose(runs[name].iloc[3], value, rtol=1e-5)
+    best = jn.data.circles_bayes(0.2).accuracy
+    assert summary["bayes"]["accuracy"] == best
+
+
+def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
+    sweep = jn.sweep
+
+    def interrupted(*args, **arguments):
+        def stop(done, total):
+            if done >= 4:
+                raise KeyboardInterrupt
+
+        return sweep(*args, **arguments, progress=stop)
+
+    monkeypatch.setattr(jn, "sweep", interrupted)
+    assert circles.main([*TOY, "--out", str(tmp_path)]) == 130
+    assert (
+        "interrupted: the files hold the finished runs alone" in capsys.readouterr().err
+    )
+    runs = pd.read_csv(tmp_path / "runs.csv")
+    assert 4 <= len(runs) < 15
+    assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
+    assert (tmp_path / "accuracy.png").exists()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--placement", "weights"], "invalid choice"),
+        (["--stddev", "-0.1"], "--stddev: must be a finite number of at least 0"),
+        (
+            ["--stddev", "nan"],
+            "--stddev: must be a finite number of at least 0, got nan",
+        ),
+        (["--stddev", "inf"], "--stddev: must be a finite"),
+        (["--stddev", "a"], "--stddev: must be a finite number of at least 0, got a"),
+        (["--stddev"], "--stddev: expected at least one argument"),
+        (["--stddev", "0.1", "0.1"], "--stddev: strengths must differ"),
+        (["--placement", "none", "--stddev", "0.1"], "--stddev: placement none has no"),
+        (
+            ["--placement", "hidden", "--input-stddev", "0.1"],
+            "--input-stddev: goes with placement both or all",
+        ),
+        (["--input-stddev", "-1"], "--input-stddev: must be a finite"),
+        (["--seeds", "0"], "--seeds: must be an int of at least 1, got 0"),
+        (["--seeds", "1.5"], "--seeds: must be an int of at least 1, got 1.5"),
+        (["--seed", "-1"], "--seed: must be an int from 0 to 2**32 - 1, got -1"),
+        (["--seed", "4294967295", "--seeds", "2"], "--seed: the last seed would be"),
+        (["--epochs", "0"], "--epochs: must be an int of at least 1, got 0"),
+        (["--batch-size", "0"], "--batch-size: must be an int of at least 1"),
+        (["--hidden-units", "-5"], "--hidden-units: must be an int of at least 1"),
+        (["--learning-rate", "0"], "--learning-rate: must be a finite number above 0"),
+        (["--train-size", "100"], "--train-size: must be less than --samples (100)"),
+        (["--train-size", "0"], "--train-size: must be an int of at least 1"),
+        (["--samples", "30"], "--train-size: must be less than --samples (30), got 30"),
+        (["--data-noise", "-1"], "--data-noise: must be a finite number"),
+        (["--data-seed", "-1"], "--data-seed: must be an int from 0"),
+        (["--population-seed", "x"], "--population-seed: must be an int from 0"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+    ids=" ".join,
+)
+def test_bad_options(circles, options, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(jn, "sweep", None)  # nothing may train
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        circles.main(options)
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("circles.py: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.bad_input
+def test_out_that_cannot_be_written(circles, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(jn, "sweep", None)
+    file = tmp_path / "file"
+    file.touch()
+    for out in (file, file / "below"):
+        with pytest.raises(SystemExit) as stop:
+            circles.main(["--out", str(out)])
+        assert stop.value.code == 2
+        err = capsys.readouterr().err
+        assert err.startswith("circles.py: error: argument --out: cannot write to")
+        assert err.count("\n") == 1
