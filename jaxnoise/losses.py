@@ -9,7 +9,8 @@ from jaxtyping import Array, ArrayLike, Float, Num
 
 
 def binary_cross_entropy(
-    logits: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
+    logits: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
 ) -> Float[Array, " rows"]:
     """Return ``log(1 + exp(z)) - t * z`` per row, the mean over the other axes.
 
@@ -28,12 +29,13 @@ def binary_cross_entropy(
         >>> print(jn.losses.binary_cross_entropy(z, t))
         [0.6931472 0.6931472]
     """
+    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     same_shape("binary_cross_entropy", logits, targets)
-    return row_mean(optax.sigmoid_binary_cross_entropy(logits, jnp.asarray(targets)))
+    return row_mean(optax.sigmoid_binary_cross_entropy(logits, targets))
 
 
 def softmax_cross_entropy(
-    logits: Float[Array, "rows *axes classes"], targets: Num[ArrayLike, "..."]
+    logits: Float[ArrayLike, "rows *axes classes"], targets: Num[ArrayLike, "..."]
 ) -> Float[Array, " rows"]:
     """Return ``-sum_k t_k log softmax(z)_k`` per row, the mean over the other axes.
 
@@ -53,7 +55,7 @@ def softmax_cross_entropy(
         >>> print(loss)  # log 4
         [1.3862944 1.3862944]
     """
-    targets = jnp.asarray(targets)
+    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     if is_labels(logits, targets):
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     else:
@@ -63,7 +65,8 @@ def softmax_cross_entropy(
 
 
 def squared_error(
-    outputs: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
+    outputs: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
 ) -> Float[Array, " rows"]:
     """Return ``(y - t)**2`` per row, the mean over the other axes; no factor 1/2.
 
@@ -81,8 +84,9 @@ def squared_error(
         >>> print(jn.losses.squared_error(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
         [1. 9.]
     """
+    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
     same_shape("squared_error", outputs, targets)
-    return row_mean((outputs - jnp.asarray(targets)) ** 2)
+    return row_mean((outputs - targets) ** 2)
 
 
 def is_labels(outputs: Array, targets: Array) -> bool:
@@ -91,12 +95,12 @@ def is_labels(outputs: Array, targets: Array) -> bool:
     return integer and targets.shape == outputs.shape[:-1]
 
 
-def same_shape(name: str, outputs: Array, targets: ArrayLike) -> None:
+def same_shape(name: str, outputs: Array, targets: Array) -> None:
     """Refuse what would broadcast in silence, as (5, 1) against (5,) does."""
-    if outputs.shape != jnp.shape(targets):
+    if outputs.shape != targets.shape:
         raise ValueError(
             f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
-            f"got {jnp.shape(targets)}."
+            f"got {targets.shape}."
         )
 
 

@@ -11,7 +11,8 @@ from jaxnoise.losses import is_labels, row_mean, same_shape
 
 
 def binary_accuracy(
-    logits: Float[Array, " rows *outputs"], targets: Num[ArrayLike, " rows *outputs"]
+    logits: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
 ) -> Float[Array, " rows"]:
     """Return the share of a row's outputs with ``(z > 0) == (t > 1/2)``.
 
@@ -30,13 +31,14 @@ def binary_accuracy(
         >>> print(jn.metrics.binary_accuracy(z, t))
         [1. 0.]
     """
+    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     same_shape("binary_accuracy", logits, targets)
-    correct = (logits > 0) == (jnp.asarray(targets) > 0.5)
+    correct = (logits > 0) == (targets > 0.5)
     return row_mean(correct)
 
 
 def accuracy(
-    logits: Float[Array, "rows *axes classes"], targets: Num[ArrayLike, "..."]
+    logits: Float[ArrayLike, "rows *axes classes"], targets: Num[ArrayLike, "..."]
 ) -> Float[Array, " rows"]:
     """Return the share of a row's labels with ``argmax(z) == t``.
 
@@ -55,7 +57,7 @@ def accuracy(
         >>> print(jn.metrics.accuracy(jnp.eye(3), jnp.array([0, 1, 0])))
         [1. 1. 0.]
     """
-    targets = jnp.asarray(targets)
+    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     if not is_labels(logits, targets):
         same_shape("accuracy", logits, targets)
         targets = targets.argmax(axis=-1)

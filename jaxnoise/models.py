@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
-from jaxtyping import Array, Bool, Float
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 
 class MLP(nn.Module):
@@ -67,10 +68,10 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "rows inputs"], train: bool | Bool[Array, ""]
+        self, x: Float[ArrayLike, "rows inputs"], train: Bool[ArrayLike, ""]
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
-        x = noisy_site(self, "input_noise", 0, x, train)
+        x = noisy_site(self, "input_noise", 0, jnp.asarray(x), train)
         for i, width in enumerate(self.features):
             x = nn.Dense(width, kernel_init=self.kernel_init, name=f"hidden_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)

@@ -9,7 +9,7 @@ layers, such as `GaussianNoise`, are short forms of it. The key comes from the s
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -34,10 +34,10 @@ class _NoiseLayer(nn.Module, kw_only=True):
     def __call__(
         self,
         x: Float[ArrayLike, "*shape"],
-        train: bool | Bool[Array, ""] | None = None,
+        train: Bool[ArrayLike, ""] | None = None,
         *,
         mask: Bool[ArrayLike, "..."] | None = None,
-    ) -> Float[Array, "*shape"]:
+    ) -> Float[ArrayLike, "*shape"]:
         """Return ``x`` with noise if ``train``, and ``x`` itself if not.
 
         Args:
@@ -52,7 +52,7 @@ class _NoiseLayer(nn.Module, kw_only=True):
         """
         train = self._switch(train)
         if train is False:
-            return cast(Array, x)
+            return x
         key = self._key(traced=train is not True)
         x = jnp.asarray(x)
         noisy = self._noisy(key, x, mask)

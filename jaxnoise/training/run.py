@@ -19,13 +19,13 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
-from jaxnoise.training.recipe import Model, PerRow, Recipe, Variables, as_model
+from jaxnoise.training.evaluate import evaluate, per_row
+from jaxnoise.training.recipe import Model, Recipe, Variables, as_model
 
 RecipeFn = Callable[[Any], Recipe]
 Train = Callable[..., RunResult]
 
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
-EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
 
 
 class Keys(NamedTuple):
@@ -180,15 +180,11 @@ class _Run:
         self.batch_size = min(settings.batch_size, self.rows)
         self.steps_per_epoch = -(-self.rows // self.batch_size)
         self.curve_sets = settings.curve_sets(data)
-        self.measured = list(self.curve_sets)  # at every metrics_every epochs
-        if "validation" in data and "validation" not in self.measured:
-            self.measured.append("validation")
 
     def result(self) -> RunResult:
         state, curves = self.train()
-        leaves = jax.tree.leaves(state.variables["params"])
         finite = state.finite
-        for leaf in leaves:
+        for leaf in jax.tree.leaves(state.variables["params"]):
             finite &= jnp.isfinite(leaf).all()
         metrics = self.evaluate(state.variables, self.data)
         for name in self.data:
@@ -204,10 +200,9 @@ class _Run:
     def train(self) -> tuple[State, OrderedDict[str, Array]]:
         """All epochs: full periods between measurements, then the epochs left over."""
         epochs, every = self.settings.epochs, self.settings.metrics_every
-        if not self.measured:
-            return lax.scan(self.epoch, self.initial(), jnp.arange(epochs))[
-                0
-            ], OrderedDict()
+        if not self.curve_sets and "validation" not in self.data:
+            state, _ = lax.scan(self.epoch, self.initial(), jnp.arange(epochs))
+            return state, OrderedDict()
         periods = jnp.arange(epochs - epochs % every).reshape(-1, every)
         state, curves = lax.scan(self.period, self.initial(), periods)
         if epochs % every:
@@ -232,15 +227,18 @@ class _Run:
             state, _ = self.epoch(state, epochs[0])
         else:
             state, _ = lax.scan(self.epoch, state, epochs)
-        measured = self.evaluate(state.variables, self.measured)
+        curves = self.evaluate(state.variables, self.curve_sets)
         if state.best is not None:
-            loss = measured["validation_loss"]
-            new = Best(loss, epochs[-1] + 1, state.variables)
-            better = loss < state.best.loss
+            loss = curves.get("validation_loss")
+            if loss is None:
+                validation = self.evaluate(state.variables, ["validation"])
+                loss = validation["validation_loss"]
+            epoch = (epochs[-1] + 1).astype(jnp.int32)
+            new = Best(loss.astype(jnp.float32), epoch, state.variables)
+            better = new.loss < state.best.loss
             best = jax.tree.map(partial(jnp.where, better), new, state.best)
             state = state._replace(best=best)
-        kept = self.metric_names(self.curve_sets)
-        return state, OrderedDict((name, measured[name]) for name in kept)
+        return state, curves
 
     def epoch(self, state: State, epoch: Int[Array, ""]) -> tuple[State, None]:
         """Every train row once, in minibatches; the last one may be smaller."""
@@ -303,66 +301,9 @@ class _Run:
     def clean(self, variables: Variables, x: Any) -> Any:
         return self.model.apply(variables, x, train=False, key=None)[0]
 
-    def metric_names(self, sets: Iterable[str]) -> list[str]:
-        return [
-            f"{s}_{metric}" for s in sets for metric in (*self.recipe.metrics, "loss")
-        ]
-
     def evaluate(
         self, variables: Variables, sets: Iterable[str]
     ) -> OrderedDict[str, Array]:
-        """Means of metrics and loss over the rows of each set, by the clean pass."""
+        """Metrics and loss of each set, by the clean pass."""
         functions = {**self.recipe.metrics, "loss": self.recipe.loss}
-
-        def sums(rows: Any) -> list[Array]:
-            x, y = rows
-            outputs = self.clean(variables, x)
-            return [per_row(n, f, outputs, y).sum() for n, f in functions.items()]
-
-        values = [
-            total / row_count(self.data[name])
-            for name in sets
-            for total in _sum_over_blocks(sums, self.data[name], EVALUATION_ROWS)
-        ]
-        return OrderedDict(zip(self.metric_names(sets), values, strict=True))
-
-
-def per_row(
-    name: str, function: PerRow, outputs: Any, targets: Any
-) -> Float[Array, " rows"]:
-    """``function(outputs, targets)``, refused unless its shapes fit."""
-    if hasattr(outputs, "shape") and hasattr(targets, "shape"):
-        labels = jnp.issubdtype(targets.dtype, jnp.integer)
-        fits = targets.shape == outputs.shape
-        if not fits and not (labels and targets.shape == outputs.shape[:-1]):
-            raise ValueError(
-                f"targets must have the shape of the outputs, {outputs.shape}, or be "
-                "integer class labels without the last axis, "
-                f"got {targets.dtype} of shape {targets.shape}."
-            )
-    values = function(outputs, targets)
-    rows = row_count(targets)
-    if jnp.shape(values) != (rows,):
-        raise ValueError(
-            f"{name} must give one value a row, shape ({rows},), "
-            f"got shape {jnp.shape(values)}; the engine averages."
-        )
-    return values
-
-
-def _sum_over_blocks(
-    function: Callable[[Any], list[Array]], tree: Any, size: int
-) -> list[Array]:
-    """``function`` of the rows, summed block by block; the last one may be smaller."""
-    rows = row_count(tree)
-    full = rows // size
-    if full <= 1:
-        return function(tree)
-    head = jax.tree.map(
-        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), tree
-    )
-    sums = [total.sum() for total in lax.map(function, head)]
-    if rows % size:
-        rest = function(jax.tree.map(lambda leaf: leaf[full * size :], tree))
-        sums = [a + b for a, b in zip(sums, rest, strict=True)]
-    return sums
+        return evaluate(partial(self.clean, variables), functions, self.data, sets)

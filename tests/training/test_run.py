@@ -705,3 +705,15 @@ def test_losses_and_metrics_give_one_value_a_row(bad, data, key):
         train(loss, key, 0.0, data)
     with pytest.raises(ValueError, match="^odd must give one value a row"):
         train(metric, key, 0.0, data)
+
+
+def test_under_64_bit_types(key):
+    """Data in float64 train in float64, with every loop's carry of one type."""
+    with jax.enable_x64(True):
+        data = jn.data.circles(population=10)
+        sets = jn.Data(train=data.train, validation=data.test)
+        assert sets.train[0].dtype == np.float64
+        run = jn.make_train(hidden, epochs=3, batch_size=8)
+        result = jax.jit(run)(key, 0.1, sets)
+        assert result.finite
+        assert result.metrics["train_loss"].dtype == np.float64

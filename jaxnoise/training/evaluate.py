@@ -1,0 +1,81 @@
+"""Metrics and losses over sets of rows, by the clean pass.
+
+`evaluate` gives the means over every row of some sets; `per_row` holds what a recipe's
+functions return to its contract.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxnoise.data import Data, row_count
+from jaxnoise.training.recipe import PerRow
+
+EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
+
+
+def evaluate(
+    outputs_of: Callable[[Any], Any],
+    functions: Mapping[str, PerRow],
+    data: Data,
+    sets: Iterable[str],
+) -> OrderedDict[str, Array]:
+    """Means of ``function(outputs_of(x), y)``, by ``<set>_<function>``."""
+
+    def sums(rows: Any) -> list[Array]:
+        x, y = rows
+        outputs = outputs_of(x)
+        return [per_row(n, f, outputs, y).sum() for n, f in functions.items()]
+
+    means = OrderedDict()
+    for name in sets:
+        totals = _sum_over_blocks(sums, data[name], EVALUATION_ROWS)
+        for function, total in zip(functions, totals, strict=True):
+            means[f"{name}_{function}"] = total / row_count(data[name])
+    return means
+
+
+def per_row(
+    name: str, function: PerRow, outputs: Any, targets: Any
+) -> Float[Array, " rows"]:
+    """``function(outputs, targets)``, refused unless its shapes fit."""
+    if hasattr(outputs, "shape") and hasattr(targets, "shape"):
+        labels = jnp.issubdtype(targets.dtype, jnp.integer)
+        fits = targets.shape == outputs.shape
+        if not fits and not (labels and targets.shape == outputs.shape[:-1]):
+            raise ValueError(
+                f"targets must have the shape of the outputs, {outputs.shape}, or be "
+                "integer class labels without the last axis, "
+                f"got {targets.dtype} of shape {targets.shape}."
+            )
+    values = function(outputs, targets)
+    rows = row_count(targets)
+    if jnp.shape(values) != (rows,):
+        raise ValueError(
+            f"{name} must give one value a row, shape ({rows},), "
+            f"got shape {jnp.shape(values)}; the engine averages."
+        )
+    return values
+
+
+def _sum_over_blocks(
+    function: Callable[[Any], list[Array]], tree: Any, size: int
+) -> list[Array]:
+    """``function`` of the rows, summed block by block; the last one may be smaller."""
+    rows = row_count(tree)
+    full = rows // size
+    if full <= 1:
+        return function(tree)
+    head = jax.tree.map(
+        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), tree
+    )
+    sums = [total.sum() for total in lax.map(function, head)]
+    if rows % size:
+        rest = function(jax.tree.map(lambda leaf: leaf[full * size :], tree))
+        sums = [a + b for a, b in zip(sums, rest, strict=True)]
+    return sums
