@@ -73,7 +73,7 @@ def plan_runs(
     ]
 
 
-def as_seeds(name: str, seeds: int | Sequence[int]) -> list[int]:
+def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
     """``n`` as ``range(n)``, or the seeds themselves, checked."""
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         if seeds < 1:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
@@ -157,7 +157,10 @@ def make_train(
         )
 
     def train(
-        key: Key[Array, ""], strength: Any, data: Data, split: int | Int[Array, ""] = 0
+        key: Key[Array, ""],
+        strength: Any,
+        data: Data,
+        split: Integer[ArrayLike, ""] = 0,
     ) -> RunResult:
         if not isinstance(data, Data):
             raise TypeError(f"data must be a jn.Data, got {type(data).__name__}.")

@@ -33,7 +33,7 @@ def sweep(
     *,
     strengths: Mapping[str, Any],
     data: Data | Sequence[Data],
-    seeds: int | Sequence[int],
+    seeds: int | Sequence[int] | np.ndarray,
     epochs: int,
     batch_size: int,
     curves: Sequence[str] = CURVES,
