@@ -238,8 +238,13 @@ def draw(
     out = options.out
     size = {"dpi": 150}
     jn.plots.scatter(data).figure.savefig(out / "scatter.png", **size)
-    for metric, value in (("accuracy", best.accuracy), ("loss", best.loss)):
-        figure = jn.plots.learning_curves(result, metric=metric, best=value)
+    for metric, value, label in (
+        ("accuracy", best.accuracy, "accuracy"),
+        ("loss", best.loss, "cross-entropy (nats)"),
+    ):
+        figure = jn.plots.learning_curves(
+            result, metric=metric, best=value, label=label
+        )
         figure.savefig(out / f"{metric}.png", **size)
     model = recipes(options)["none"](0.0).model  # noise is off at test time
     logits = {}

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from scipy.special import expit
@@ -27,6 +28,7 @@ SETS = {"train": (BLUE, "--"), "test": (VERMILLION, "-")}
 OTHER_SETS = (GREEN, "-.")
 PLACEMENTS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^v<"
+BEST: Any = {"color": "black", "linestyle": ":", "linewidth": 1.2}
 CLASSES = ((VERMILLION, "o"), (BLUE, "^"))
 
 
@@ -91,7 +93,11 @@ def strength_curve(
 
 
 def learning_curves(
-    result: SweepResult, *, metric: str, best: float | None = None
+    result: SweepResult,
+    *,
+    metric: str,
+    best: float | None = None,
+    label: str | None = None,
 ) -> Figure:
     """Draw a metric against the epoch, a panel for each placement and strength.
 
@@ -101,6 +107,7 @@ def learning_curves(
         result: of a sweep with curves of the metric.
         metric: a metric's name without its set, such as ``"accuracy"`` or ``"loss"``.
         best: the best possible value, drawn as a dotted line.
+        label: of the vertical axis, with its unit; None takes the metric's name.
 
     Raises:
         ValueError: if no set has a curve of the metric.
@@ -128,7 +135,7 @@ def learning_curves(
         ax.set_title(f"{title} (n = {len(rows)})", fontsize=10)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         _plain(ax)
-    _outer_labels(panels, "epoch", _words(metric))
+    _outer_labels(panels, "epoch", label or _words(metric))
     _legend_beside(figure, panels[0], "line: mean of n runs\nband: ± 1 sd")
     return figure
 
@@ -204,15 +211,20 @@ def decision_regions(
         )
         ax.contour(line, line, values, levels=[0], colors="black", linewidths=1.3)
         if best_radius is not None:
-            ax.add_patch(
-                Circle((0, 0), best_radius, fill=False, linestyle=":", linewidth=1.3)
-            )
+            ax.add_patch(Circle((0, 0), best_radius, fill=False, **BEST))
         _points(ax, data.train, "train", filled=True)
         ax.set_title(title, fontsize=10)
         _plane(ax)
     image = panels[0].collections[0]
-    figure.colorbar(image, ax=figure.axes, label="probability of class 1", shrink=0.85)
+    figure.colorbar(image, ax=figure.axes, label="probability of class 1")
     _outer_labels(panels, "$x_1$", "$x_2$")
+    handles, _ = panels[0].get_legend_handles_labels()
+    handles.append(Line2D([], [], color="black", linewidth=1.3, label="boundary"))
+    if best_radius is not None:
+        handles.append(Line2D([], [], **BEST, label="best possible"))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9
+    )
     return figure
 
 
@@ -229,7 +241,7 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(2.5 * columns + 0.6, height * rows + 0.3),
+        figsize=(max(2.5 * columns + 0.6, 4.6), height * rows + 0.6),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -312,13 +324,7 @@ def _plane(ax: Axes) -> None:
 
 
 def _best_line(ax: Axes, value: float) -> None:
-    ax.axhline(
-        value,
-        color="black",
-        linestyle=":",
-        linewidth=1.2,
-        label=f"best possible {value:.3f}",
-    )
+    ax.axhline(value, label=f"best possible {value:.3f}", **BEST)
 
 
 def _outer_labels(panels: list[Axes], x: str, y: str) -> None:
