@@ -107,23 +107,26 @@ def _floating(x: Any) -> Array:
     return x
 
 
-def _strength(name: str, value: Any, x: Array) -> Array:
-    """``value`` as an array, its values checked where they are concrete."""
+def check_strength(name: str, value: Any) -> None:
+    """Refuse what is no number, and what is concrete and not finite or below 0."""
+    traced = isinstance(value, jax.core.Tracer)
     try:
-        strength = jnp.asarray(value)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be a number or an array, got {value!r}."
-        ) from None
-    if not jnp.issubdtype(strength.dtype, jnp.floating) and not jnp.issubdtype(
-        strength.dtype, jnp.integer
-    ):
+        dtype = value.dtype if traced else np.asarray(value).dtype
+    except (TypeError, ValueError):  # a ragged list
+        dtype = np.dtype(object)
+    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
         raise TypeError(f"{name} must be a number or an array, got {value!r}.")
-    if not isinstance(strength, jax.core.Tracer):
-        concrete = np.asarray(strength, np.float64)
+    if not traced:
+        concrete = np.asarray(value, np.float64)
         wrong = concrete[~(np.isfinite(concrete) & (concrete >= 0))]
         if wrong.size:
             raise ValueError(f"{name} must be finite and >= 0, got {wrong[0]}.")
+
+
+def _strength(name: str, value: Any, x: Array) -> Array:
+    """``value`` as an array that broadcasts against ``x``."""
+    check_strength(name, value)
+    strength = jnp.asarray(value)
     try:
         fits = np.broadcast_shapes(strength.shape, x.shape) == x.shape
     except ValueError:

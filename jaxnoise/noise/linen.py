@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.functions import add_gaussian_noise, apply_mask
+from jaxnoise.noise.functions import add_gaussian_noise, apply_mask, check_strength
 
 NoiseFn = Callable[..., Array]
 
@@ -133,6 +133,13 @@ class Noise(_NoiseLayer):
 
     fn: NoiseFn
 
+    def __post_init__(self) -> None:
+        if not callable(self.fn):
+            raise TypeError(
+                f"fn must be a noise function (key, x) -> x, got {self.fn!r}."
+            )
+        super().__post_init__()
+
     def _function(self) -> NoiseFn:
         return self.fn
 
@@ -161,6 +168,10 @@ class GaussianNoise(_NoiseLayer):
     """
 
     stddev: ArrayLike
+
+    def __post_init__(self) -> None:
+        check_strength("stddev", self.stddev)
+        super().__post_init__()
 
     def _function(self) -> NoiseFn:
         return partial(add_gaussian_noise, stddev=self.stddev)

@@ -302,8 +302,13 @@ def test_a_function_that_changes_the_shape(key, x):
 
 @pytest.mark.bad_input
 def test_what_the_function_refuses(key, x):
-    with pytest.raises(ValueError, match="stddev must be finite and >= 0, got -1"):
-        run(jn.GaussianNoise(-1.0), x, key, train=True)
+    for bad in (-1.0, float("nan"), float("inf"), np.array([0.1, -1.0])):
+        with pytest.raises(ValueError, match="stddev must be finite and >= 0, got"):
+            jn.GaussianNoise(bad)  # at once, not at the first noisy call
+    with pytest.raises(TypeError, match="stddev must be a number .* got '0.1'"):
+        jn.GaussianNoise("0.1")
+    with pytest.raises(TypeError, match=r"fn must be a noise function .* got 0.1"):
+        jn.Noise(0.1)
     with pytest.raises(TypeError, match="legacy"):
         run(jn.GaussianNoise(0.1), x, jax.random.PRNGKey(0), train=True)
     with pytest.raises(TypeError, match="x must be floating"):
