@@ -249,7 +249,7 @@ def draw(
     model = recipes(options)["none"](0.0).model  # noise is off at test time
     logits = {}
     for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
-        if variables is not None and row.placement not in logits:
+        if variables is not None and row.finite and row.placement not in logits:
             logits[row.placement] = jax.jit(
                 lambda x, variables=variables: model.apply(variables, x, train=False)
             )

@@ -264,15 +264,15 @@ def _cells(result: SweepResult) -> dict[str, np.ndarray]:
     for key, group in runs.groupby(cell_columns(runs), sort=False, dropna=False):
         shown = [f"{value:g}" for value in key[1:] if value == value and value != 0]
         title = f"{key[0]}, {' and '.join(shown)}" if shown else str(key[0])
-        rows = group.index[group["finite"]].to_numpy()
-        if len(rows):
-            cells[title] = rows
+        cells[title] = group.index[group["finite"]].to_numpy()
     return cells
 
 
 def _band(ax: Axes, epochs: np.ndarray, curves: np.ndarray, name: str) -> None:
     """The mean over runs, and one standard deviation to both sides."""
     color, style = SETS.get(name, OTHER_SETS)
+    if not len(curves):  # all runs diverged: a line without points, for the legend
+        curves = np.full((1, len(epochs)), np.nan)
     mean = curves.mean(axis=0)
     spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else 0 * mean
     ends = (mean - spread, mean + spread)

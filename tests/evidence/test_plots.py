@@ -79,6 +79,13 @@ def test_learning_curves_leave_diverged_runs_out(result):
     )
 
 
+def test_learning_curves_of_diverged_runs_alone(result):
+    result.runs["finite"] = False
+    figure = jn.plots.learning_curves(result, metric="loss")
+    assert figure.axes[0].get_title() == "none (n = 0)"
+    figure.canvas.draw()
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 7])
 def test_panels_below_nothing_have_labels(count, result):
     logits = {str(i): lambda x: x[:, :1] for i in range(count)}

@@ -265,6 +265,17 @@ def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "accuracy.png").exists()
 
 
+def test_all_runs_diverge(circles, tmp_path, capsys):
+    options = ["--placement", "hidden", "--learning-rate", "1e30"]
+    assert circles.main([*TOY, "--out", str(tmp_path), *options]) == 0
+    assert "hidden 0.1: 3 diverged runs are left out" in capsys.readouterr().out
+    assert not pd.read_csv(tmp_path / "runs.csv")["finite"].any()
+    rows = json.loads((tmp_path / "summary.json").read_text())["rows"]
+    assert [row["n"] for row in rows] == [0, 0]
+    assert rows[1]["difference"]["mean"] is None
+    assert (tmp_path / "loss.png").exists()
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("options", "message"),
