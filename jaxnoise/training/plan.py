@@ -110,21 +110,28 @@ def as_splits(data: Data | Sequence[Data]) -> list[Data]:
 
 
 def deal(
-    runs: Sequence[Run], ids: Sequence[int], capacity: int, devices: int
+    runs: Sequence[Run],
+    ids: Sequence[int],
+    *,
+    block: int,
+    most_blocks: int,
+    devices: int,
 ) -> list[list[list[int]]]:
     """Deal runs to devices: a list of calls, each of at most one pack a device.
 
-    A pack holds up to ``capacity`` runs of one split. Packs of a call have like sizes,
-    so that no device waits long for another.
+    A pack holds runs of one split, up to ``most_blocks`` blocks of ``block`` runs.
+    Packs of a call have like sizes, so that no device waits long for another.
     """
     by_split: dict[int, list[int]] = {}
     for i in ids:
         by_split.setdefault(runs[i].split, []).append(i)
-    packs = []
+    packs: list[list[int]] = []
     for members in by_split.values():
-        size = min(capacity, -(-len(members) // devices))
-        packs += [members[at : at + size] for at in range(0, len(members), size)]
-    packs.sort(key=len, reverse=True)
+        blocks = [members[at : at + block] for at in range(0, len(members), block)]
+        calls = -(-len(blocks) // (most_blocks * devices))
+        shares = np.array_split(np.arange(len(blocks)), calls * devices)
+        packs += [[i for at in share for i in blocks[at]] for share in shares]
+    packs = sorted(filter(None, packs), key=len, reverse=True)
     return [packs[at : at + devices] for at in range(0, len(packs), devices)]
 
 
@@ -135,6 +142,9 @@ def _levels(placement: str, given: Any) -> list[Any]:
     levels = list(given) if several else [given]
     if not levels:
         raise ValueError(f"{name} must hold at least one strength, got none.")
+    for level in levels:
+        if not jax.tree.leaves(level):
+            raise TypeError(f"{name} must be numbers, got {level!r}.")
     levels = [jax.tree.map(lambda leaf: _number(name, leaf), level) for level in levels]
     structures = {jax.tree.structure(level) for level in levels}
     if len(structures) > 1:

@@ -110,7 +110,9 @@ def sweep(
     with progress_of(progress, len(runs)) as report:
         try:
             for (placement, _), ids in _by_program(runs, splits).items():
-                for packs in deal(runs, ids, CALL_BLOCKS * block, mesh.size):
+                for packs in deal(
+                    runs, ids, block=block, most_blocks=CALL_BLOCKS, devices=mesh.size
+                ):
                     arguments = program_arguments(runs, packs, splits, block, mesh.size)
                     started = time.perf_counter()
                     program = compiled_program(

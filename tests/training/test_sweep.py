@@ -330,6 +330,8 @@ def test_numpy_arguments(data):
         ({"strengths": {"hidden": [float("nan")]}}, ValueError, ">= 0, got nan"),
         ({"strengths": {"hidden": ["0.1"]}}, TypeError, "must be numbers, got '0.1'"),
         ({"strengths": {"hidden": [0.1, {"a": 1}]}}, ValueError, "one structure"),
+        ({"strengths": {"hidden": None}}, TypeError, "must be numbers, got None"),
+        ({"strengths": {"hidden": [{}]}}, TypeError, "must be numbers, got {}"),
         ({"seeds": 0}, ValueError, "seeds must be at least 1, got 0"),
         ({"seeds": []}, ValueError, "seeds must hold at least one seed"),
         ({"seeds": [1, 1]}, ValueError, "seeds must differ"),
