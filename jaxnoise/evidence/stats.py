@@ -50,7 +50,7 @@ def compare(
     Returns:
         A table, a row per placement and strength: n (units), mean, sd and median of the
         metric, difference to the baseline (mean over pairs) with its 95 % interval low
-        to high, and diverged (runs without a finite metric, left out of all else). The
+        to high, and diverged (runs that are not finite, left out of all else). The
         baseline's own difference, and the interval of a single unit, are NaN.
 
     Raises:
@@ -106,7 +106,7 @@ def compare(
                 "median": by_unit.median(),
             }
             | _interval(differences.groupby(unit).mean().to_numpy())
-            | {"diverged": int(scores.isna().sum())}
+            | {"diverged": int((~group["finite"]).sum())}
         )
     return Comparison(rows)
 
@@ -131,7 +131,12 @@ def _score_table(result_or_table: Any, metric: str) -> pd.DataFrame:
     for column in ("placement", "seed"):
         if column not in table:
             raise ValueError(f"the table must have a column {column!r}, got none.")
-    return table.assign(**{metric: table[metric].where(np.isfinite(table[metric]))})
+    if not pd.api.types.is_numeric_dtype(table[metric]):
+        raise ValueError(f"metric must be a column of numbers, got {metric!r}.")
+    finite = np.isfinite(table[metric])
+    if "finite" not in table:
+        table = table.assign(finite=finite)
+    return table.assign(**{metric: table[metric].where(finite)})
 
 
 def _interval(differences: np.ndarray) -> dict[str, float]:

@@ -82,6 +82,14 @@ def test_diverged_runs_lose_their_pair():
     np.testing.assert_allclose(rows.loc[1, "difference"], (b - a)[kept].mean())
 
 
+def test_a_run_without_the_metric_has_not_diverged():
+    scores = table({("none", 0.0): draw(0, (3, 1)), ("input", 0.1): draw(1, (3, 1))})
+    scores.loc[scores["placement"] == "input", "accuracy"] = np.nan
+    rows = jn.compare(scores.assign(finite=True), metric="accuracy")
+    assert rows["n"].tolist() == [3, 0]
+    assert rows["diverged"].tolist() == [0, 0]
+
+
 def test_tied_and_single_differences():
     a = draw(0, (5, 1))
     tied = jn.compare(table({("none", 0.0): a, ("input", 0.1): a}), metric="accuracy")
