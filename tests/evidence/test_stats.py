@@ -132,6 +132,7 @@ def test_coverage(n):
             ValueError,
             r"metric must be a column .* got 'acuracy'",
         ),
+        ({"metric": "placement"}, ValueError, "column of numbers, got 'placement'"),
         ({"baseline": "non"}, ValueError, r"placements \(none, input\), got 'non'"),
         ({"baseline": "input"}, ValueError, "baseline 'input' must have one strength"),
         (
