@@ -1,10 +1,17 @@
 """Four virtual CPU devices, so that what spreads over devices is tested on any host."""
 
+import tempfile
+
 import jax
 import numpy as np
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
+
+# Compiling is most of the tests' time: equal programs of one session compile once.
+_programs = tempfile.TemporaryDirectory()
+jax.config.update("jax_compilation_cache_dir", _programs.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture
