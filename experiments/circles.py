@@ -249,27 +249,31 @@ def draw(
     model = recipes(options)["none"](0.0).model  # noise is off at test time
     logits = {}
     for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
-        if variables is not None and row.finite and row.placement not in logits:
-            logits[row.placement] = jax.jit(
+        if variables is not None and row.finite:
+            strength = f", {row.strength:g}" if row.placement != "none" else ""
+            logits[row.placement + strength] = jax.jit(
                 lambda x, variables=variables: model.apply(variables, x, train=False)
             )
     if logits:
         figure = jn.plots.decision_regions(logits, data, best_radius=best.radius)
-        figure.savefig(out / "boundary.png", **size)
+        figure.savefig(out / "boundary.png", bbox_inches="tight", **size)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     options = parse(argv)
     jn.use_all_cores()
-    data = jn.data.circles(
-        options.samples,
-        options.train_size,
-        noise=options.data_noise,
-        seed=options.data_seed,
-        population_seed=options.population_seed,
-    )
-    best = jn.data.circles_bayes(options.data_noise)
+    try:
+        data = jn.data.circles(
+            options.samples,
+            options.train_size,
+            noise=options.data_noise,
+            seed=options.data_seed,
+            population_seed=options.population_seed,
+        )
+        best = jn.data.circles_bayes(options.data_noise)
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        common.Parser(prog="circles.py").error(f"the data cannot be made: {error}")
     result = train(options, data)
     if result.runs.empty:
         print("interrupted before any run finished; no files written", file=sys.stderr)
@@ -282,16 +286,6 @@ def report(
 ) -> int:
     """Print and write what the runs show."""
     rows = summarise(result)
-    print_table(rows, best.accuracy)
-    if options.seeds == 1:
-        for row in rows:
-            scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
-            train, test = (f"{score:.3f}" for score in scores[:2])
-            print(f"{row['placement']}: Train: {train}, Test: {test}")
-    print(
-        f"compiled in {result.compile_seconds:.1f} s, "
-        f"ran in {result.run_seconds:.1f} s on {result.device}"
-    )
     write_runs(result, options.out / "runs.csv")
     write_curves(result, options.out / "curves.npz")
     common.write_json(
@@ -309,6 +303,16 @@ def report(
     )
     if not options.no_plots:
         draw(result, data, best, options)
+    print_table(rows, best.accuracy)
+    if options.seeds == 1:
+        for row in rows:
+            scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
+            train, test = (f"{score:.3f}" for score in scores[:2])
+            print(f"{row['placement']}: Train: {train}, Test: {test}")
+    print(
+        f"compiled in {result.compile_seconds:.1f} s, "
+        f"ran in {result.run_seconds:.1f} s on {result.device}"
+    )
     print(f"files in {options.out}")
     if not result.complete:
         print("interrupted: the files hold the finished runs alone", file=sys.stderr)

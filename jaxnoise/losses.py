@@ -90,9 +90,13 @@ def squared_error(
 
 
 def is_labels(outputs: Array, targets: Array) -> bool:
-    """Whether the targets are class labels: integers, without the last axis."""
+    """Whether the targets are class labels: integers, without the last axis.
+
+    One output has no classes to choose from: (5, 1) against (5,) would broadcast.
+    """
     integer = jnp.issubdtype(targets.dtype, jnp.integer)
-    return integer and targets.shape == outputs.shape[:-1]
+    several = outputs.ndim > 0 and outputs.shape[-1] > 1
+    return bool(integer and several and targets.shape == outputs.shape[:-1])
 
 
 def same_shape(name: str, outputs: Array, targets: Array) -> None:

@@ -39,7 +39,7 @@ class RunResult(NamedTuple):
 
 def cell_columns(table: pd.DataFrame) -> list[str]:
     """The columns that say what was compared: placement, and strength or its leaves."""
-    return [c for c in table if c.split(".")[0] in ("placement", "strength")]
+    return [c for c in table if str(c).split(".")[0] in ("placement", "strength")]
 
 
 @dataclass(frozen=True, eq=False)

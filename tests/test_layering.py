@@ -16,7 +16,12 @@ MAY_IMPORT = {
     "metrics": ("jaxnoise.losses",),
     "data": (),
     "models": ("jaxnoise.noise",),
-    "training": ("jaxnoise.training", "jaxnoise.results", "jaxnoise.data"),
+    "training": (
+        "jaxnoise.training",
+        "jaxnoise.results",
+        "jaxnoise.data",
+        "jaxnoise.losses.is_labels",
+    ),
     "evidence": ("jaxnoise.evidence", "jaxnoise.results", "jaxnoise.data"),
     "__init__": EVERYTHING,
 }

@@ -24,7 +24,10 @@ class Comparison(pd.DataFrame):
     def __repr__(self) -> str:
         formats = {c: "{:g}".format for c in cell_columns(self) if c != "placement"}
         return self.to_string(
-            index=False, formatters=formats, float_format="{:.4f}".format, na_rep="-"
+            index=not isinstance(self.index, pd.RangeIndex),
+            formatters=formats,
+            float_format="{:.4f}".format,
+            na_rep="-",
         )
 
     __str__ = __repr__

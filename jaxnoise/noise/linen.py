@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import flax.linen as nn
 import jax
@@ -97,7 +98,12 @@ class _NoiseLayer(nn.Module, kw_only=True):
 
     def _key(self, *, traced: bool) -> Array:
         if self.scope is not None and self.has_rng("noise"):
-            return self.make_rng("noise")
+            key = self.make_rng("noise")
+            path = self.scope.path
+            # Flax joins the names of a path, so that a/b would share with ab.
+            return (
+                jax.random.fold_in(key, crc32(repr(path).encode())) if path[1:] else key
+            )
         cause = (
             "has a traced train (inside nn.remat, pass train by position and name it "
             "in static_argnums; a keyword is always traced)"

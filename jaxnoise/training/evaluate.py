@@ -14,6 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnoise.data import Data, row_count
+from jaxnoise.losses import is_labels
 from jaxnoise.training.recipe import PerRow
 
 EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
@@ -30,7 +31,10 @@ def evaluate(
     def sums(rows: Any) -> list[Array]:
         x, y = rows
         outputs = outputs_of(x)
-        return [per_row(n, f, outputs, y).sum() for n, f in functions.items()]
+        values = [per_row(n, f, outputs, y) for n, f in functions.items()]
+        # half floats would overflow, or stop counting
+        wide = [jnp.promote_types(v.dtype, jnp.float32) for v in values]
+        return [v.sum(dtype=dtype) for v, dtype in zip(values, wide, strict=True)]
 
     means = OrderedDict()
     for name in sets:
@@ -45,9 +49,8 @@ def per_row(
 ) -> Float[Array, " rows"]:
     """``function(outputs, targets)``, refused unless its shapes fit."""
     if hasattr(outputs, "shape") and hasattr(targets, "shape"):
-        labels = jnp.issubdtype(targets.dtype, jnp.integer)
         fits = targets.shape == outputs.shape
-        if not fits and not (labels and targets.shape == outputs.shape[:-1]):
+        if not fits and not is_labels(outputs, targets):
             raise ValueError(
                 f"targets must have the shape of the outputs, {outputs.shape}, or be "
                 "integer class labels without the last axis, "

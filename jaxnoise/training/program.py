@@ -142,7 +142,10 @@ def unpack(
     outputs: RunResult, packs: Sequence[Sequence[int]], capacity: int
 ) -> dict[int, RunResult]:
     """Each run's own result, by its number."""
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
+    flat = jax.tree.map(
+        lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]),
+        outputs,
+    )
     return {
         i: jax.tree.map(lambda leaf: leaf[device * capacity + slot], flat)  # noqa: B023
         for device, pack in enumerate(packs)

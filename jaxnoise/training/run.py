@@ -46,6 +46,11 @@ class Keys(NamedTuple):
             raise TypeError(
                 f"key must be a typed key, jax.random.key(seed), got {key!r}."
             )
+        implementation = str(jax.random.key_impl(key))
+        if implementation != "threefry2x32":  # rbg runs would share draws under vmap
+            raise TypeError(
+                f"key must be a threefry2x32 key, got one of {implementation}."
+            )
         keys = cls(*jax.random.split(key, len(cls._fields)))
         folded = (jax.random.fold_in(k, split) for k in keys[2:])
         return cls(keys.init, keys.order, *folded)

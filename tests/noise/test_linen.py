@@ -119,6 +119,27 @@ def test_two_layers_never_share_a_draw(make, key):
     assert independent(a, b)
 
 
+def test_paths_with_the_same_letters_differ(key):
+    """Layers ``a/b``, ``ab``, ``a/bc`` and ``ab/c`` of one model."""
+
+    class Inner(nn.Module):
+        inner: str
+
+        @nn.compact
+        def __call__(self, x):
+            return jn.GaussianNoise(1.0, name=self.inner, train=True)(x)
+
+    class Outer(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            top = jn.GaussianNoise(1.0, name="abc", train=True)(x)
+            return top, Inner("bc", name="a")(x), Inner("c", name="ab")(x)
+
+    draws = Outer().apply({}, jnp.zeros(1000), rngs={"noise": key})
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert independent(draws[i], draws[j])
+
+
 @battery
 def test_one_layer_called_twice_draws_twice(make, key):
     class Shared(nn.Module):

@@ -252,6 +252,12 @@ def test_metrics_every_and_curves(data, result):
     )
 
 
+def test_fewer_epochs_than_metrics_every(data):
+    short = sweep(data, {"none": none}, {}, epochs=2, metrics_every=3)
+    assert short.curves["test_loss"].shape == (3, 0)
+    assert len(short.epochs) == 0
+
+
 def test_interrupt_keeps_the_finished_runs(data, result):
     def stop(done, total):
         assert total == 15
