@@ -22,9 +22,7 @@ from jaxnoise.training.devices import AXIS
 from jaxnoise.training.plan import Run
 from jaxnoise.training.run import RecipeFn, Settings, make_train
 
-CALL_BLOCKS = (
-    4  # blocks of runs that a device does in one call: bounds memory and waits
-)
+CALL_BLOCKS = 4  # blocks that a device does in one call: bounds memory and waits
 
 
 @lru_cache(maxsize=128)
