@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
+from jaxnoise.noise.sampling import standard_normal
+
 
 def add_gaussian_noise(
     key: Key[Array, ""],
@@ -77,7 +79,7 @@ def _unit_normal(key: Array, x: Array, shared_axes: Sequence[int]) -> Array:
                 f"shared_axes must name axes of x, which has {x.ndim}, got {axis}."
             )
         shape[axis] = 1
-    return jax.random.normal(key, shape, jnp.promote_types(x.dtype, jnp.float32))
+    return standard_normal(key, tuple(shape), jnp.promote_types(x.dtype, jnp.float32))
 
 
 def apply_mask(mask: Any, noisy: Array, x: Array) -> Array:
@@ -128,7 +130,7 @@ def _strength(name: str, value: Any, x: Array) -> Array:
     check_strength(name, value)
     strength = jnp.asarray(value)
     try:
-        fits = np.broadcast_shapes(strength.shape, x.shape) == x.shape
+        fits = jnp.broadcast_shapes(strength.shape, x.shape) == x.shape
     except ValueError:
         fits = False
     if not fits:

@@ -1,13 +1,31 @@
 """Cores and accelerators: which devices the runs of a sweep go to."""
 
 import os
+import warnings
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 AXIS = "runs"
-ACCELERATOR_BLOCK = 128  # runs vmapped together on a GPU or TPU
+CPU_OPTIONS: dict[str, Any] = {
+    # Whole vector registers; XLA's default is half of AVX-512.
+    "xla_cpu_prefer_vector_width": 512,
+    # No calls of a library for single operations: they cost more than small ones do.
+    "xla_cpu_experimental_ynn_fusion_type": "",
+}
+SMALL_RUN = 2**13  # products a step up to which a CPU's time goes between operations
+SMALL_BLOCK = 8
+ACCELERATOR_BLOCK = 512  # at most: by then a GPU's time is in the arithmetic
+
+
+class RunSize(NamedTuple):
+    """What decides how many runs go together."""
+
+    products: int  # weights times rows of a minibatch
+    peak_bytes: int  # of a run's arrays, at most
 
 
 def use_all_cores() -> None:
@@ -38,19 +56,58 @@ def use_all_cores() -> None:
 
 def runs_mesh() -> Mesh:
     """All local devices in a row."""
-    return Mesh(np.array(jax.local_devices()), (AXIS,))
+    devices = jax.local_devices()
+    chosen = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
+    if jax.default_backend() == "cpu" and not chosen and _cores() > 1:
+        _say_how_to_use_all_cores()
+    return Mesh(np.array(devices), (AXIS,))
 
 
-def block_size(vectorize: int | str) -> int:
-    """How many runs are vmapped together on a device."""
+@cache
+def _say_how_to_use_all_cores() -> None:
+    """Once a process."""
+    warnings.warn(
+        f"JAX has one CPU device on {_cores()} cores, so that runs take turns; call "
+        "jaxnoise.use_all_cores() right after the imports to use them all.",
+        stacklevel=4,  # the caller of sweep
+    )
+
+
+@cache
+def compiler_options() -> dict[str, Any]:
+    """XLA's options for training programs: those that this version knows."""
+    options = CPU_OPTIONS if jax.default_backend() == "cpu" else {}
+    return {name: value for name, value in options.items() if _known(name, value)}
+
+
+def _known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except (jax.errors.JaxRuntimeError, ValueError, TypeError):
+        return False
+    return True
+
+
+def check_vectorize(vectorize: int | str) -> None:
+    """Refuse what is neither ``"auto"`` nor a number of runs."""
     if vectorize == "auto":
-        # On a CPU one run at a time keeps its working set in the caches.
-        return 1 if jax.default_backend() == "cpu" else ACCELERATOR_BLOCK
+        return
     if isinstance(vectorize, bool) or not isinstance(vectorize, int) or vectorize < 1:
         raise ValueError(
             f"vectorize must be 'auto' or an int of at least 1, got {vectorize!r}."
         )
-    return vectorize
+
+
+def block_size(vectorize: int | str, run: RunSize) -> int:
+    """How many such runs are vmapped together on a device, whatever their number."""
+    if isinstance(vectorize, int):
+        return vectorize
+    if jax.default_backend() == "cpu":
+        # One run at a time keeps its working set in the caches. What a placement adds
+        # does not count: paired runs should be computed alike.
+        return SMALL_BLOCK if run.products <= SMALL_RUN else 1
+    memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 2**33)
+    return max(1, min(ACCELERATOR_BLOCK, memory // 2 // max(1, run.peak_bytes)))
 
 
 def describe(mesh: Mesh) -> str:

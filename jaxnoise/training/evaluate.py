@@ -71,9 +71,10 @@ def _sum_over_blocks(
 ) -> list[Array]:
     """``function`` of the rows, summed block by block; the last one may be smaller."""
     rows = row_count(tree)
-    full = rows // size
-    if full <= 1:
+    if rows <= size:
         return function(tree)
+    size = -(-rows // -(-rows // size))  # blocks of like size: often no rest to compile
+    full = rows // size
     head = jax.tree.map(
         lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), tree
     )

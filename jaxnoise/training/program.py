@@ -1,38 +1,90 @@
 """The compiled program of a sweep: some blocks of runs on every device.
 
-`compiled_program` compiles one program for a placement and data shape, which serves any
-number of runs; `program_arguments` lays out one call of it, `unpack` takes its outputs
-apart.
+`traced_run` traces one run of a placement and data shape; `compiled_program` compiles
+blocks of it into one program, which serves any number of runs. `program_arguments` lays
+out one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxnoise.data import Data
+from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
-from jaxnoise.training.devices import AXIS
+from jaxnoise.training.devices import AXIS, RunSize, compiler_options
 from jaxnoise.training.plan import Run
 from jaxnoise.training.run import RecipeFn, Settings, make_train
 
 CALL_BLOCKS = 4  # blocks that a device does in one call: bounds memory and waits
 
 
+class TracedRun(NamedTuple):
+    """One run, ``(key, strength, data, split) -> RunResult``, traced."""
+
+    function: Callable[..., RunResult]
+    size: RunSize
+
+
+@lru_cache(maxsize=128)
+def traced_run(
+    recipe: RecipeFn, settings: Settings, signature: tuple[Any, ...]
+) -> TracedRun:
+    """Trace a run with a strength and data of this signature; calls the recipe once."""
+    structure, leaves = signature
+    strength, data = jax.tree.unflatten(structure, leaves)
+    train = make_train(recipe, **vars(settings))
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+    split = jax.ShapeDtypeStruct((), np.uint32)
+    jaxpr, shapes = jax.make_jaxpr(train, return_shape=True)(key, strength, data, split)
+    flat = jaxpr_as_fun(jaxpr)
+    result = jax.tree.structure(shapes)
+
+    def function(*arguments: Any) -> RunResult:
+        return jax.tree.unflatten(result, flat(*jax.tree.leaves(arguments)))
+
+    weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
+    rows = min(settings.batch_size, row_count(data.train))
+    return TracedRun(function, RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr)))
+
+
+def _peak_bytes(jaxpr: Jaxpr) -> int:
+    """The most bytes of results in use at once, if nothing were fused."""
+    last_use: dict[int, int] = {}  # variables by identity, as literals have no hash
+    for i, eqn in enumerate(jaxpr.eqns):
+        last_use |= {id(var): i for var in (*eqn.outvars, *eqn.invars)}
+    last_use |= {id(var): len(jaxpr.eqns) for var in jaxpr.outvars}
+    expires: list[list[int]] = [[] for _ in range(len(jaxpr.eqns) + 1)]
+    live = peak = 0
+    for i, eqn in enumerate(jaxpr.eqns):
+        for var in eqn.outvars:
+            aval: Any = var.aval
+            size = aval.size * aval.dtype.itemsize
+            live += size
+            expires[last_use[id(var)]].append(size)
+        inner = max(map(_peak_bytes, _jaxprs_of(eqn.params)), default=0)
+        peak = max(peak, live + inner)
+        live -= sum(expires[i])
+    return peak
+
+
+def _jaxprs_of(params: dict[str, Any]) -> list[Jaxpr]:
+    """The bodies of a loop or the branches of a condition."""
+    kinds = (ClosedJaxpr, Jaxpr)
+    leaves = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, kinds))
+    bodies = [leaf.jaxpr if isinstance(leaf, ClosedJaxpr) else leaf for leaf in leaves]
+    return [body for body in bodies if isinstance(body, Jaxpr)]
+
+
 @lru_cache(maxsize=128)
 def compiled_program(
-    recipe: RecipeFn,
-    settings: Settings,
-    keep: bool,
-    block: int,
-    mesh: Mesh,
-    signature: tuple[Any, ...],
+    traced: TracedRun, keep: bool, block: int, mesh: Mesh, signature: tuple[Any, ...]
 ) -> Callable[..., RunResult]:
     """Compile ``(data, split, seeds, strengths, live) -> RunResult`` for all devices.
 
@@ -41,11 +93,10 @@ def compiled_program(
     """
     structure, leaves = signature
     arguments = jax.tree.unflatten(structure, leaves)
-    one = _traced_once(make_train(recipe, **vars(settings)), arguments)
 
     def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
         key = jax.random.key(seed, impl="threefry2x32")
-        result = one(key, strength, data, split)
+        result = traced.function(key, strength, data, split)
         return result if keep else result._replace(variables=None)
 
     def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> RunResult:
@@ -75,31 +126,8 @@ def compiled_program(
     sharded = jax.shard_map(
         on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
     )
-    return jax.jit(sharded).lower(*arguments).compile()
-
-
-def _traced_once(train: Callable[..., RunResult], arguments: Any) -> Callable[..., Any]:
-    """``train`` as a function that can be traced again without calling the recipe."""
-    data, split, _, strengths, _ = arguments
-
-    def aval(leaf: Any, mapped: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(leaf.shape[mapped:], leaf.dtype)
-
-    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
-    avals = (
-        key,
-        jax.tree.map(lambda leaf: aval(leaf, 2), strengths),
-        jax.tree.map(lambda leaf: aval(leaf, 1), data),
-        aval(split, 1),
-    )
-    jaxpr, shapes = jax.make_jaxpr(train, return_shape=True)(*avals)
-    flat = jaxpr_as_fun(jaxpr)
-    structure = jax.tree.structure(shapes)
-
-    def traced(*args: Any) -> RunResult:
-        return jax.tree.unflatten(structure, flat(*jax.tree.leaves(args)))
-
-    return traced
+    jitted = jax.jit(sharded, compiler_options=compiler_options())
+    return jitted.lower(*arguments).compile()
 
 
 def signature_of(tree: Any) -> tuple[Any, ...]:
@@ -137,15 +165,16 @@ def program_arguments(
 
 
 def unpack(
-    outputs: RunResult, packs: Sequence[Sequence[int]], capacity: int
+    outputs: RunResult, packs: Sequence[Sequence[int]], capacity: int, keep: set[int]
 ) -> dict[int, RunResult]:
-    """Each run's own result, by its number."""
-    flat = jax.tree.map(
-        lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]),
-        outputs,
-    )
-    return {
-        i: jax.tree.map(lambda leaf: leaf[device * capacity + slot], flat)  # noqa: B023
-        for device, pack in enumerate(packs)
-        for slot, i in enumerate(pack)
-    }
+    """Each run's own result, by its number; variables of those to ``keep`` alone.
+
+    Copies, as one run's view would hold the arrays of its whole call in memory.
+    """
+    results = {}
+    for device, pack in enumerate(packs):
+        for slot, i in enumerate(pack):
+            at = divmod(device * capacity + slot, outputs.finite.shape[1])
+            kept = outputs if i in keep else outputs._replace(variables=None)
+            results[i] = jax.tree.map(lambda leaf, at=at: leaf[at].copy(), kept)
+    return results

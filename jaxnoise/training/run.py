@@ -6,7 +6,7 @@ initialises, scans over epochs and minibatches, and evaluates: for ``jit``, ``vm
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -194,7 +194,7 @@ class _Run:
         finite = state.finite
         for leaf in jax.tree.leaves(state.variables["params"]):
             finite &= jnp.isfinite(leaf).all()
-        metrics = self.evaluate(state.variables, self.data)
+        metrics = self.final_metrics(state.variables, curves)
         for name in self.data:
             finite &= jnp.isfinite(metrics[f"{name}_loss"])
         if state.best is not None:
@@ -204,6 +204,19 @@ class _Run:
         for name, value in metrics.items():
             metrics[name] = jnp.where(finite, value, jnp.nan)
         return RunResult(metrics, curves, state.variables, finite)
+
+    def final_metrics(
+        self, variables: Variables, curves: Mapping[str, Array]
+    ) -> OrderedDict[str, Array]:
+        """Metrics of every set; those that the curves end with are taken from them."""
+        ended = self.settings.epochs % self.settings.metrics_every == 0
+        measured = self.curve_sets if ended else ()
+        rest = [name for name in self.data if name not in measured]
+        values = self.evaluate(variables, rest)
+        values |= {name: curve[-1] for name, curve in curves.items() if ended}
+        functions = (*self.recipe.metrics, "loss")
+        names = [f"{name}_{function}" for name in self.data for function in functions]
+        return OrderedDict((name, values[name]) for name in names)
 
     def train(self) -> tuple[State, OrderedDict[str, Array]]:
         """All epochs: full periods between measurements, then the epochs left over."""

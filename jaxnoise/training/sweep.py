@@ -6,22 +6,29 @@ out whatever the number of devices and the order in which they finish.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxnoise.data import Data
 from jaxnoise.results import RunResult, SweepResult, cell_columns
-from jaxnoise.training.devices import block_size, describe, runs_mesh
+from jaxnoise.training.devices import (
+    block_size,
+    check_vectorize,
+    describe,
+    runs_mesh,
+)
 from jaxnoise.training.plan import Run, as_seeds, as_splits, deal, plan_runs
 from jaxnoise.training.program import (
     CALL_BLOCKS,
     compiled_program,
     program_arguments,
     signature_of,
+    traced_run,
     unpack,
 )
 from jaxnoise.training.progress import ProgressFn, progress_of
@@ -61,7 +68,8 @@ def sweep(
         curves: names of the sets measured during training.
         metrics_every: epochs between measurements of the curves.
         vectorize: runs vmapped together on a device (1 = one at a time), or ``"auto"``:
-            1 on a CPU, more on accelerators.
+            on a CPU 1, but 8 of very small networks; on accelerators what fits into
+            half of the memory, up to 512.
         keep_params: whether to keep the trained variables: False, True, or the seeds
             to keep them of.
         progress: None for a bar on stderr where that is a terminal, False for none, or
@@ -101,49 +109,79 @@ def sweep(
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
     for split in splits:
         settings.curve_sets(split)
-    keep = _seeds_to_keep(keep_params, seeds)
-    block, mesh = block_size(vectorize), runs_mesh()
+    seeds_kept = _seeds_to_keep(keep_params, seeds)
+    check_vectorize(vectorize)
+    mesh = runs_mesh()
     runs = plan_runs(recipes, strengths, seeds, len(splits))
+    keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
     results: dict[int, RunResult] = {}
-    clock = {"compile": 0.0, "run": 0.0}
     complete = True
+    started = time.perf_counter()
+    compiled = None
     with progress_of(progress, len(runs)) as report:
         try:
-            for (placement, _), ids in _by_program(runs, splits).items():
-                for packs in deal(
-                    runs, ids, block=block, most_blocks=CALL_BLOCKS, devices=mesh.size
-                ):
-                    arguments = program_arguments(runs, packs, splits, block, mesh.size)
-                    started = time.perf_counter()
-                    program = compiled_program(
-                        recipes[placement],
-                        settings,
-                        bool(keep),
-                        block,
-                        mesh,
-                        signature_of(arguments),
+            jobs = _compile(
+                recipes, settings, runs, splits, vectorize, bool(keep), mesh
+            )
+            compiled = time.perf_counter()
+            for job in jobs:
+                for packs in job.calls:
+                    arguments = program_arguments(
+                        runs, packs, splits, job.block, mesh.size
                     )
-                    compiled = time.perf_counter()
-                    outputs = jax.device_get(program(*arguments))
-                    clock["compile"] += compiled - started
-                    clock["run"] += time.perf_counter() - compiled
-                    results |= unpack(outputs, packs, CALL_BLOCKS * block)
+                    outputs = jax.device_get(job.program(*arguments))
+                    results |= unpack(outputs, packs, CALL_BLOCKS * job.block, keep)
                     report(len(results), len(runs))
         except KeyboardInterrupt:
             complete = False
+    ended = time.perf_counter()
+    compiled = compiled or ended
     done = sorted(results)
     return SweepResult(
         runs=_table([runs[i] for i in done], [results[i] for i in done]),
         curves=_curves([results[i] for i in done]),
         epochs=np.arange(metrics_every, epochs + 1, metrics_every),
-        variables=tuple(
-            results[i].variables if runs[i].seed in keep else None for i in done
-        ),
+        variables=tuple(results[i].variables for i in done),
         complete=complete,
-        compile_seconds=clock["compile"],
-        run_seconds=clock["run"],
+        compile_seconds=compiled - started,
+        run_seconds=ended - compiled,
         device=describe(mesh),
     )
+
+
+class _Job(NamedTuple):
+    """A program and the packs of runs of each of its calls."""
+
+    program: Callable[..., RunResult]
+    block: int
+    calls: list[list[list[int]]]
+
+
+def _compile(
+    recipes: Mapping[str, RecipeFn],
+    settings: Settings,
+    runs: Sequence[Run],
+    splits: Sequence[Data],
+    vectorize: int | str,
+    keep: bool,
+    mesh: Mesh,
+) -> list[_Job]:
+    """Trace all programs, so that their errors come first; then compile them."""
+    planned = []
+    for (placement, _), ids in _by_program(runs, splits).items():
+        first = runs[ids[0]]
+        strength = jax.tree.map(np.float32, first.strength)
+        traced = traced_run(
+            recipes[placement], settings, signature_of((strength, splits[first.split]))
+        )
+        block = block_size(vectorize, traced.size)
+        calls = deal(runs, ids, block=block, most_blocks=CALL_BLOCKS, devices=mesh.size)
+        arguments = program_arguments(runs, calls[0], splits, block, mesh.size)
+        planned.append((traced, block, calls, signature_of(arguments)))
+    return [
+        _Job(compiled_program(traced, keep, block, mesh, signature), block, calls)
+        for traced, block, calls, signature in planned
+    ]
 
 
 def _by_program(runs: Sequence[Run], splits: Sequence[Data]) -> dict[Any, list[int]]:

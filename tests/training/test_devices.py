@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from jaxnoise.training import devices
+
 
 def run(code, **environment):
     return subprocess.run(
@@ -45,3 +47,42 @@ def test_too_late():
     result = run(code)
     assert result.returncode == 1
     assert "RuntimeError: use_all_cores: too late, JAX has started" in result.stderr
+
+
+def test_a_single_device_on_many_cores_is_told_once():
+    code = (
+        "import warnings; warnings.simplefilter('always');"
+        "from jaxnoise.training import devices; devices._cores = lambda: 8;"
+        "devices.runs_mesh(); devices.runs_mesh()"
+    )
+    told = run(code).stderr
+    assert told.count("JAX has one CPU device on 8 cores") == 1
+    assert "call jaxnoise.use_all_cores()" in told
+
+
+def test_unknown_compiler_options_are_left_out(monkeypatch):
+    known = "xla_cpu_prefer_vector_width"
+    options = {known: 512, "xla_cpu_no_such_option": 1, "xla_cpu_fast_math": "maybe"}
+    monkeypatch.setattr(devices, "CPU_OPTIONS", options)
+    devices.compiler_options.cache_clear()
+    try:
+        assert devices.compiler_options() == {known: 512}
+    finally:
+        devices.compiler_options.cache_clear()
+
+
+def test_our_compiler_options_are_known():
+    assert devices.compiler_options() == devices.CPU_OPTIONS
+
+
+def test_block_size_follows_the_size_of_a_run(monkeypatch):
+    small = devices.RunSize(devices.SMALL_RUN, 1)
+    large = devices.RunSize(devices.SMALL_RUN + 1, 1)
+    assert devices.block_size("auto", small) == devices.SMALL_BLOCK
+    assert devices.block_size("auto", large) == 1
+    assert devices.block_size(3, large) == 3
+    monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
+    # a CPU tells no memory: 8 GiB are assumed, half of them for the runs
+    assert devices.block_size("auto", large) == devices.ACCELERATOR_BLOCK
+    assert devices.block_size("auto", devices.RunSize(1, 2**30)) == 4
+    assert devices.block_size("auto", devices.RunSize(1, 2**40)) == 1

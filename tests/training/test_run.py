@@ -491,9 +491,8 @@ def test_weight_noise_is_fresh_and_leaves_stored_weights_clean(key):
     result = train(make, key, 1.0, data, epochs=2)
     w = 0.0
     for step in range(2):
-        e = jax.random.normal(
-            jax.random.fold_in(Keys.of_run(key, 0).weights, step), (1, 1)
-        )
+        weights = jax.random.fold_in(Keys.of_run(key, 0).weights, step)
+        e = jn.add_gaussian_noise(weights, jnp.zeros((1, 1)), 1.0)
         w = w - 0.5 * (w + float(e[0, 0]))
     np.testing.assert_allclose(result.params["Dense_0"]["kernel"], [[w]], rtol=1e-5)
 

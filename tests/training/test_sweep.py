@@ -150,6 +150,35 @@ def test_any_number_of_devices_gives_the_same_bits(devices, data, result, monkey
     pd.testing.assert_frame_equal(sweep(data).runs, result.runs)
 
 
+def test_one_run_at_a_time_gives_the_same_bits_on_any_devices(data, monkeypatch):
+    four = sweep(data, vectorize=1)
+    mesh = Mesh(np.array(jax.devices()[:3]), ("runs",))
+    monkeypatch.setattr(sweep_module, "runs_mesh", lambda: mesh)
+    pd.testing.assert_frame_equal(sweep(data, vectorize=1).runs, four.runs)
+
+
+def test_only_kept_variables_stay_in_memory(data):
+    """And no run holds the arrays of its whole call."""
+    part = sweep(data, keep_params=[1])
+    for run, variables in zip(part.runs.itertuples(), part.variables, strict=True):
+        assert (variables is not None) == (run.seed == 1)
+        for leaf in jax.tree.leaves(variables):
+            assert leaf.base is None
+
+
+@pytest.mark.bad_input
+def test_a_wrong_recipe_is_told_before_anything_runs(data):
+    seen = []
+    with pytest.raises(TypeError, match="recipe must return a jn.Recipe"):
+        sweep(
+            data,
+            {"none": none, "wrong": lambda _: None},
+            {},
+            progress=lambda done, total: seen.append(done),
+        )
+    assert not [done for done in seen if done]
+
+
 def test_block_sizes_agree(data):
     """Six runs in blocks of four: the last block is not full."""
     runs = {"recipes": {"hidden": hidden}, "strengths": {"hidden": [0.1, 0.3]}}
