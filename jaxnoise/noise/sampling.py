@@ -25,7 +25,6 @@ from jaxtyping import Array, Float, Int, Key, UInt32
 # that no float32 draw here meets the words of a key or a draw that they derive.
 STREAM = 0x6E6F6973
 COUNTERS = 2**32
-MANY = 2**18  # counters from which a CPU draws with all its cores
 
 # Coefficients in ascending powers, fitted for the least greatest relative error.
 LOG = (  # (-2 log(1 + t) + 2 t) / t**2 for sqrt(1/2) <= 1 + t < sqrt(2), 1.8e-7
@@ -111,30 +110,23 @@ def _by_element(layout: tuple[Any, Any], key: UInt32[Array, "2"]) -> Array:
 def _by_pair(layout: tuple[int, int], key: UInt32[Array, "2"]) -> Array:
     """The same by XLA's CPU compiler, which computes one array a kernel.
 
-    As one complex array a pair shares its words, logarithm and root. The loop keeps the
-    kernel whole: fused into its users it would be computed again in each.
+    As one complex array a pair shares its words, logarithm and root. The branch, which
+    the compiler cannot know to be taken, keeps the kernel whole: fused into its users
+    it would be computed again in each.
     """
     rows, width = layout
     half = half_of(rows)
     count = half * width
 
-    def pairs(start: Any, size: int) -> Array:
-        low = lax.iota(jnp.uint32, size) + start
+    def pairs() -> Array:
+        low = lax.iota(jnp.uint32, count)
         return lax.complex(*box_muller(*_words(key, low)))
 
-    if count < MANY:  # on one core; two rounds, as a loop of one is inlined
-        size = -(-count // 2)
-        starts = np.array([0, size], np.uint32)
-        values = lax.map(lambda start: pairs(start, size), starts).reshape(-1)[:count]
-    else:  # one round on all cores, of a length that the compiler cannot see
-        rounds = lax.optimization_barrier(jnp.uint32(1))
-        nothing = (key[0] & 0).astype(jnp.complex64)  # varies over a mesh as keys do
-        values = lax.fori_loop(
-            jnp.uint32(0),
-            rounds,
-            lambda i, _: pairs(i * 0, count),
-            jnp.broadcast_to(nothing, (count,)),
-        )
+    def nothing() -> Array:  # varies over a mesh as the pairs do
+        return jnp.full(count, (key[0] & 0).astype(jnp.complex64))
+
+    taken = lax.optimization_barrier(jnp.bool_(True))
+    values = lax.cond(taken, pairs, nothing)
     first, second = values.real.reshape(half, width), values.imag.reshape(half, width)
     return jnp.concatenate([first, second[: rows - half]])
 

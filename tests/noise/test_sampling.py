@@ -199,7 +199,6 @@ def test_platforms_agree(layout, key):
     by_pair = jax.jit(sampling._by_pair, static_argnums=0)(layout, words)
     by_element = jax.jit(sampling._by_element, static_argnums=0)(layout, words)
     np.testing.assert_allclose(by_pair, by_element, rtol=1e-5, atol=1e-6)
-    assert layout[0] * layout[1] <= 2 * sampling.MANY  # both loops are met
 
 
 def test_symbolic_shapes_export(key):
@@ -212,9 +211,9 @@ def test_symbolic_shapes_export(key):
     np.testing.assert_allclose(z, standard_normal(key, (6, 5)), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [1000, 2 * sampling.MANY])
+@pytest.mark.parametrize("size", [1000, 2**19])
 def test_under_every_transformation(size, key):
-    """Small and large draws, which a CPU makes by different loops."""
+    """Small draws, and large ones, which a CPU spreads over its cores."""
 
     def noisy(x, key):
         return jnp.sum((x + standard_normal(key, (size,))) ** 2)
