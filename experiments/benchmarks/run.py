@@ -497,7 +497,8 @@ def draw(report: Report, path: Path) -> None:
             values,
             color=["#0072b2" if mine else "#bbbbbb" for mine in ours],
         )
-        axis.bar_label(bars, [f"{value:,.3g}" for value in values], padding=3)
+        labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
+        axis.bar_label(bars, labels, padding=3)
         axis.set_xscale("log")
         axis.set_xlim(min(values) / 2, max(values) * 4)
         axis.set_title(title, loc="left", fontsize=10)
