@@ -29,18 +29,42 @@ PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 
 def test_the_public_list():
     assert NAMES == [
+        "AlphaDropout",
+        "CorrelatedNoise",
         "Data",
+        "Dropout",
+        "GaussianDropout",
         "GaussianNoise",
+        "Learnable",
         "MLP",
         "Model",
+        "NEFTuneNoise",
         "Noise",
+        "NoisyDense",
         "Recipe",
         "RunResult",
+        "SaltAndPepperNoise",
         "SweepResult",
+        "add_correlated_noise",
         "add_gaussian_noise",
+        "add_noise",
+        "alpha_dropout",
+        "clipped",
         "compare",
+        "drop_units",
+        "flip_labels",
+        "gradient_noise",
         "make_train",
+        "multiply_gaussian_noise",
+        "neelakantan_schedule",
+        "neftune_noise",
+        "relative",
+        "salt_and_pepper",
+        "snr_db",
+        "straight_through",
+        "strength_prior",
         "sweep",
+        "tree_add_gaussian_noise",
         "use_all_cores",
     ]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -79,7 +103,7 @@ def test_docstrings(name):
             assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
         if "raise" in inspect.getsource(function):
             assert "Raises:" in text
-    noise = name in ("add_gaussian_noise", "GaussianNoise")
+    noise = ".noise." in function.__module__ and name != "Noise"
     if noise or name.startswith(("losses.", "metrics.")) or name == "compare":
         assert "Reference:" in text
 

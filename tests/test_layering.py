@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "jaxnoise"
 EVERYTHING = ("jaxnoise.",)
 MAY_IMPORT = {
     "results": (),
-    "noise": ("jaxnoise.noise",),
+    "autodiff": (),
+    "noise": ("jaxnoise.noise", "jaxnoise.autodiff"),
     "losses": (),
     "metrics": ("jaxnoise.losses",),
     "data": (),
@@ -19,6 +20,7 @@ MAY_IMPORT = {
     "training": (
         "jaxnoise.training",
         "jaxnoise.results",
+        "jaxnoise.autodiff",
         "jaxnoise.data",
         "jaxnoise.losses.is_labels",
     ),

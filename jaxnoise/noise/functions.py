@@ -1,21 +1,40 @@
-"""Noise as pure functions ``(key, x, strength) -> x``.
+"""Every noise as a pure function ``(key, x, strength) -> x``.
 
 The only place where a distribution is sampled; layers and models call these. All
 functions share one contract: ``key`` is one typed Threefry key and is used up by the
 call, the result has the shape and dtype of ``x``, a strength of 0 gives ``x`` back,
 and the strength may be a number, an array that broadcasts against ``x``, or traced.
-Most people want `add_gaussian_noise`.
+``mask`` and ``shared_axes`` mean the same everywhere. Most people want
+`add_gaussian_noise`.
 """
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Key
+from jax import lax
+from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
-from jaxnoise.noise.sampling import standard_normal
+from jaxnoise.noise.arguments import (
+    Sampler,
+    apply_mask,
+    axis_of,
+    check_number,
+    check_strength,
+    draw_noise,
+    fitting,
+    floating,
+    full_mask,
+    single_key,
+    strength,
+)
+from jaxnoise.noise.sampling import standard_normal, standard_uniform
+
+# What a self-normalising network's units tend to: -lambda alpha of SELU.
+SELU_LIMIT = -1.0507009873554805 * 1.6732632423543772
 
 
 def add_gaussian_noise(
@@ -64,99 +83,566 @@ def add_gaussian_noise(
         >>> bool((jn.add_gaussian_noise(jax.random.key(0), x, 0.0) == x).all())
         True
     """
-    x = _floating(x)
-    stddev = _strength("stddev", stddev, x)
-    unit = _unit_normal(_threefry(key), x, shared_axes)
-    return apply_mask(mask, x + (stddev * unit).astype(x.dtype), x)
+    x = floating(x)
+    stddev = strength("stddev", stddev, x)
+    return draw_noise(
+        key,
+        x,
+        standard_normal,
+        lambda x, unit: x + (stddev * unit).astype(x.dtype),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
 
 
-def _unit_normal(key: Array, x: Array, shared_axes: Sequence[int]) -> Array:
-    """Standard normals for ``x``, in float32 or wider: half floats have short tails."""
-    shape = list(x.shape)
-    for axis in shared_axes:
-        if not -x.ndim <= axis < x.ndim:
-            raise ValueError(
-                f"shared_axes must name axes of x, which has {x.ndim}, got {axis}."
-            )
-        shape[axis] = 1
-    return standard_normal(key, tuple(shape), jnp.promote_types(x.dtype, jnp.float32))
+def add_noise(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    scale: ArrayLike,
+    *,
+    sampler: Sampler,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``x + scale * e`` with independent ``e`` from any sampler.
 
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values of any shape, floating.
+        scale: multiplies the draws, in the units of ``x`` for a sampler of unit scale;
+            at least 0; broadcasts against ``x``; may be traced.
+        sampler: ``sampler(key, shape, dtype) -> draws``, such as `jax.random.laplace`,
+            `jax.random.rademacher` or ``partial(jax.random.uniform, minval=-1.0)``;
+            draws of mean 0 leave the mean of ``x`` where it is.
+        mask: True where noise applies; x's shape or that of its leading axes.
+        shared_axes: axes of ``x`` along which one draw is shared.
 
-def apply_mask(mask: Any, noisy: Array, x: Array) -> Array:
-    """``noisy`` where the mask is True, ``x`` elsewhere."""
-    if mask is None:
-        return noisy
-    mask = jnp.asarray(mask)
-    if mask.dtype != jnp.bool_:
-        raise TypeError(f"mask must be boolean, got {mask.dtype}.")
-    if mask.shape != x.shape[: mask.ndim]:
-        raise ValueError(
-            f"mask must have the shape of x, {x.shape}, or of its leading axes, "
-            f"got {mask.shape}."
-        )
-    mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
-    return jnp.where(mask, noisy, x)
+    Raises:
+        TypeError: as `add_gaussian_noise`, or if ``sampler`` is no function.
+        ValueError: as `add_gaussian_noise`, or if the draws have another shape.
 
+    Reference:
+        L. Holmstrom, P. Koistinen, "Using additive noise in back-propagation
+        training", IEEE Transactions on Neural Networks 3 (1992).
 
-def _floating(x: Any) -> Array:
-    """``x`` as an array, refused unless it is floating."""
-    try:
-        x = jnp.asarray(x)
-    except (TypeError, ValueError):
-        raise TypeError(f"x must be a floating array, got {x!r}.") from None
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"x must be floating, got {x.dtype}; cast it first.")
-    return x
-
-
-def check_strength(name: str, value: Any) -> None:
-    """Refuse what is no number, and what is concrete and not finite or below 0."""
-    traced = isinstance(value, jax.core.Tracer)
-    try:
-        dtype = value.dtype if traced else np.asarray(value).dtype
-    except (TypeError, ValueError):  # a ragged list
-        dtype = np.dtype(object)
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}.")
-    if not traced:
-        concrete = np.asarray(value, np.float64)
-        wrong = concrete[~(np.isfinite(concrete) & (concrete >= 0))]
-        if wrong.size:
-            raise ValueError(f"{name} must be finite and >= 0, got {wrong[0]}.")
-
-
-def _strength(name: str, value: Any, x: Array) -> Array:
-    """``value`` as an array that broadcasts against ``x``."""
-    check_strength(name, value)
-    strength = jnp.asarray(value)
-    try:
-        fits = jnp.broadcast_shapes(strength.shape, x.shape) == x.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"{name} must broadcast against x of shape {x.shape}, "
-            f"got shape {strength.shape}."
-        )
-    return strength
-
-
-def _threefry(key: Any) -> Array:
-    """``key``, refused unless it is one typed Threefry key."""
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        legacy = " (a legacy key: jax.random.wrap_key_data types it)"
-        got = f"dtype {dtype}{legacy if dtype == jnp.uint32 else ''}"
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jnp.zeros(4)
+        >>> sign = jax.random.rademacher
+        >>> noisy = jn.add_noise(jax.random.key(0), x, 0.5, sampler=sign)
+        >>> print(abs(noisy))
+        [0.5 0.5 0.5 0.5]
+    """
+    x = floating(x)
+    scale = strength("scale", scale, x)
+    if not callable(sampler):
         raise TypeError(
-            "key must be a typed key, jax.random.key(seed), got "
-            f"{got if dtype is not None else repr(key)}."
+            "sampler must be a function (key, shape, dtype) -> draws, such as "
+            f"jax.random.laplace, got {sampler!r}."
         )
-    implementation = str(jax.random.key_impl(key))
-    if implementation != "threefry2x32":
-        # rbg keys under vmap derive every row from the first key.
-        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
-    if key.shape != ():
+    return draw_noise(
+        key,
+        x,
+        sampler,
+        lambda x, unit: x + (scale * unit).astype(x.dtype),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def add_correlated_noise(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    stddev: ArrayLike,
+    *,
+    correlation: ArrayLike,
+    axis: int,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``x + stddev * e``, where ``e`` is a stationary AR(1) process of an axis.
+
+    ``e[0] = z[0]`` and ``e[t] = correlation * e[t-1] + sqrt(1 - correlation**2) z[t]``
+    with independent ``z ~ N(0, 1)``: every ``e[t]`` is N(0, 1), and two at a distance
+    of k steps have the correlation ``correlation**k``.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values with at least one axis, floating.
+        stddev: standard deviation in the units of ``x``, at least 0; broadcasts
+            against ``x``; may be traced.
+        correlation: of neighbours, from -1 to 1; one number, may be traced.
+        axis: along which neighbours are correlated, such as time.
+        mask: True where noise applies; the process runs on through other positions.
+        shared_axes: axes of ``x`` along which one draw is shared.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`, or if ``correlation`` is no single number.
+        ValueError: as `add_gaussian_noise`, or if ``correlation`` is beyond -1 or 1, or
+            ``axis`` is no axis of ``x`` or shared.
+
+    Reference:
+        G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
+        Physical Review 36 (1930), sampled at equal steps.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> noisy = jn.add_correlated_noise(
+        ...     jax.random.key(0), jnp.zeros((3, 50)), 0.1, correlation=1.0, axis=1
+        ... )
+        >>> bool((noisy == noisy[:, :1]).all())  # an offset a row
+        True
+    """
+    x = floating(x)
+    stddev = strength("stddev", stddev, x)
+    axis = axis_of(x, axis, "axis")
+    if axis in (axis_of(x, shared, "shared_axes") for shared in shared_axes):
+        raise ValueError(f"axis must not be one of shared_axes, got {axis} in both.")
+    correlation = _correlation(correlation)
+
+    def correlated(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        z = jnp.moveaxis(standard_normal(key, shape, dtype), axis, 0)
+        rho = correlation.astype(dtype)
+        fresh = jnp.sqrt(1 - rho**2)
+
+        def step(e: Array, z: Array) -> tuple[Array, Array]:
+            e = rho * e + fresh * z
+            return e, e
+
+        _, rest = lax.scan(step, z[0], z[1:]) if len(z) else (None, z)
+        return jnp.moveaxis(jnp.concatenate([z[:1], rest]), 0, axis)
+
+    return draw_noise(
+        key,
+        x,
+        correlated,
+        lambda x, unit: x + (stddev * unit).astype(x.dtype),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def _correlation(value: Any) -> Array:
+    check_number("correlation", value)
+    if np.shape(value) != ():
+        raise TypeError(f"correlation must be one number, got shape {np.shape(value)}.")
+    if not isinstance(value, jax.core.Tracer) and not -1 <= value <= 1:
+        raise ValueError(f"correlation must be from -1 to 1, got {value}.")
+    return jnp.asarray(value)
+
+
+def salt_and_pepper(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    rate: ArrayLike,
+    *,
+    low: ArrayLike,
+    high: ArrayLike,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``x`` with a share of elements replaced by ``low`` or ``high``, half each.
+
+    Impulse noise: an element becomes ``low`` with probability ``rate / 2``, ``high``
+    with probability ``rate / 2``, and stays as it is otherwise.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values of any shape, floating.
+        rate: probability of a replacement, from 0 to 1; broadcasts against ``x``; may
+            be traced; its gradient is 0.
+        low: the value of pepper, in the units of ``x``; broadcasts against ``x``.
+        high: the value of salt, likewise.
+        mask: True where noise applies; x's shape or that of its leading axes.
+        shared_axes: axes of ``x`` along which one draw is shared, such as channels.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`, or if ``low`` or ``high`` is no number.
+        ValueError: as `add_gaussian_noise`.
+
+    Reference:
+        R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jnp.full(8, 0.5)
+        >>> noisy = jn.salt_and_pepper(jax.random.key(0), x, 1.0, low=0.0, high=1.0)
+        >>> sorted(set(noisy.tolist()))
+        [0.0, 1.0]
+    """
+    x = floating(x)
+    rate = strength("rate", rate, x, most=1.0)
+    for name, value in (("low", low), ("high", high)):
+        check_number(name, value)
+        fitting(name, value, x)
+
+    def replaced(x: Array, u: Array) -> Array:
+        impulse = jnp.where(u < rate / 2, low, high).astype(x.dtype)
+        return jnp.where(u < rate, impulse, x)
+
+    return draw_noise(
+        key, x, standard_uniform, replaced, mask=mask, shared_axes=shared_axes
+    )
+
+
+def multiply_gaussian_noise(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    stddev: ArrayLike,
+    *,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``x * (1 + stddev * e)`` with independent ``e ~ N(0, 1)``.
+
+    The mean of the result is ``x`` and its variance ``(stddev * x)**2``. With
+    ``stddev = sqrt(rate / (1 - rate))`` both are those of dropout at this rate.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values of any shape, floating.
+        stddev: standard deviation of the factor, without unit, at least 0; broadcasts
+            against ``x``; may be traced.
+        mask: True where noise applies; x's shape or that of its leading axes.
+        shared_axes: axes of ``x`` along which one draw is shared.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`.
+        ValueError: as `add_gaussian_noise`.
+
+    Reference:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+        overfitting", JMLR 15 (2014), section 10.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jnp.array([0.0, 1.0, 100.0])
+        >>> noisy = jn.multiply_gaussian_noise(jax.random.key(0), x, 0.1)
+        >>> float(noisy[0])  # noise in proportion to x
+        0.0
+    """
+    x = floating(x)
+    stddev = strength("stddev", stddev, x)
+    return draw_noise(
+        key,
+        x,
+        standard_normal,
+        lambda x, unit: x * (1 + stddev * unit),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def drop_units(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    rate: ArrayLike,
+    *,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``x / (1 - rate)``, with elements set to 0 with probability ``rate``.
+
+    Inverted dropout: the mean of the result is ``x``, its variance
+    ``rate / (1 - rate) * x**2``. At rate 1 the result is 0.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values of any shape, floating.
+        rate: probability of a 0, from 0 to 1; broadcasts against ``x``; may be traced.
+        mask: True where elements may be dropped; others are not scaled either.
+        shared_axes: axes of ``x`` that are dropped together: ``(1, 2)`` of (images,
+            rows, columns, channels) is spatial dropout.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`.
+        ValueError: as `add_gaussian_noise`.
+
+    Reference:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+        overfitting", JMLR 15 (2014).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> noisy = jn.drop_units(jax.random.key(0), jnp.ones(8), 0.5)
+        >>> sorted(set(noisy.tolist()))
+        [0.0, 2.0]
+    """
+    x = floating(x)
+    rate = strength("rate", rate, x, most=1.0)
+    kept = _not_zero(1 - rate)
+    return draw_noise(
+        key,
+        x,
+        standard_uniform,
+        lambda x, u: jnp.where(u < rate, 0, x / kept),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def _not_zero(probability: Array) -> Array:
+    """1 for 0: nothing is kept then, and gradients stay finite."""
+    return jnp.where(probability > 0, probability, 1)
+
+
+def alpha_dropout(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    rate: ArrayLike,
+    *,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return ``a * d + b``: d is ``x`` or, with probability ``rate``, SELU's limit.
+
+    The limit is ``l = -1.7581``, ``a = ((1 - rate) (1 + rate l**2))**-0.5`` and
+    ``b = -a * rate * l``: elements of mean 0 and variance 1 keep both. At rate 1 the
+    result is 0.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: values of any shape, floating, of mean 0 and variance 1, as `jax.nn.selu`
+            makes them.
+        rate: probability of a drop, from 0 to 1; broadcasts against ``x``; may be
+            traced.
+        mask: True where elements may be dropped; others are not scaled either.
+        shared_axes: axes of ``x`` that are dropped together.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`.
+        ValueError: as `add_gaussian_noise`.
+
+    Reference:
+        G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jax.random.normal(jax.random.key(1), (10_000,))
+        >>> noisy = jn.alpha_dropout(jax.random.key(0), x, 0.3)
+        >>> bool(abs(noisy.var() - 1) < 0.1)
+        True
+    """
+    x = floating(x)
+    rate = strength("rate", rate, x, most=1.0)
+    kept = _not_zero(1 - rate)
+    a = 1 / jnp.sqrt(kept * (1 + rate * SELU_LIMIT**2))
+    dropped = jnp.where(rate < 1, a * SELU_LIMIT * (1 - rate), 0)  # a limit + b
+    return draw_noise(
+        key,
+        x,
+        standard_uniform,
+        lambda x, u: jnp.where(u < rate, dropped, a * (x - rate * SELU_LIMIT)),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def neftune_noise(
+    key: Key[Array, ""],
+    x: Float[ArrayLike, "*shape"],
+    alpha: ArrayLike,
+    *,
+    mask: Bool[ArrayLike, "..."] | None = None,
+    shared_axes: Sequence[int] = (),
+) -> Float[Array, "*shape"]:
+    """Return embeddings plus uniform noise of half-width ``alpha / sqrt(L d)``.
+
+    L is the number of tokens of a sequence and d the width of an embedding: whatever
+    the length, the noise of a sequence has the expected squared norm ``alpha**2 / 3``.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: embeddings (..., tokens, d), floating; a single axis is one token.
+        alpha: strength, at least 0; 5 to 15 in the paper; broadcasts against ``x``; may
+            be traced.
+        mask: True for tokens, False for padding, which keeps its bits and does not
+            count in L. Without a mask padding counts.
+        shared_axes: axes of ``x`` along which one draw is shared.
+
+    Raises:
+        TypeError: as `add_gaussian_noise`.
+        ValueError: as `add_gaussian_noise`.
+
+    Reference:
+        N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",
+        ICLR 2024.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x, mask = jnp.zeros((1, 6, 8)), jnp.arange(6)[None] < 2  # two tokens
+        >>> noisy = jn.neftune_noise(jax.random.key(0), x, 5.0, mask=mask)
+        >>> bool((noisy[0, 2:] == 0).all())
+        True
+        >>> bool(abs(noisy).max() <= 5 / (2 * 8) ** 0.5)
+        True
+    """
+    x = floating(x)
+    alpha = strength("alpha", alpha, x)
+    sequence = tuple(range(max(x.ndim - 2, 0), x.ndim))
+    real = jnp.ones(x.shape, bool)
+    if mask is not None:
+        real &= full_mask(mask, x)
+    count = real.sum(sequence, keepdims=True)
+    width = alpha * lax.rsqrt(jnp.maximum(count, 1).astype(jnp.float32))
+    return draw_noise(
+        key,
+        x,
+        standard_uniform,
+        lambda x, u: x + (width * (2 * u - 1)).astype(x.dtype),
+        mask=mask,
+        shared_axes=shared_axes,
+    )
+
+
+def flip_labels(
+    key: Key[Array, ""],
+    labels: Num[ArrayLike, "*shape"],
+    rate: ArrayLike,
+    *,
+    num_classes: int,
+    mask: Bool[ArrayLike, "..."] | None = None,
+) -> Num[Array, "*shape"]:
+    """Return labels that are, with probability ``rate``, one of the other classes.
+
+    All other classes are equally likely, so a share ``rate`` of the labels is wrong.
+    With K classes the expected cross-entropy is that of label smoothing by
+    ``rate * K / (K - 1)``.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        labels: classes from 0 to ``num_classes - 1`` of any shape, as integers or as
+            whole floats, such as binary targets; the result keeps shape and dtype.
+        rate: probability of a flip, from 0 to 1; broadcasts against the labels; may be
+            traced.
+        num_classes: K, at least 2.
+        mask: True for labels that may flip; others may be of any value.
+
+    Raises:
+        TypeError: if ``key`` is no typed Threefry key or ``labels`` are no numbers.
+        ValueError: if ``rate`` is out of range, ``num_classes`` is below 2, a concrete
+            label is no class, or a shape does not fit the labels.
+
+    Reference:
+        C. Szegedy et al., "Rethinking the inception architecture for computer vision",
+        CVPR 2016, section 7.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> labels = jnp.array([0, 1, 1, 0])
+        >>> print(jn.flip_labels(jax.random.key(0), labels, 1.0, num_classes=2))
+        [1 0 0 1]
+    """
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
+        raise TypeError(f"num_classes must be an int, got {num_classes!r}.")
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, got {num_classes}.")
+    check_number("labels", labels)
+    labels = jnp.asarray(labels)
+    rate = strength("rate", rate, labels, most=1.0)
+    _check_labels(labels, num_classes, mask)
+    u, v = standard_uniform(single_key(key), (2, *labels.shape))
+    other = jnp.minimum((v * (num_classes - 1)).astype(jnp.int32), num_classes - 2)
+    flipped = (labels.astype(jnp.int32) + 1 + other) % num_classes
+    noisy = jnp.where(u < rate, flipped.astype(labels.dtype), labels)
+    return apply_mask(mask, noisy, labels)
+
+
+def _check_labels(labels: Array, num_classes: int, mask: Any) -> None:
+    """Refuse concrete labels that are no classes, where the mask is True."""
+    if isinstance(labels, jax.core.Tracer) or isinstance(mask, jax.core.Tracer):
+        return
+    values = np.asarray(labels, np.float64)
+    wrong = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
+    if mask is not None:
+        wrong &= np.asarray(full_mask(mask, labels))
+    if wrong.any():
         raise ValueError(
-            f"key must be a single key, got an array of shape {key.shape}."
+            f"labels must be classes from 0 to {num_classes - 1}, "
+            f"got {values[wrong][0]:g}."
         )
-    return key
+
+
+def tree_add_gaussian_noise(
+    key: Key[Array, ""], params: PyTree, stddev: PyTree
+) -> PyTree:
+    """Return a tree with ``leaf + stddev * e``, ``e ~ N(0, 1)``, in every leaf.
+
+    A leaf's noise depends on the key and on its path, so that no two leaves share a
+    draw and a new leaf changes no other one's.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        params: a pytree of floating arrays, such as parameters or gradients.
+        stddev: standard deviation in the units of the leaves, at least 0; may be
+            traced. One number for all, or a tree that ``params`` begin with, such as
+            one number for every layer.
+
+    Raises:
+        TypeError: if ``key`` is no typed Threefry key, a leaf is not floating, or a
+            stddev is no number.
+        ValueError: if a stddev is out of range, or the tree of stddevs does not fit.
+
+    Reference:
+        A. Graves, "Practical variational inference for neural networks", NIPS 2011.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> params = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
+        >>> stddev = {"kernel": 0.1, "bias": 0.0}
+        >>> noisy = jn.tree_add_gaussian_noise(jax.random.key(0), params, stddev)
+        >>> print(noisy["bias"])
+        [0. 0. 0.]
+    """
+    single_key(key)
+    try:
+        stddevs = jax.tree.leaves(jax.tree.broadcast(stddev, params))
+    except ValueError as error:
+        raise ValueError(
+            f"stddev must be a number or a tree that params begin with: {error}"
+        ) from None
+    paths, structure = jax.tree_util.tree_flatten_with_path(params)
+    leaves = []
+    for (path, leaf), level in zip(paths, stddevs, strict=True):
+        name = jax.tree_util.keystr(path)
+        check_strength("stddev", level)
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(
+                f"params must be floating, got {jnp.result_type(leaf)} at {name}."
+            )
+        leaf_key = jax.random.fold_in(key, crc32(name.encode()))
+        leaves.append(add_gaussian_noise(leaf_key, leaf, level))
+    return jax.tree.unflatten(structure, leaves)
+
+
+def factorised_normal(
+    key: Key[Array, ""], inputs: int, outputs: int
+) -> tuple[Float[Array, " inputs"], Float[Array, " outputs"]]:
+    """Two vectors ``f(e)``, ``f(e) = sign(e) sqrt(|e|)``, whose outer product is noise.
+
+    Entries of the product have mean 0, variance 2/pi and fourth moment 1, at the price
+    of ``inputs + outputs`` draws instead of their product.
+    """
+    e = standard_normal(single_key(key), (inputs + outputs,))
+    f = jnp.sign(e) * jnp.sqrt(jnp.abs(e))
+    return f[:inputs], f[inputs:]
+
+
+def noisy_product(
+    params: dict[str, Array],
+    x: Float[Array, "*rows inputs"],
+    key: Key[Array, ""] | None,
+    train: Any,
+) -> Float[Array, "*rows outputs"]:
+    """``x @ kernel + bias`` with factorised noise on both, where ``train`` is not False.
+
+    The deviations are ``params["kernel_stddev"]`` and ``params["bias_stddev"]``; the
+    bias may be absent.
+    """
+    kernel, bias = params["kernel"], params.get("bias", jnp.zeros(()))
+    if train is not False:
+        e_in, e_out = factorised_normal(key, *kernel.shape)
+        on = jnp.asarray(train, kernel.dtype)
+        kernel += on * params["kernel_stddev"] * jnp.outer(e_in, e_out)
+        bias += on * params.get("bias_stddev", 0) * e_out
+    return x @ kernel.astype(x.dtype) + bias.astype(x.dtype)

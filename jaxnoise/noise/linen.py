@@ -1,123 +1,23 @@
 """Flax Linen layers over the noise functions.
 
-A layer picks the key and the switch, nothing else: noise when ``train=True``, the
-identity bit for bit otherwise. `Noise` takes any function ``(key, x) -> x``; the named
-layers, such as `GaussianNoise`, are short forms of it. The key comes from the stream
-``"noise"``, and a missing stream is an error, never another stream in its place.
+Noise when ``train=True``, the identity bit for bit otherwise. `Noise` takes any
+function ``(key, x) -> x``; the named layers, such as `GaussianNoise`, are short forms
+of it. The key comes from the stream ``"noise"``. The strength of a named layer is a
+number, an array that broadcasts against ``x``, traced or not; an Optax schedule of the
+layer's step, whose counter is carried in the collection ``"noise"``; or a `Learnable`.
 """
 
-import inspect
-from collections.abc import Callable
 from functools import partial
 from typing import Any
-from zlib import crc32
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import ArrayLike
 
-from jaxnoise.noise.functions import add_gaussian_noise, apply_mask, check_strength
-
-NoiseFn = Callable[..., Array]
+from jaxnoise.noise import functions
+from jaxnoise.noise.linen_base import NamedNoise, NoiseFn, NoiseLayer
+from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
 
 
-class _NoiseLayer(nn.Module, kw_only=True):
-    """What every noise layer shares: the switch, the key, and the mask."""
-
-    train: bool | None = None
-
-    def _function(self) -> NoiseFn:
-        """The noise, ``(key, x) -> x``."""
-        raise NotImplementedError
-
-    def __call__(
-        self,
-        x: Float[ArrayLike, "*shape"],
-        train: Bool[ArrayLike, ""] | None = None,
-        *,
-        mask: Bool[ArrayLike, "..."] | None = None,
-    ) -> Float[ArrayLike, "*shape"]:
-        """Return ``x`` with noise if ``train``, and ``x`` itself if not.
-
-        Args:
-            x: values of any shape, floating.
-            train: whether noise is on; no default, unless given to the constructor.
-                A traced value selects, and needs the key stream either way.
-            mask: True where noise applies; x's shape or that of its leading axes.
-
-        Raises:
-            ValueError: if ``train`` is given twice or not at all, if the stream
-                ``"noise"`` is missing, or if the noise changes the shape.
-        """
-        train = self._switch(train)
-        if train is False:
-            return x
-        key = self._key(traced=train is not True)
-        x = jnp.asarray(x)
-        noisy = self._noisy(key, x, mask)
-        if noisy.shape != x.shape:
-            raise ValueError(
-                f"{self._label()}: noise must keep the shape of x, {x.shape}, "
-                f"got {noisy.shape}."
-            )
-        noisy = noisy.astype(x.dtype)
-        return noisy if train is True else jnp.where(train, noisy, x)
-
-    def _noisy(self, key: Array, x: Array, mask: Any) -> Array:
-        function = self._function()
-        if mask is None:
-            return function(key, x)
-        if "mask" in inspect.signature(function).parameters:
-            return function(key, x, mask=mask)
-        return apply_mask(mask, function(key, x), x)
-
-    def _label(self) -> str:
-        path = "/".join(self.scope.path) if self.scope is not None else ""
-        return f"{type(self).__name__} {path!r}" if path else type(self).__name__
-
-    def _switch(self, train: Any) -> Any:
-        """True, False, or a traced boolean."""
-        if train is None and self.train is None:
-            raise ValueError(
-                f"{self._label()}: train must be given, train=True for noise or "
-                "train=False for none; it has no default."
-            )
-        if train is not None and self.train is not None:
-            raise ValueError(
-                f"{self._label()}: train was given to the constructor and to the call; "
-                "give it once."
-            )
-        train = self.train if train is None else train
-        if isinstance(train, bool | np.bool_):
-            return bool(train)
-        if not isinstance(train, jax.Array) or train.dtype != bool or train.shape != ():
-            raise TypeError(f"{self._label()}: train must be a bool, got {train!r}.")
-        return train if isinstance(train, jax.core.Tracer) else bool(train)
-
-    def _key(self, *, traced: bool) -> Array:
-        if self.scope is not None and self.has_rng("noise"):
-            key = self.make_rng("noise")
-            path = self.scope.path
-            # Flax joins the names of a path, so that a/b would share with ab.
-            return (
-                jax.random.fold_in(key, crc32(repr(path).encode())) if path[1:] else key
-            )
-        cause = (
-            "has a traced train (inside nn.remat, pass train by position and name it "
-            "in static_argnums; a keyword is always traced)"
-            if traced
-            else "is active (train=True)"
-        )
-        raise ValueError(
-            f"{self._label()} {cause} but has no 'noise' key stream: pass "
-            "rngs={'noise': key} to apply, and inside nn.scan or nn.vmap name it in "
-            "split_rngs={'noise': True}."
-        )
-
-
-class Noise(_NoiseLayer):
+class Noise(NoiseLayer):
     """Any noise function as a layer: ``fn(key, x)`` when ``train=True``, else ``x``.
 
     Attributes:
@@ -126,10 +26,11 @@ class Noise(_NoiseLayer):
         train: the switch, if it is not given to each call.
 
     Example:
+        >>> from functools import partial
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
-        >>> def uniform(key, x):
-        ...     return x + jax.random.uniform(key, x.shape, x.dtype, -0.1, 0.1)
-        >>> layer, x = jn.Noise(uniform), jnp.ones((2, 3))
+        >>> uniform = partial(jax.random.uniform, minval=-1.0)
+        >>> layer = jn.Noise(partial(jn.add_noise, scale=0.1, sampler=uniform))
+        >>> x = jnp.ones((2, 3))
         >>> noisy = layer.apply({}, x, train=True, rngs={"noise": jax.random.key(0)})
         >>> bool(abs(noisy - x).max() <= 0.1)
         True
@@ -146,18 +47,19 @@ class Noise(_NoiseLayer):
             )
         super().__post_init__()
 
-    def _function(self) -> NoiseFn:
+    def _function(self, train: Any) -> NoiseFn:
         return self.fn
 
 
-class GaussianNoise(_NoiseLayer):
+class GaussianNoise(NamedNoise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
 
     Short for ``Noise(partial(add_gaussian_noise, stddev=stddev))``.
 
     Attributes:
         stddev: standard deviation in the units of ``x``, at least 0, any size; a
-            number, an array that broadcasts against ``x``, or traced.
+            number, an array, a schedule or a `Learnable`.
+        shared_axes: axes of ``x`` along which one draw is shared.
         train: the switch, if it is not given to each call.
 
     Reference:
@@ -173,11 +75,198 @@ class GaussianNoise(_NoiseLayer):
         True
     """
 
-    stddev: ArrayLike
+    fn = staticmethod(functions.add_gaussian_noise)
+    stddev: Strength
+
+
+class CorrelatedNoise(NamedNoise):
+    """``x + stddev * e``, e a stationary AR(1) process along an axis, in training.
+
+    Short for ``Noise(partial(add_correlated_noise, stddev=stddev, ...))``.
+
+    Attributes:
+        stddev: standard deviation in the units of ``x``; a number, an array, a schedule
+            or a `Learnable`.
+        correlation: of neighbours along the axis, from -1 to 1.
+        axis: along which neighbours are correlated, such as time.
+        shared_axes: axes of ``x`` along which one draw is shared.
+        train: the switch, if it is not given to each call.
+
+    Reference:
+        G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
+        Physical Review 36 (1930), sampled at equal steps.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer = jn.CorrelatedNoise(0.1, correlation=0.9, axis=1, train=True)
+        >>> x = jnp.zeros((4, 100, 3))  # rows, time steps, channels
+        >>> layer.apply({}, x, rngs={"noise": jax.random.key(0)}).shape
+        (4, 100, 3)
+    """
+
+    fn = staticmethod(functions.add_correlated_noise)
+    stddev: Strength
+    correlation: ArrayLike
+    axis: int
+
+
+class SaltAndPepperNoise(NamedNoise):
+    """Replaces elements by ``low`` or ``high``, half each, at ``rate``, in training.
+
+    Short for ``Noise(partial(salt_and_pepper, rate=rate, low=low, high=high))``.
+
+    Attributes:
+        rate: probability of a replacement, from 0 to 1; a number, an array or a
+            schedule.
+        low: the value of pepper, in the units of ``x``.
+        high: the value of salt.
+        shared_axes: axes of ``x`` along which one draw is shared, such as channels.
+        train: the switch, if it is not given to each call.
+
+    Reference:
+        R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer = jn.SaltAndPepperNoise(1.0, low=0.0, high=1.0, train=True)
+        >>> x = jnp.full(8, 0.5)
+        >>> noisy = layer.apply({}, x, rngs={"noise": jax.random.key(0)})
+        >>> sorted(set(noisy.tolist()))
+        [0.0, 1.0]
+    """
+
+    fn = staticmethod(functions.salt_and_pepper)
+    rate: Strength
+    low: ArrayLike
+    high: ArrayLike
+
+
+class Dropout(NamedNoise):
+    """Inverted dropout: 0 at ``rate``, else ``x / (1 - rate)``, in training.
+
+    Short for ``Noise(partial(drop_units, rate=rate))``. Unlike Flax' own the rate may
+    be traced, the key comes from the stream ``"noise"``, and a mask is kept.
+
+    Attributes:
+        rate: probability of a 0, from 0 to 1; a number, an array or a schedule.
+        shared_axes: axes of ``x`` that are dropped together; ``(1, 2)`` of (images,
+            rows, columns, channels) is spatial dropout.
+        train: the switch, if it is not given to each call.
+
+    Reference:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+        overfitting", JMLR 15 (2014).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer = jn.Dropout(0.5, shared_axes=(0,), train=True)
+        >>> noisy = layer.apply({}, jnp.ones((2, 8)), rngs={"noise": jax.random.key(0)})
+        >>> bool((noisy[0] == noisy[1]).all())
+        True
+    """
+
+    fn = staticmethod(functions.drop_units)
+    rate: Strength
+
+
+class GaussianDropout(NamedNoise):
+    """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
+
+    Short for ``Noise(partial(multiply_gaussian_noise, stddev=stddev))``, with the
+    mean and variance of dropout for ``stddev = sqrt(rate / (1 - rate))``.
+
+    Attributes:
+        rate: the rate of the dropout that it is like, from 0 to below 1; a number, an
+            array or a schedule. Give this or ``stddev``.
+        stddev: standard deviation of the factor; a number, an array, a schedule or a
+            `Learnable`.
+        shared_axes: axes of ``x`` along which one draw is shared.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        ValueError: if both are given or none, or the rate is 1.
+
+    Reference:
+        N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+        overfitting", JMLR 15 (2014), section 10.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> rngs = {"noise": jax.random.key(0)}
+        >>> x = jnp.ones(3)
+        >>> a = jn.GaussianDropout(0.5, train=True).apply({}, x, rngs=rngs)
+        >>> b = jn.GaussianDropout(stddev=1.0, train=True).apply({}, x, rngs=rngs)
+        >>> bool((a == b).all())
+        True
+    """
+
+    fn = staticmethod(functions.multiply_gaussian_noise)
+    rate: Strength | None = None
+    stddev: Strength | None = None
 
     def __post_init__(self) -> None:
-        check_strength("stddev", self.stddev)
+        check_rate_or_stddev(self.rate, self.stddev)
         super().__post_init__()
 
-    def _function(self) -> NoiseFn:
-        return partial(add_gaussian_noise, stddev=self.stddev)
+    def _arguments(self) -> list[str]:
+        return ["stddev" if self.rate is None else "rate"]
+
+    def _function(self, train: Any) -> NoiseFn:
+        level = self._level(self._arguments()[0], train)
+        stddev = level if self.rate is None else stddev_of_rate(level)
+        return partial(type(self).fn, stddev=stddev, shared_axes=self.shared_axes)
+
+
+class AlphaDropout(NamedNoise):
+    """Dropout that keeps mean 0 and variance 1, for SELU networks, in training.
+
+    Short for ``Noise(partial(alpha_dropout, rate=rate))``.
+
+    Attributes:
+        rate: probability of a drop, from 0 to 1; a number, an array or a schedule.
+        shared_axes: axes of ``x`` that are dropped together.
+        train: the switch, if it is not given to each call.
+
+    Reference:
+        G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer = jn.AlphaDropout(0.1, train=True)
+        >>> x = jax.random.normal(jax.random.key(1), (100, 100))
+        >>> noisy = layer.apply({}, x, rngs={"noise": jax.random.key(0)})
+        >>> bool(abs(noisy.mean()) < 0.1), bool(abs(noisy.std() - 1) < 0.1)
+        (True, True)
+    """
+
+    fn = staticmethod(functions.alpha_dropout)
+    rate: Strength
+
+
+class NEFTuneNoise(NamedNoise):
+    """Uniform noise of half-width ``alpha / sqrt(L d)`` on embeddings, in training.
+
+    Short for ``Noise(partial(neftune_noise, alpha=alpha))``. Give the mask of the
+    tokens to the call, so that L is a sequence's true length.
+
+    Attributes:
+        alpha: strength, at least 0; 5 to 15 in the paper; a number, an array, a
+            schedule or a `Learnable`.
+        shared_axes: axes of ``x`` along which one draw is shared.
+        train: the switch, if it is not given to each call.
+
+    Reference:
+        N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",
+        ICLR 2024.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, x = jn.NEFTuneNoise(5.0, train=True), jnp.zeros((2, 6, 8))
+        >>> mask = jnp.arange(6) < jnp.array([[3], [6]])  # true lengths 3 and 6
+        >>> noisy = layer.apply({}, x, mask=mask, rngs={"noise": jax.random.key(0)})
+        >>> bool((noisy[0, 3:] == 0).all())
+        True
+    """
+
+    fn = staticmethod(functions.neftune_noise)
+    alpha: Strength

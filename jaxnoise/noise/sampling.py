@@ -1,8 +1,9 @@
-"""Standard normals, fast inside compiled loops, and the same on every platform.
+"""Standard draws, fast inside compiled loops, and the same on every platform.
 
 `standard_normal` turns both words of each Threefry-2x32-20 block into two normals, by
-Box and Muller's transform with polynomials for logarithm, sine and cosine. Drawing them
-is most of a noisy training step, hence the care for what XLA makes of it.
+Box and Muller's transform with polynomials for logarithm, sine and cosine;
+`standard_uniform` turns each word into a uniform number. Drawing them is most of a
+noisy training step, hence the care for what XLA makes of it.
 
 References:
     J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
@@ -11,7 +12,7 @@ References:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, UInt32
+
+Transform = Callable[..., tuple[Array, Array]]  # of the two words of a block
 
 # The high word of our counters: `fold_in`, `split` and `jax.random` count from 0, so
 # that no float32 draw here meets the words of a key or a draw that they derive.
@@ -69,50 +72,87 @@ def standard_normal(
     """
     if dtype == jnp.float64:
         return jax.random.normal(key, shape, dtype)
+    return _draws(box_muller, key, shape, dtype)
+
+
+@partial(jax.jit, static_argnums=(1, 2), inline=True)
+def standard_uniform(
+    key: Key[Array, ""], shape: tuple[Any, ...], dtype: Any = jnp.float32
+) -> Float[Array, "..."]:
+    """Return independent draws from the uniform distribution on [0, 1).
+
+    In float32 they are multiples of 2**-24; float64 is `jax.random.uniform`.
+
+    Args:
+        key: one typed Threefry key.
+        shape: as for `standard_normal`.
+        dtype: float32 or float64.
+
+    Raises:
+        ValueError: if the shape is too large or the type another one.
+
+    Example:
+        >>> import jax
+        >>> from jaxnoise.noise.sampling import standard_uniform
+        >>> draws = standard_uniform(jax.random.key(0), (1000, 100))
+        >>> bool(abs(draws.mean() - 0.5) < 5 / (12 * draws.size) ** 0.5)
+        True
+    """
+    if dtype == jnp.float64:
+        return jax.random.uniform(key, shape, dtype)
+    return _draws(fractions, key, shape, dtype)
+
+
+def _draws(transform: Transform, key: Array, shape: tuple[Any, ...], dtype: Any) -> Any:
+    """Float32 draws: two from the two words of each block."""
     if dtype != jnp.float32:
         raise ValueError(f"dtype must be float32 or float64, got {dtype}.")
     if 0 in shape:
         return jnp.zeros(shape, jnp.float32)
-    # A counter's two normals stand half of the rows apart, so that a CPU joins and uses
+    # A counter's two draws stand half of the rows apart, so that a CPU joins and uses
     # them row by row; a join across the rows would not be vectorised.
     rows, width = math.prod(shape[:-1]), shape[-1] if shape else 1
     if rows == 1:
         rows, width = width, 1
-    layout = (rows, width)
+    layout, words = (rows, width), jax.random.key_data(key)
     if not all(isinstance(axis, int) for axis in shape):  # exported for any size
-        return _by_element(layout, jax.random.key_data(key)).reshape(shape)
+        return _by_element(transform, layout, words).reshape(shape)
     if half_of(rows) * width > COUNTERS:
         raise ValueError(f"x must have fewer than 2**33 elements, got shape {shape}.")
     draws = lax.platform_dependent(
-        jax.random.key_data(key),
-        cpu=partial(_by_pair, layout),
-        default=partial(_by_element, layout),
+        words,
+        cpu=partial(_by_pair, transform, layout),
+        default=partial(_by_element, transform, layout),
     )
     return draws.reshape(shape)
 
 
 def half_of(rows: Any) -> Any:
-    """Rows of first normals; as many or one less are of second ones."""
+    """Rows of first draws; as many or one less are of second ones."""
     return (rows + 1) // 2
 
 
-def _by_element(layout: tuple[Any, Any], key: UInt32[Array, "2"]) -> Array:
+def _by_element(
+    transform: Transform, layout: tuple[Any, Any], key: UInt32[Array, "2"]
+) -> Array:
     """Every element from its own index: fuses anywhere, and shards without talk."""
     rows, width = layout
     half = jnp.asarray(half_of(rows), jnp.uint32)
     row = lax.broadcasted_iota(jnp.uint32, layout, 0)
     column = lax.broadcasted_iota(jnp.uint32, layout, 1)
     low = row % half * jnp.asarray(width, jnp.uint32) + column
-    first, second = box_muller(*_words(key, low))
+    first, second = transform(*_words(key, low))
     return jnp.where(row < half, first, second)
 
 
-def _by_pair(layout: tuple[int, int], key: UInt32[Array, "2"]) -> Array:
+def _by_pair(
+    transform: Transform, layout: tuple[int, int], key: UInt32[Array, "2"]
+) -> Array:
     """The same by XLA's CPU compiler, which computes one array a kernel.
 
-    As one complex array a pair shares its words, logarithm and root. The branch, which
-    the compiler cannot know to be taken, keeps the kernel whole: fused into its users
-    it would be computed again in each.
+    As one complex array a pair shares its words (and for normals logarithm and root).
+    The branch, which the compiler cannot know to be taken, keeps the kernel whole:
+    fused into its users it would be computed again in each.
     """
     rows, width = layout
     half = half_of(rows)
@@ -120,7 +160,7 @@ def _by_pair(layout: tuple[int, int], key: UInt32[Array, "2"]) -> Array:
 
     def pairs() -> Array:
         low = lax.iota(jnp.uint32, count)
-        return lax.complex(*box_muller(*_words(key, low)))
+        return lax.complex(*transform(*_words(key, low)))
 
     def nothing() -> Array:  # varies over a mesh as the pairs do
         return jnp.full(count, (key[0] & 0).astype(jnp.complex64))
@@ -150,6 +190,19 @@ def threefry2x32(
         high += keys[(group + 1) % 3]
         low += keys[(group + 2) % 3] + np.uint32(group + 1)
     return high, low
+
+
+def fractions(
+    a: UInt32[Array, "..."], b: UInt32[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """The upper 24 bits of each word as a float32 in [0, 1)."""
+    return _fraction(a), _fraction(b)
+
+
+def _fraction(word: UInt32[Array, "..."]) -> Float[Array, "..."]:
+    # by way of int32, which a CPU converts in one instruction
+    whole = lax.bitcast_convert_type(word >> np.uint32(8), jnp.int32)
+    return whole.astype(jnp.float32) * np.float32(2**-24)
 
 
 def box_muller(

@@ -47,15 +47,22 @@ class Recipe:
         loss: ``loss(outputs, targets)``, one value a row; the engine averages.
         optimizer: an Optax transformation; ``update`` gets ``key=``, fresh each step.
         metrics: by name, ``metric(outputs, targets)``, one value a row.
-        weight_noise: ``(key, params) -> params``, fresh each step; the loss sees the
-            noisy parameters, the stored ones stay clean.
-        label_noise: ``(key, targets) -> targets``, fresh each step, in training alone.
+        weight_noise: ``(key, params) -> params``, fresh each step, such as
+            ``partial(tree_add_gaussian_noise, stddev=0.1)``; the loss sees the noisy
+            parameters, the stored ones stay clean.
+        label_noise: ``(key, targets) -> targets``, fresh each step, in training alone:
+            ``partial(flip_labels, rate=0.1, num_classes=10)`` for classes,
+            ``partial(add_gaussian_noise, stddev=0.1)`` for regression.
         penalty: ``penalty(apply, params, x) -> scalar``, added to the training loss;
             ``apply(params, x)`` is the clean pass.
+        weight_gradient: with noise on the weights, the gradient at the ``"noisy"``
+            weights, or ``"clean"``: the outputs are those of the noisy weights, the
+            backward pass is that of the clean ones.
 
     Raises:
         TypeError: if a part is not of its kind; the message says what it takes.
-        ValueError: if a metric is named ``loss``.
+        ValueError: if a metric is named ``loss``, or ``weight_gradient`` is another
+            word.
 
     Example:
         >>> import optax, jaxnoise as jn
@@ -77,6 +84,7 @@ class Recipe:
     weight_noise: Callable[[Array, Any], Any] | None = None
     label_noise: Callable[[Array, Any], Any] | None = None
     penalty: Callable[[Callable[[Any, Any], Any], Any, Any], Array] | None = None
+    weight_gradient: str = "noisy"
 
     def __post_init__(self) -> None:
         as_model(self.model)
@@ -87,6 +95,11 @@ class Recipe:
             )
         if "loss" in self.metrics:
             raise ValueError("metrics must not be named 'loss', which is always there.")
+        if self.weight_gradient not in ("noisy", "clean"):
+            raise ValueError(
+                "weight_gradient must be 'noisy' or 'clean', "
+                f"got {self.weight_gradient!r}."
+            )
         functions = {"loss": self.loss}
         functions |= {f"metrics[{name!r}]": f for name, f in self.metrics.items()}
         for name in ("weight_noise", "label_noise", "penalty"):

@@ -17,6 +17,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
+from jaxnoise.autodiff import straight_through
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
 from jaxnoise.training.evaluate import evaluate, per_row
@@ -304,19 +305,27 @@ class _Run:
         (x, y), recipe = batch, self.recipe
         if recipe.label_noise is not None:
             y = recipe.label_noise(keys.labels, y)
-        noisy = params
-        if recipe.weight_noise is not None:
+
+        def forward(params: Any) -> tuple[Any, Variables]:
+            return self.model.apply(
+                {**variables, "params": params}, x, train=True, key=keys.noise
+            )
+
+        if recipe.weight_noise is None:
+            outputs, carried = forward(params)
+        else:
             noisy = recipe.weight_noise(keys.weights, params)
-        outputs, carried = self.model.apply(
-            {**variables, "params": noisy}, x, train=True, key=keys.noise
-        )
+            clean = recipe.weight_gradient == "clean"
+            outputs, carried = (
+                straight_through(forward)(params, noisy) if clean else forward(noisy)
+            )
         loss = per_row("loss", recipe.loss, outputs, y).mean()
         if recipe.penalty is not None:
 
-            def clean(params: Any, x: Any) -> Any:
+            def apply(params: Any, x: Any) -> Any:
                 return self.clean({**variables, "params": params}, x)
 
-            loss += recipe.penalty(clean, params, x)
+            loss += recipe.penalty(apply, params, x)
         return loss, carried
 
     def clean(self, variables: Variables, x: Any) -> Any:

@@ -1,7 +1,9 @@
 """The Linen layers: the switch, the key stream, and every Flax and JAX transform."""
 
+import inspect
 from functools import partial
 
+import dm_pix as pix
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxnoise as jn
+from jaxnoise.noise.linen_base import NamedNoise
 
 
 def shift_all(key, x):
@@ -18,16 +21,51 @@ def shift_all(key, x):
 
 
 LAYERS = {
-    "GaussianNoise": partial(jn.GaussianNoise, 0.3),
     "Noise": partial(jn.Noise, partial(jn.add_gaussian_noise, stddev=0.3)),
     "Noise of any function": partial(jn.Noise, shift_all),
+    "Noise of a wrapper": partial(
+        jn.Noise,
+        partial(jn.clipped(jn.relative(jn.add_gaussian_noise), -9, 9), stddev=0.3),
+    ),
+    "GaussianNoise": partial(jn.GaussianNoise, 0.3),
+    "CorrelatedNoise": partial(jn.CorrelatedNoise, 0.3, correlation=0.5, axis=-1),
+    "SaltAndPepperNoise": partial(jn.SaltAndPepperNoise, 1.0, low=-3.0, high=3.0),
+    "Dropout": partial(jn.Dropout, 0.3),
+    "GaussianDropout": partial(jn.GaussianDropout, 0.3),
+    "GaussianDropout by stddev": partial(jn.GaussianDropout, stddev=0.3),
+    "AlphaDropout": partial(jn.AlphaDropout, 0.3),
+    "NEFTuneNoise": partial(jn.NEFTuneNoise, 3.0),
 }
 battery = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 
 
+# Values with a deviation, all in the first; rows, so that axis -1 correlates nothing
+ONES = jnp.ones((1000, 1)).at[0].set(0.5)
+
+
+def test_every_named_layer_is_tried():
+    """And every noise function has a layer."""
+    named = set(NamedNoise.__subclasses__())
+    assert named == {type(make()) for make in LAYERS.values()} - {jn.Noise}
+    functions = {layer.fn for layer in named}
+    in_the_battery = {
+        value
+        for value in vars(jn).values()
+        if inspect.isfunction(value)
+        and list(inspect.signature(value).parameters)[:2] == ["key", "x"]
+    }
+    assert functions == in_the_battery - {jn.add_noise}
+
+
 def independent(a, b):
     """Two sets of draws: |correlation| below 5 / sqrt(n)."""
+    a, b = np.ravel(a)[1:], np.ravel(b)[1:]
     return abs(np.corrcoef(a, b)[0, 1]) <= 5 / np.sqrt(len(a))
+
+
+def transformed(make, transform):
+    """The layer's class under a Flax transform, with the layer's arguments."""
+    return partial(transform(type(make())), *make.args, **make.keywords)
 
 
 def run(layer, x, key, **arguments):
@@ -96,7 +134,7 @@ def test_traced_train_selects(make, key, x):
 @battery
 def test_matches_the_function_for_the_same_key(make, key, x):
     stream_key = StreamKey().apply({}, rngs={"noise": key})
-    expected = make()._function()(stream_key, jnp.asarray(x))
+    expected = make()._function(True)(stream_key, jnp.asarray(x))
     np.testing.assert_allclose(run(make(), x, key, train=True), expected, atol=1e-6)
 
 
@@ -107,15 +145,16 @@ def test_mask(make, axes, key, x):
     mask[0] = False
     out = run(make(), x, key, train=True, mask=mask)
     np.testing.assert_array_equal(out[0], x[0])
-    plain = run(make(), x, key, train=True)
-    np.testing.assert_array_equal(out[1:], plain[1:])
+    if isinstance(make(), jn.GaussianNoise):  # in others the mask scales the noise
+        plain = run(make(), x, key, train=True)
+        np.testing.assert_array_equal(out[1:], plain[1:])
+    assert (out[1:] != x[1:]).all()
     np.testing.assert_array_equal(run(make(), x, key, train=False, mask=mask), x)
 
 
 @battery
 def test_two_layers_never_share_a_draw(make, key):
-    x = jnp.zeros((1000,))
-    a, b = TwoLayers(make).apply({}, x, train=True, rngs={"noise": key})
+    a, b = TwoLayers(make).apply({}, ONES, train=True, rngs={"noise": key})
     assert independent(a, b)
 
 
@@ -148,7 +187,7 @@ def test_one_layer_called_twice_draws_twice(make, key):
             layer = make(train=True)
             return layer(x), layer(x)
 
-    a, b = Shared().apply({}, jnp.zeros((1000,)), rngs={"noise": key})
+    a, b = Shared().apply({}, ONES, rngs={"noise": key})
     assert independent(a, b)
 
 
@@ -175,20 +214,30 @@ def test_strengths_are_traced(key, x):
 def test_under_remat(make, how, key, x):
     plain = run(make(), x, key, train=True)
     if how == "position":  # a static train: True or False in Python
-        layer = nn.remat(type(make()), static_argnums=(2,))(*make.args)
+        layer = transformed(make, partial(nn.remat, static_argnums=(2,)))()
         out = layer.apply({}, x, True, rngs={"noise": key})
         np.testing.assert_array_equal(layer.apply({}, x, False), x)
     else:  # traced: it selects
-        layer = nn.remat(type(make()))(*make.args)
+        layer = transformed(make, nn.remat)()
         out = layer.apply({}, x, train=True, rngs={"noise": key})
         off = layer.apply({}, x, train=False, rngs={"noise": key})
         np.testing.assert_array_equal(off, x)
     np.testing.assert_allclose(out, plain, atol=1e-6)
 
-    def total(x):
+    def total(layer, x):
         return (layer.apply({}, x, True, rngs={"noise": key}) ** 2).sum()
 
-    np.testing.assert_allclose(jax.grad(total)(jnp.asarray(x)), 2 * out, rtol=1e-5)
+    gradient = jax.grad(total, 1)
+    np.testing.assert_allclose(gradient(layer, x), gradient(make(), x), rtol=1e-5)
+
+
+@battery
+def test_under_jax_checkpoint(make, key, x):
+    def total(x):
+        return (run(make(), x, key, train=True) ** 2).sum()
+
+    again = jax.grad(jax.checkpoint(total))(jnp.asarray(x))
+    np.testing.assert_allclose(again, jax.grad(total)(jnp.asarray(x)), rtol=1e-5)
 
 
 @battery
@@ -196,7 +245,7 @@ def test_under_nn_scan(make, key):
     class Step(nn.Module):
         @nn.compact
         def __call__(self, carry, _):
-            noisy = make(train=True)(jnp.zeros(1000))
+            noisy = make(train=True)(ONES)
             return carry, noisy
 
     scan = partial(nn.scan, Step, variable_broadcast="params", length=2)
@@ -214,8 +263,8 @@ def test_under_nn_scan(make, key):
 
 @battery
 def test_under_nn_vmap(make, key):
-    layer = nn.vmap(type(make()), split_rngs={"noise": True})(*make.args, train=True)
-    out = layer.apply({}, jnp.zeros((2, 1000)), rngs={"noise": key})
+    layer = transformed(make, partial(nn.vmap, split_rngs={"noise": True}))(train=True)
+    out = layer.apply({}, jnp.stack([ONES, ONES]), rngs={"noise": key})
     assert independent(out[0], out[1])
 
 
@@ -252,6 +301,56 @@ def test_any_function_keeps_the_dtype(key):
     assert run(layer, jnp.ones(3, jnp.bfloat16), key, train=True).dtype == jnp.bfloat16
 
 
+class TestAugmentation:
+    """Any image function that takes a key first, here dm-pix'."""
+
+    IMAGES = jax.random.uniform(jax.random.key(4), (3, 8, 8, 2))
+
+    def test_contrast(self, key):
+        layer = jn.Noise(partial(pix.random_contrast, lower=0.9, upper=1.1))
+        out = run(layer, self.IMAGES, key, train=True)
+        means = self.IMAGES.mean((1, 2), keepdims=True)
+        factors = (out - means) / (self.IMAGES - means)
+        np.testing.assert_allclose(factors, factors[0, 0, 0, 0], rtol=1e-3)
+        assert 0.9 <= factors[0, 0, 0, 0] <= 1.1
+        off = layer.apply({}, self.IMAGES, train=False)
+        np.testing.assert_array_equal(off, self.IMAGES)
+
+    def test_every_image_its_own(self, key):
+        contrast = partial(pix.random_contrast, lower=0.5, upper=1.5)
+
+        def each(key, images):
+            return jax.vmap(contrast)(jax.random.split(key, len(images)), images)
+
+        out = run(jn.Noise(each), self.IMAGES, key, train=True)
+        spreads = out.std((1, 2)) / self.IMAGES.std((1, 2))
+        assert len(np.unique(spreads[:, 0].round(4))) == 3
+
+    def test_crop_after_padding(self, key):
+        def shift(key, images):
+            padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            return pix.random_crop(key, padded, images.shape)
+
+        images, padded = (
+            self.IMAGES,
+            np.pad(self.IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0))),
+        )
+        crops = [padded[:, i : i + 8, j : j + 8] for i in range(3) for j in range(3)]
+        found = set()
+        for seed in range(20):
+            out = run(jn.Noise(shift), images, jax.random.key(seed), train=True)
+            equal = [i for i, crop in enumerate(crops) if np.array_equal(out, crop)]
+            assert len(equal) == 1
+            found |= set(equal)
+        assert len(found) > 3
+
+    @pytest.mark.bad_input
+    def test_a_crop_alone_changes_the_shape(self, key):
+        layer = jn.Noise(partial(pix.random_crop, crop_sizes=(3, 4, 4, 2)))
+        with pytest.raises(ValueError, match=r"keep the shape of x, \(3, 8, 8, 2\)"):
+            run(layer, self.IMAGES, key, train=True)
+
+
 def test_layers_compare_by_value():
     assert jn.GaussianNoise(0.1) == jn.GaussianNoise(0.1)
     assert jn.GaussianNoise(0.1) != jn.GaussianNoise(0.2)
@@ -274,7 +373,7 @@ def test_missing_stream(make, streams, x):
     with pytest.raises(ValueError, match="static_argnums"):
         jax.jit(lambda t: make().apply({}, x, train=t, rngs=rngs))(True)
     with pytest.raises(ValueError, match="static_argnums"):
-        nn.remat(type(make()))(*make.args).apply({}, x, train=False, rngs=rngs)
+        transformed(make, nn.remat)().apply({}, x, train=False, rngs=rngs)
 
 
 @pytest.mark.bad_input
@@ -319,6 +418,30 @@ def test_a_function_that_changes_the_shape(key, x):
         ValueError, match=r"keep the shape of x, \(4, 3\), got \(4, 2\)"
     ):
         run(layer, x, key, train=True)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: jn.SaltAndPepperNoise(1.5, low=0, high=1), ValueError, "from 0 to 1"),
+        (lambda: jn.Dropout(-0.1), ValueError, "rate must be from 0 to 1, got -0.1"),
+        (lambda: jn.Dropout(float("nan")), ValueError, "rate must be .* got nan"),
+        (lambda: jn.GaussianDropout(1.0), ValueError, "rate must be below 1, .* 1.0"),
+        (lambda: jn.GaussianDropout(np.array([0.5, 1])), ValueError, "must be below 1"),
+        (lambda: jn.GaussianDropout(), ValueError, "rate or stddev, .* None and None"),
+        (
+            lambda: jn.GaussianDropout(0.5, 1.0),
+            ValueError,
+            "rate or stddev, .* got 0.5",
+        ),
+        (lambda: jn.Dropout(jn.Learnable(0.5)), TypeError, "a rate cannot be learned"),
+        (lambda: jn.NEFTuneNoise(-5.0), ValueError, "alpha must be finite and >= 0"),
+    ],
+)
+def test_bad_layers(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
 
 
 @pytest.mark.bad_input

@@ -1,5 +1,7 @@
 """Are they standard normals? Known answers, exact bounds, and laws at n = 10**8."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from scipy import stats
 
 import jaxnoise as jn
 from jaxnoise.noise import sampling
-from jaxnoise.noise.sampling import standard_normal, threefry2x32
+from jaxnoise.noise.sampling import standard_normal, standard_uniform, threefry2x32
 
 N, CHUNK = 10**8, 10**7
 
@@ -192,12 +194,17 @@ def test_vmap_draws_the_same_bits(shape):
     np.testing.assert_array_equal(together, np.stack(alone))
 
 
+@pytest.mark.parametrize("transform", [sampling.box_muller, sampling.fractions])
 @pytest.mark.parametrize("layout", [(1, 1), (2, 1), (15, 4), (31, 7), (2**10, 2**9)])
-def test_platforms_agree(layout, key):
+def test_platforms_agree(layout, transform, key):
     """What a CPU draws pair by pair, others draw element by element."""
     words = jax.random.key_data(key)
-    by_pair = jax.jit(sampling._by_pair, static_argnums=0)(layout, words)
-    by_element = jax.jit(sampling._by_element, static_argnums=0)(layout, words)
+    by_pair = jax.jit(partial(sampling._by_pair, transform), static_argnums=0)(
+        layout, words
+    )
+    by_element = jax.jit(partial(sampling._by_element, transform), static_argnums=0)(
+        layout, words
+    )
     np.testing.assert_allclose(by_pair, by_element, rtol=1e-5, atol=1e-6)
 
 
@@ -277,6 +284,54 @@ def test_half_floats_are_cast_from_float32(key):
     for dtype in (jnp.bfloat16, jnp.float16):
         noisy = jn.add_gaussian_noise(key, jnp.zeros(1000, dtype), 1.0)
         np.testing.assert_array_equal(noisy, exact.astype(dtype))
+
+
+# Uniform draws
+
+
+def test_uniform_words():
+    """The upper 24 bits of a word, from 0 to the last float32 below 1."""
+    words = jnp.array([0, 255, 256, 2**31, 2**32 - 1], jnp.uint32)
+    first, second = sampling.fractions(words, words)
+    exact = np.array([0, 0, 2**-24, 0.5, 1 - 2**-24])
+    np.testing.assert_array_equal(first, exact)
+    np.testing.assert_array_equal(second, exact)
+
+
+def test_uniform_distribution():
+    n = 4 * 10**6
+    u = np.asarray(standard_uniform(jax.random.key(5), (n // 500, 500)), np.float64)
+    u = u.ravel()
+    assert 0 <= u.min() <= u.max() < 1
+    assert stats.kstest(u, "uniform", method="asymp").pvalue > 1e-6
+    for power in range(1, 5):
+        exact, second = 1 / (power + 1), 1 / (2 * power + 1)
+        error = 5 * np.sqrt((second - exact**2) / n)
+        assert abs((u**power).mean() - exact) <= error
+    centred = np.sqrt(12) * (u - 0.5)
+    for lag in (1, 2, 500, n // 2):
+        assert abs(np.mean(centred[lag:] * centred[:-lag])) <= 5 / np.sqrt(n / 2)
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (7,), (1, 5), (17, 129), (2, 3, 5), (0, 2)]
+)
+def test_uniform_shapes(shape, key):
+    u = standard_uniform(key, shape)
+    assert u.shape == shape
+    assert u.dtype == jnp.float32
+    assert np.unique(u).size >= 0.999 * u.size
+    keys = jax.random.split(key, 3)
+    together = jax.jit(jax.vmap(lambda k: standard_uniform(k, shape)))(keys)
+    alone = [standard_uniform(k, shape) for k in keys]
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+
+def test_uniform_float64(key):
+    with jax.enable_x64(True):
+        u = np.asarray(standard_uniform(key, (1000,), jnp.float64))
+    assert u.dtype == np.float64
+    assert (u != u.astype(np.float32)).any()
 
 
 @pytest.mark.bad_input

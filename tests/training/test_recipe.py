@@ -81,6 +81,7 @@ def test_noise_and_dropout_have_streams_of_their_own(key):
             "must not be named 'loss'",
         ),
         ({"weight_noise": 0.1}, TypeError, "weight_noise must be a function, got 0.1"),
+        ({"weight_gradient": "mean"}, ValueError, "weight_gradient .* got 'mean'"),
         ({"label_noise": 0.1}, TypeError, "label_noise must be a function, got 0.1"),
         ({"penalty": 0.1}, TypeError, "penalty must be a function, got 0.1"),
     ],

@@ -1,0 +1,185 @@
+"""What all noises share: arguments that are checked, and the one place that draws.
+
+`draw_noise` is behind every function of `jaxnoise.noise.functions`: it knows what a
+key, a mask and shared axes are, so that a noise says how it combines draws with ``x``.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
+
+
+def draw_noise(
+    key: Any,
+    x: Array,
+    sampler: Sampler,
+    combine: Callable[[Array, Array], Array],
+    *,
+    mask: Any,
+    shared_axes: Sequence[int],
+) -> Array:
+    """``combine(x, draws)`` where the mask is True, ``x`` elsewhere.
+
+    Draws are float32 or wider, as half floats have short tails, and of size 1 along
+    shared axes; the result has the dtype of ``x``. What is masked, such as NaN for
+    missing values, does not reach ``combine``, so that no gradient meets it.
+    """
+    shape = _drawn_shape(x, shared_axes)
+    draws = sampler(single_key(key), shape, jnp.promote_types(x.dtype, jnp.float32))
+    if jnp.shape(draws) != shape:
+        raise ValueError(
+            f"sampler must return the shape it is given, {shape}, "
+            f"got {jnp.shape(draws)}."
+        )
+    if mask is None:
+        return combine(x, draws).astype(x.dtype)
+    real = jnp.where(full_mask(mask, x), x, 0)
+    return apply_mask(mask, combine(real, draws).astype(x.dtype), x)
+
+
+def _drawn_shape(x: Array, shared_axes: Sequence[int]) -> tuple[int, ...]:
+    shape = list(x.shape)
+    for axis in shared_axes:
+        shape[axis_of(x, axis, "shared_axes")] = 1
+    return tuple(shape)
+
+
+def axis_of(x: Array, axis: Any, name: str) -> int:
+    """``axis``, checked and from 0."""
+    integer = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not integer or not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name} must name axes of x, which has {x.ndim}, got {axis}.")
+    return int(axis) % x.ndim
+
+
+def apply_mask(mask: Any, noisy: Array, x: Array) -> Array:
+    """``noisy`` where the mask is True, ``x`` elsewhere."""
+    return noisy if mask is None else jnp.where(full_mask(mask, x), noisy, x)
+
+
+def full_mask(mask: Any, x: Array) -> Array:
+    """``mask`` with as many axes as ``x``, refused unless it fits."""
+    mask = jnp.asarray(mask)
+    if mask.dtype != jnp.bool_:
+        raise TypeError(f"mask must be boolean, got {mask.dtype}.")
+    if mask.shape != x.shape[: mask.ndim]:
+        raise ValueError(
+            f"mask must have the shape of x, {x.shape}, or of its leading axes, "
+            f"got {mask.shape}."
+        )
+    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+
+
+def call_masked(
+    fn: Callable[..., Array], key: Any, x: Any, *args: Any, **kw: Any
+) -> Any:
+    """``fn(key, x, ...)``; the mask is passed on, or applied to what ignores it."""
+    mask = kw.pop("mask", None)
+    if mask is None:
+        return fn(key, x, *args, **kw)
+    if "mask" in inspect.signature(fn).parameters:
+        return fn(key, x, *args, mask=mask, **kw)
+    return apply_mask(mask, fn(key, x, *args, **kw), x)
+
+
+def as_switch(label: str, train: Any) -> Any:
+    """``train`` as True, False, or a traced boolean."""
+    if isinstance(train, bool | np.bool_):
+        return bool(train)
+    if not isinstance(train, jax.Array) or train.dtype != bool or train.shape != ():
+        raise TypeError(f"{label}: train must be a bool, got {train!r}.")
+    return train if isinstance(train, jax.core.Tracer) else bool(train)
+
+
+def same_shape(label: str, x: Array, noisy: Array) -> None:
+    """Refuse noise that changed the shape."""
+    if noisy.shape != x.shape:
+        raise ValueError(
+            f"{label}: noise must keep the shape of x, {x.shape}, got {noisy.shape}."
+        )
+
+
+def floating(x: Any) -> Array:
+    """``x`` as an array, refused unless it is floating."""
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"x must be a floating array, got {x!r}.") from None
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x must be floating, got {x.dtype}; cast it first.")
+    return x
+
+
+def check_strength(name: str, value: Any, most: float = math.inf) -> None:
+    """Refuse what is no number, and what is concrete and not from 0 to ``most``."""
+    check_number(name, value)
+    if not isinstance(value, jax.core.Tracer):
+        concrete = np.asarray(value, np.float64)
+        wrong = concrete[
+            ~(np.isfinite(concrete) & (concrete >= 0) & (concrete <= most))
+        ]
+        if wrong.size:
+            bounds = "finite and >= 0" if most == math.inf else f"from 0 to {most:g}"
+            raise ValueError(f"{name} must be {bounds}, got {wrong[0]}.")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is neither a number nor an array of numbers."""
+    try:
+        traced = isinstance(value, jax.core.Tracer)
+        dtype = value.dtype if traced else np.asarray(value).dtype
+    except (TypeError, ValueError):  # a ragged list
+        dtype = np.dtype(object)
+    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+        raise TypeError(f"{name} must be a number or an array, got {value!r}.")
+
+
+def strength(name: str, value: Any, x: Array, most: float = math.inf) -> Array:
+    """``value``, checked, as an array that broadcasts against ``x``."""
+    check_strength(name, value, most)
+    return fitting(name, value, x)
+
+
+def fitting(name: str, value: Any, x: Array) -> Array:
+    """``value`` as an array, refused unless it broadcasts against ``x``."""
+    array = jnp.asarray(value)
+    try:
+        fits = jnp.broadcast_shapes(array.shape, x.shape) == x.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} must broadcast against x of shape {x.shape}, "
+            f"got shape {array.shape}."
+        )
+    missing = x.ndim - array.ndim if array.ndim else 0
+    return array.reshape((1,) * missing + array.shape) if missing else array
+
+
+def single_key(key: Any) -> Array:
+    """``key``, refused unless it is one typed Threefry key."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        legacy = " (a legacy key: jax.random.wrap_key_data types it)"
+        got = f"dtype {dtype}{legacy if dtype == jnp.uint32 else ''}"
+        raise TypeError(
+            "key must be a typed key, jax.random.key(seed), got "
+            f"{got if dtype is not None else repr(key)}."
+        )
+    implementation = str(jax.random.key_impl(key))
+    if implementation != "threefry2x32":
+        # rbg keys under vmap derive every row from the first key.
+        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
+    if key.shape != ():
+        raise ValueError(
+            f"key must be a single key, got an array of shape {key.shape}."
+        )
+    return key

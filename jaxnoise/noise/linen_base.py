@@ -1,0 +1,162 @@
+"""What every Linen noise layer shares: the switch, the key stream, and the strength.
+
+A layer picks these, nothing else: noise when ``train=True``, the identity bit for bit
+otherwise. The key comes from the stream ``"noise"``, and a missing stream is an error,
+never another stream in its place.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any, ClassVar
+from zlib import crc32
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+from jaxnoise.noise.arguments import as_switch, call_masked, same_shape
+from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
+
+NoiseFn = Callable[..., Array]
+STATE = "noise"  # the collection of the counters of schedules
+
+
+class TrainOnly(nn.Module, kw_only=True):
+    """What is active in training alone: the switch, and the key of the call."""
+
+    train: bool | None = None
+
+    def _label(self) -> str:
+        path = "/".join(self.scope.path) if self.scope is not None else ""
+        return f"{type(self).__name__} {path!r}" if path else type(self).__name__
+
+    def _switch(self, train: Any) -> Any:
+        """True, False, or a traced boolean."""
+        if train is None and self.train is None:
+            raise ValueError(
+                f"{self._label()}: train must be given, train=True for noise or "
+                "train=False for none; it has no default."
+            )
+        if train is not None and self.train is not None:
+            raise ValueError(
+                f"{self._label()}: train was given to the constructor and to the call; "
+                "give it once."
+            )
+        return as_switch(self._label(), self.train if train is None else train)
+
+    def _key(self, *, traced: bool) -> Array:
+        if self.scope is not None and self.has_rng("noise"):
+            key = self.make_rng("noise")
+            path = self.scope.path
+            # Flax joins the names of a path, so that a/b would share with ab.
+            return (
+                jax.random.fold_in(key, crc32(repr(path).encode())) if path[1:] else key
+            )
+        cause = (
+            "has a traced train (inside nn.remat, pass train by position and name it "
+            "in static_argnums; a keyword is always traced)"
+            if traced
+            else "is active (train=True)"
+        )
+        raise ValueError(
+            f"{self._label()} {cause} but has no 'noise' key stream: pass "
+            "rngs={'noise': key} to apply, and inside nn.scan or nn.vmap name it in "
+            "split_rngs={'noise': True}."
+        )
+
+
+class NoiseLayer(TrainOnly):
+    """A layer over a noise function: noise or ``x``, and the mask."""
+
+    def _function(self, train: Any) -> NoiseFn:
+        """The noise, ``(key, x) -> x``."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*shape"],
+        train: Bool[ArrayLike, ""] | None = None,
+        *,
+        mask: Bool[ArrayLike, "..."] | None = None,
+    ) -> Float[ArrayLike, "*shape"]:
+        """Return ``x`` with noise if ``train``, and ``x`` itself if not.
+
+        Args:
+            x: values of any shape, floating.
+            train: whether noise is on; no default, unless given to the constructor.
+                A traced value selects, and needs the key stream either way.
+            mask: True where noise applies; x's shape or that of its leading axes.
+
+        Raises:
+            ValueError: if ``train`` is given twice or not at all, if the stream
+                ``"noise"`` is missing, or if the noise changes the shape.
+        """
+        train = self._switch(train)
+        if train is False:
+            if self.scope is not None and self.is_initializing():
+                self._function(train)  # which makes the variables of its strength
+            return x
+        key = self._key(traced=train is not True)
+        x = jnp.asarray(x)
+        noisy = call_masked(self._function(train), key, x, mask=mask)
+        same_shape(self._label(), x, noisy)
+        noisy = noisy.astype(x.dtype)
+        return noisy if train is True else jnp.where(train, noisy, x)
+
+
+class NamedNoise(NoiseLayer, kw_only=True):
+    """A short form of `Noise`: a noise function with its arguments as fields.
+
+    A subclass names the function, ``fn``, and its arguments but for ``key``, ``x``,
+    ``mask`` and ``shared_axes``; the first is the strength.
+    """
+
+    fn: ClassVar[NoiseFn]
+    shared_axes: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        name = self._arguments()[0]
+        check_level(type(self).__name__, name, getattr(self, name))
+        super().__post_init__()
+
+    def _arguments(self) -> list[str]:
+        shared = {field.name for field in fields(NamedNoise)}
+        return [field.name for field in fields(self) if field.name not in shared]
+
+    def _function(self, train: Any) -> NoiseFn:
+        names = self._arguments()
+        arguments = {name: getattr(self, name) for name in names}
+        arguments[names[0]] = self._level(names[0], train)
+        return partial(type(self).fn, **arguments, shared_axes=self.shared_axes)
+
+    def _level(self, name: str, train: Any) -> Any:
+        """The strength: as it is, of the step, or of a parameter."""
+        value = getattr(self, name)
+        if isinstance(value, Learnable):
+            parameter = self._bound().param(PREFIX + name, lambda _: value.parameter())
+            return value.value(parameter)
+        return self._scheduled(name, value, train) if callable(value) else value
+
+    def _scheduled(self, name: str, schedule: Any, train: Any) -> Any:
+        """The strength of this step; the counter counts the layer's noisy calls."""
+        if train is not False and not self._bound().is_mutable_collection(STATE):
+            raise ValueError(
+                f"{self._label()} has a schedule, whose counter must be carried: pass "
+                f"mutable=['{STATE}'] to apply and keep the variables that it returns."
+            )
+        step = self._bound().variable(STATE, f"{name}_step", jnp.zeros, (), jnp.int32)
+        level = schedule(step.value)
+        if not self.is_initializing():
+            step.value += jnp.asarray(train, jnp.int32)
+        return level
+
+    def _bound(self) -> Any:
+        """The scope, whose variables need no compact method around them."""
+        if self.scope is None:
+            raise ValueError(
+                f"{self._label()} has a schedule or a learnable strength, and must be "
+                "called inside a model or through init and apply."
+            )
+        return self.scope

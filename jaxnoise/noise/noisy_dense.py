@@ -1,0 +1,88 @@
+"""A dense layer with noise on its weights, whose strength is learned."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+from jaxnoise.noise.arguments import check_strength, floating
+from jaxnoise.noise.functions import noisy_product
+from jaxnoise.noise.linen_base import TrainOnly
+
+
+class NoisyDense(TrainOnly):
+    """A dense layer whose weights carry noise of learned strength, in training.
+
+    ``x @ (mu + sigma * outer(f(e), f(e'))) + b + s * f(e')`` with ``f(e) = sign(e)
+    sqrt(|e|)`` and p + q draws of ``e ~ N(0, 1)`` for p inputs and q outputs, one for
+    all rows of a call; else ``x @ mu + b``. Mu and b start uniform within
+    ``1 / sqrt(p)``, sigma and s (``kernel_stddev``, ``bias_stddev``) at
+    ``stddev_init / sqrt(p)``.
+
+    Attributes:
+        features: number of outputs, q.
+        stddev_init: the strength at first, times ``sqrt(p)``; at least 0.
+        use_bias: whether there is a bias.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``stddev_init`` is no number.
+        ValueError: if it is negative, NaN or infinite.
+
+    Reference:
+        M. Fortunato et al., "Noisy networks for exploration", ICLR 2018.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, x = jn.NoisyDense(3), jnp.ones((5, 2))
+        >>> variables = layer.init(jax.random.key(0), x, train=False)
+        >>> rngs = {"noise": jax.random.key(1)}
+        >>> layer.apply(variables, x, train=True, rngs=rngs).shape
+        (5, 3)
+    """
+
+    features: int
+    stddev_init: ArrayLike = 0.5
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_strength("stddev_init", self.stddev_init)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*rows inputs"],
+        train: Bool[ArrayLike, ""] | None = None,
+    ) -> Float[Array, "*rows outputs"]:
+        """Return the outputs, with fresh noise on the weights if ``train``.
+
+        Args:
+            x: inputs, floating.
+            train: whether noise is on; no default, unless given to the constructor.
+
+        Raises:
+            ValueError: if ``train`` is given twice or not at all, or if the stream
+                ``"noise"`` is missing.
+        """
+        train = self._switch(train)
+        x = floating(x)
+        shape = (x.shape[-1], self.features)
+        bound = 1 / math.sqrt(shape[0])
+
+        def weights(name: str, shape: tuple[int, ...]) -> dict[str, Array]:
+            def uniform(key: Array) -> Array:
+                return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+            constant = nn.initializers.constant(self.stddev_init * bound)
+            stddev = f"{name}_stddev"
+            mean = self.param(name, uniform)
+            return {name: mean, stddev: self.param(stddev, constant, shape)}
+
+        params = weights("kernel", shape)
+        if self.use_bias:
+            params |= weights("bias", shape[1:])
+        key = None if train is False else self._key(traced=train is not True)
+        return noisy_product(params, x, key, train)

@@ -1,0 +1,228 @@
+"""Wrappers around any noise function: what comes out, and what the strength means.
+
+A wrapper takes a function ``(key, x, strength, ...)`` and returns another one, which
+takes ``mask`` even if the first does not. Wrappers nest, and go into `jaxnoise.Noise`
+like any noise: ``Noise(partial(relative(add_gaussian_noise), stddev=0.1))``.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, ArrayLike
+
+from jaxnoise.autodiff import with_gradient_of
+from jaxnoise.noise.arguments import (
+    apply_mask,
+    call_masked,
+    check_number,
+    check_strength,
+    fitting,
+    floating,
+    full_mask,
+)
+
+NoiseFn = Callable[..., Array]
+
+
+def clipped(
+    fn: NoiseFn, low: ArrayLike, high: ArrayLike, gradient: str = "pass"
+) -> NoiseFn:
+    """Return ``fn`` with its results clipped: ``min(max(fn(key, x), low), high)``.
+
+    At strength 0 the result is ``x`` clipped; where the mask is False it is ``x``.
+
+    Args:
+        fn: a noise function ``(key, x, ...) -> x``.
+        low: the least value, in the units of ``x``; broadcasts against ``x``.
+        high: the greatest value, likewise.
+        gradient: ``"pass"`` takes the derivatives of ``fn`` everywhere, ``"zero"`` sets
+            them to 0 where the result was clipped.
+
+    Raises:
+        TypeError: if ``fn`` is no function, or a bound no number.
+        ValueError: if ``low`` is above ``high``, or ``gradient`` another word; in the
+            call, if a bound does not fit ``x``.
+
+    Reference: the straight-through estimator of Y. Bengio, N. Leonard, A. Courville,
+        arXiv:1308.3432, for ``"pass"``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> noise = jn.clipped(jn.add_gaussian_noise, 0.0, 1.0)
+        >>> noisy = noise(jax.random.key(0), jnp.full(1000, 0.5), 3.0)
+        >>> float(noisy.min()), float(noisy.max())
+        (0.0, 1.0)
+    """
+    _check_function(fn)
+    for name, bound in (("low", low), ("high", high)):
+        check_number(name, bound)
+    traced = isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer)
+    if not traced and not np.all(np.asarray(low) <= np.asarray(high)):
+        raise ValueError(f"low must not be above high, got {low} and {high}.")
+    if gradient not in ("pass", "zero"):
+        raise ValueError(f"gradient must be 'pass' or 'zero', got {gradient!r}.")
+
+    def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
+        x = floating(x)
+        value = call_masked(fn, key, x, *args, mask=mask, **kwargs)
+        least, most = fitting("low", low, x), fitting("high", high, x)
+        inside = jnp.clip(value, least, most).astype(value.dtype)
+        if gradient == "pass":
+            inside = with_gradient_of(inside, value)
+        return apply_mask(mask, inside, x)
+
+    return _with_signature(noisy, fn)
+
+
+def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
+    """Return ``fn`` with its strength in measured standard deviations of ``x``.
+
+    ``fn(key, x, strength * sd(x))``, with the population standard deviation over the
+    positions where the mask is True; no gradient flows through it.
+
+    Args:
+        fn: a noise function whose third argument is a strength in the units of ``x``,
+            such as `add_gaussian_noise`.
+        to: ``"batch"`` for one standard deviation of all elements, ``"feature"`` for
+            one of each position of the last axis.
+
+    Raises:
+        TypeError: if ``fn`` is no function of a strength in the units of ``x``.
+        ValueError: if ``to`` is another word.
+
+    Reference: the signal's standard deviation as the unit of noise, as in
+        the signal-to-noise ratio of C. E. Shannon (1948).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> noise = jn.relative(jn.add_gaussian_noise, to="feature")
+        >>> x = jnp.array([[1.0, 10.0], [1.0, 30.0]])
+        >>> noisy = noise(jax.random.key(0), x, 0.1)
+        >>> print(noisy[:, 0])  # does not vary, and gets no noise
+        [1. 1.]
+    """
+    name = _strength_name("relative", fn)
+    return _measured(fn, to, name, name, check_strength, lambda level: level)
+
+
+def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
+    """Return ``fn`` with its strength as a signal-to-noise ratio in decibels.
+
+    As `relative` at the strength ``10 ** (-snr_db / 20)``: 20 dB is a tenth of the
+    standard deviation of ``x``, 0 dB the whole of it, infinite dB no noise. The third
+    argument of the result is named ``snr_db``.
+
+    Args:
+        fn: a noise function whose third argument is a strength in the units of ``x``.
+        to: ``"batch"`` or ``"feature"``, as in `relative`.
+
+    Raises:
+        TypeError: if ``fn`` is no function of a strength in the units of ``x``.
+        ValueError: if ``to`` is another word; in the call, if a concrete ``snr_db`` is
+            NaN or minus infinity.
+
+    Reference: C. E. Shannon, "Communication in the presence of noise", 1949.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> noise = jn.snr_db(jn.add_gaussian_noise)
+        >>> x = jnp.arange(1000.0)
+        >>> ratio = (noise(jax.random.key(0), x, 20.0) - x).std() / x.std()
+        >>> bool(abs(ratio - 0.1) < 5 * 0.1 / 2000**0.5)
+        True
+    """
+    name = _strength_name("snr_db", fn)
+    return _measured(fn, to, name, "snr_db", _check_decibels, _from_decibels)
+
+
+def _check_decibels(name: str, value: Any) -> None:
+    check_number(name, value)
+    if not isinstance(value, jax.core.Tracer):
+        levels = np.asarray(value, np.float64)
+        wrong = levels[np.isnan(levels) | np.isneginf(levels)]
+        if wrong.size:
+            raise ValueError(f"{name} must be above minus infinity, got {wrong[0]}.")
+
+
+def _from_decibels(level: Any) -> Array:
+    return 10 ** (-jnp.asarray(level, float) / 20)
+
+
+def _measured(
+    fn: NoiseFn,
+    to: str,
+    name: str,
+    shown: str,
+    check: Callable[[str, Any], None],
+    ratio: Callable[[Any], Any],
+) -> NoiseFn:
+    """``fn`` with ``ratio(strength)`` standard deviations in place of its strength."""
+    if to not in ("batch", "feature"):
+        raise ValueError(f"to must be 'batch' or 'feature', got {to!r}.")
+    parameter = inspect.signature(fn).parameters[name]
+    keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY  # held by a partial
+
+    def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
+        x = floating(x)
+        level, *rest = args or (kwargs.pop(shown, parameter.default),)
+        if level is inspect.Parameter.empty:
+            raise TypeError(f"{shown} must be given.")
+        check(shown, level)
+        scaled = fitting(shown, ratio(level), x) * _deviation(x, to, mask)
+        if keyword:
+            kwargs[name] = scaled
+        else:
+            rest = [scaled, *rest]
+        return call_masked(fn, key, x, *rest, mask=mask, **kwargs)
+
+    return _with_signature(noisy, fn, {name: shown})
+
+
+def _deviation(x: Array, to: str, mask: Any) -> Array:
+    """The standard deviation of the unmasked positions; a constant to autodiff."""
+    axes = tuple(range(x.ndim if to == "batch" else x.ndim - 1))
+    wide = lax.stop_gradient(x).astype(jnp.promote_types(x.dtype, jnp.float32))
+    where = jnp.ones(x.shape, bool)
+    if mask is not None:
+        where &= full_mask(mask, x)
+    count = jnp.maximum(where.sum(axes, keepdims=True), 1).astype(wide.dtype)
+    mean = jnp.where(where, wide, 0).sum(axes, keepdims=True) / count
+    square = jnp.where(where, (wide - mean) ** 2, 0).sum(axes, keepdims=True)
+    return jnp.sqrt(square / count)
+
+
+def _check_function(fn: Any) -> None:
+    if not callable(fn):
+        raise TypeError(f"fn must be a noise function (key, x) -> x, got {fn!r}.")
+
+
+def _strength_name(wrapper: str, fn: Any) -> str:
+    """The name of the third argument, a strength in the units of ``x``."""
+    _check_function(fn)
+    names = list(inspect.signature(fn).parameters)
+    if len(names) < 3 or names[2] in ("rate", "mask", "shared_axes"):
+        raise TypeError(
+            f"{wrapper}: fn must take (key, x, strength) with a strength in the units "
+            f"of x, got a function of ({', '.join(names)})."
+        )
+    return names[2]
+
+
+def _with_signature(
+    noisy: NoiseFn, fn: NoiseFn, renamed: dict[str, str] | None = None
+) -> NoiseFn:
+    """``noisy`` with the arguments of ``fn``, some renamed, and a mask."""
+    parameters = list(inspect.signature(fn).parameters.values())
+    parameters = [
+        p.replace(name=(renamed or {}).get(p.name, p.name)) for p in parameters
+    ]
+    if "mask" not in [p.name for p in parameters]:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter("mask", kind, default=None))
+    noisy.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return noisy
