@@ -9,6 +9,7 @@ make a grid; ``--seeds 1`` prints the tutorial's own lines.
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,17 @@ import optax
 
 import jaxnoise as jn
 
-DEFAULT_STDDEV = {"input": 0.01, "hidden": 0.1, "activation": 0.1, "both": 0.1}
+DEFAULT_STRENGTH = {
+    # the tutorial's
+    "input": 0.01,
+    "hidden": 0.1,
+    "activation": 0.1,
+    "both": 0.1,
+    # the best of five in a first look at this data set, so that they look good on it
+    "weights": 0.03,
+    "gradients": 0.01,
+    "labels": 0.1,
+}
 INPUT_STDDEV = 0.01  # of the placement `both`
 SETS = ("train", "test", "population")
 METRICS = ("accuracy", "loss")
@@ -36,18 +47,20 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--placement",
-        choices=["none", *DEFAULT_STDDEV, "all"],
+        choices=["none", *DEFAULT_STRENGTH, "all"],
         default="all",
         help="where noise enters: hidden is before the ReLU, activation after it, both "
-        "is input and hidden",
+        "is input and hidden; labels flips them",
     )
     add(
         "--stddev",
         type=common.strength,
         nargs="+",
         metavar="S",
-        help="strengths of the placement, of the hidden layer for both (default: "
-        "0.01 for input, else 0.1)",
+        help="strengths of the placement: standard deviations, of the hidden layer for "
+        "both, and for labels the rate of flips (default: "
+        + ", ".join(f"{s} for {p}" for p, s in DEFAULT_STRENGTH.items())
+        + ")",
     )
     add(
         "--input-stddev",
@@ -91,6 +104,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error("argument --stddev: placement none has no strength")
     if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
         parser.error("argument --stddev: strengths must differ")
+    if options.placement in ("labels", "all") and max(options.stddev or [0]) > 1:
+        parser.error("argument --stddev: of labels is a rate, at most 1")
     if options.input_stddev is not None and options.placement not in ("both", "all"):
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:
@@ -107,14 +122,19 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def recipes(options: argparse.Namespace) -> dict[str, Any]:
-    """By placement, a function ``stddev -> Recipe``; the model is the tutorial's."""
+    """By placement, a function ``strength -> Recipe``; the model is the tutorial's."""
+    adam = optax.adam(options.learning_rate, eps=1e-7)
 
-    def recipe(**noise: Any) -> jn.Recipe:
+    def recipe(
+        optimizer: Any = adam, weights: Any = None, labels: Any = None, **sites: Any
+    ) -> jn.Recipe:
         return jn.Recipe(
-            model=jn.MLP((options.hidden_units,), 1, **noise),
+            model=jn.MLP((options.hidden_units,), 1, **sites),
             loss=jn.losses.binary_cross_entropy,
-            optimizer=optax.adam(options.learning_rate, eps=1e-7),
+            optimizer=optimizer,
             metrics={"accuracy": jn.metrics.binary_accuracy},
+            weight_noise=weights,
+            label_noise=labels,
         )
 
     return {
@@ -126,17 +146,26 @@ def recipes(options: argparse.Namespace) -> dict[str, Any]:
             input_noise=jn.GaussianNoise(options.input_stddev),
             hidden_noise=jn.GaussianNoise(s),
         ),
+        "weights": lambda s: recipe(
+            weights=partial(jn.tree_add_gaussian_noise, stddev=s)
+        ),
+        "gradients": lambda s: recipe(optax.chain(jn.gradient_noise(s), adam)),
+        "labels": lambda s: recipe(
+            labels=partial(jn.flip_labels, rate=s, num_classes=2)
+        ),
     }
 
 
 def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = list(DEFAULT_STDDEV) if options.placement == "all" else [options.placement]
+    chosen = (
+        list(DEFAULT_STRENGTH) if options.placement == "all" else [options.placement]
+    )
     noisy = [placement for placement in chosen if placement != "none"]
     available = recipes(options)
     return jn.sweep(
         {placement: available[placement] for placement in ["none", *noisy]},
-        strengths={p: options.stddev or [DEFAULT_STDDEV[p]] for p in noisy},
+        strengths={p: options.stddev or [DEFAULT_STRENGTH[p]] for p in noisy},
         data=data,
         seeds=range(options.seed, options.seed + options.seeds),
         epochs=options.epochs,

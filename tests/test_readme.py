@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import jax
 import matplotlib
+import numpy as np
 import pytest
 
 import jaxnoise as jn
@@ -43,8 +45,24 @@ def test_layer_sample():
     )
 
 
-def test_there_are_two_samples_and_two_commands():
-    assert len(SAMPLES) == 2
+def test_noise_sample(key):
+    names = {}
+    exec(SAMPLES[2], names)
+    images = jax.random.uniform(key, (2, 8, 8, 3))
+    for name in ("tenth", "audio", "pixels", "contrast", "shifted"):
+        rngs = {"noise": key}
+        out = names[name].apply({}, images, train=True, rngs=rngs)
+        assert out.shape == images.shape
+        assert (out != images).any()
+    data = jn.Data(train=(np.ones((10, 3)), np.arange(10)))
+    train = jn.make_train(lambda _: names["recipe"], epochs=2, batch_size=5)
+    assert train(key, 0.0, data).finite
+    for name in ("rising", "learned"):
+        assert jax.tree.leaves(names[name].init(key, images, train=False))
+
+
+def test_there_are_three_samples_and_two_commands():
+    assert len(SAMPLES) == 3
     commands = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
     assert len(commands) == 2
     assert all(command.count("\n") == 1 for command in commands)
@@ -58,14 +76,12 @@ def test_links():
 
 
 def test_public_names_are_in_the_table():
-    for name in (
-        "add_gaussian_noise",
-        "GaussianNoise",
-        "Noise",
-        "MLP",
-        "Data",
-        "Recipe",
-    ):
-        assert f"jn.{name}" in TEXT
+    public = {
+        name
+        for name, value in vars(jn).items()
+        if getattr(value, "__module__", "").startswith("jaxnoise") and name[0] != "_"
+    }
+    for name in public - {"Model", "RunResult", "SweepResult"}:
+        assert re.search(rf"`(jn\.)?{name}\b|jn\.{name}\b", TEXT), name
     for name in re.findall(r"`jn\.(\w+)", TEXT):
         assert hasattr(jn, name), name

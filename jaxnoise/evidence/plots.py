@@ -26,8 +26,16 @@ from jaxnoise.results import SweepResult, cell_columns
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 SETS = {"train": (BLUE, "--"), "test": (VERMILLION, "-")}
 OTHER_SETS = (GREEN, "-.")
-PLACEMENTS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = "osD^v<"
+PLACEMENTS = (
+    "#D55E00",
+    "#0072B2",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#555555",
+)
+MARKERS = "osD^v<P"
 BEST: Any = {"color": "black", "linestyle": ":", "linewidth": 1.2}
 CLASSES = ((VERMILLION, "o"), (BLUE, "^"))
 

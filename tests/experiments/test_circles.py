@@ -65,8 +65,11 @@ def test_runs(everything):
         ["hidden", 0.1],
         ["activation", 0.1],
         ["both", 0.1],
+        ["weights", 0.03],
+        ["gradients", 0.01],
+        ["labels", 0.1],
     ]
-    assert runs["seed"].tolist() == [0, 1, 2] * 5
+    assert runs["seed"].tolist() == [0, 1, 2] * 8
     assert runs["finite"].all()
 
 
@@ -84,11 +87,12 @@ def test_curves(everything):
             "train_loss",
         ]
         assert curves["placement"].tolist() == runs["placement"].unique().tolist()
-        np.testing.assert_allclose(curves["strength"], [0, 0.01, 0.1, 0.1, 0.1])
+        strengths = [0, 0.01, 0.1, 0.1, 0.1, 0.03, 0.01, 0.1]
+        np.testing.assert_allclose(curves["strength"], strengths)
         np.testing.assert_array_equal(curves["seed"], [0, 1, 2])
         np.testing.assert_array_equal(curves["epoch"], np.arange(1, 21))
         for name in ("train_accuracy", "train_loss", "test_accuracy", "test_loss"):
-            assert curves[name].shape == (5, 3, 20)
+            assert curves[name].shape == (8, 3, 20)
             np.testing.assert_allclose(
                 curves[name][..., -1].ravel(), runs[name], rtol=1e-6
             )
@@ -180,7 +184,7 @@ def test_one_seed_prints_the_tutorials_lines(circles, tmp_path, capsys):
 
 def test_placements_share_their_baseline(circles, everything, tmp_path):
     everything = pd.read_csv(everything / "runs.csv")
-    for placement in ("none", "hidden", "both"):
+    for placement in ("none", "hidden", "both", "weights", "gradients", "labels"):
         runs, _ = toy(circles, tmp_path, "--placement", placement)
         assert set(runs["placement"]) == {"none", placement}
         expected = everything[everything["placement"].isin(["none", placement])]
@@ -192,12 +196,13 @@ def test_strengths(circles, tmp_path):
         circles, tmp_path, "--stddev", "0.5", "0", "--input-stddev", "0.02"
     )
     cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
-    noisy = ("input", "hidden", "activation", "both")
+    noisy = list(circles.DEFAULT_STRENGTH)
     assert cells == [["none", 0.0]] + [[p, s] for p in noisy for s in (0.5, 0.0)]
     assert summary["config"]["input_stddev"] == 0.02
     plain = runs[runs["placement"] == "none"]["population_loss"].to_numpy()
-    silent = runs[(runs["placement"] == "hidden") & (runs["strength"] == 0)]
-    np.testing.assert_allclose(silent["population_loss"], plain, rtol=1e-5)
+    for placement in ("hidden", "weights", "gradients", "labels"):
+        silent = runs[(runs["placement"] == placement) & (runs["strength"] == 0)]
+        np.testing.assert_allclose(silent["population_loss"], plain, rtol=1e-5)
 
 
 def test_options_reach_the_runs(circles, tmp_path):
@@ -280,7 +285,12 @@ def test_all_runs_diverge(circles, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--placement", "weights"], "invalid choice"),
+        (["--placement", "pool"], "invalid choice"),
+        (
+            ["--placement", "labels", "--stddev", "1.5"],
+            "of labels is a rate, at most 1",
+        ),
+        (["--stddev", "0.1", "2"], "of labels is a rate, at most 1"),
         (["--stddev", "-0.1"], "--stddev: must be a finite number of at least 0"),
         (
             ["--stddev", "nan"],
