@@ -634,7 +634,7 @@ def noisy_product(
     key: Key[Array, ""] | None,
     train: Any,
 ) -> Float[Array, "*rows outputs"]:
-    """``x @ kernel + bias`` with factorised noise on both, where ``train`` is not False.
+    """``x @ kernel + bias``, with factorised noise on both unless ``train`` is False.
 
     The deviations are ``params["kernel_stddev"]`` and ``params["bias_stddev"]``; the
     bias may be absent.

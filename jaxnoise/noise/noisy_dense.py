@@ -4,7 +4,6 @@ import math
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.noise.arguments import check_strength, floating
