@@ -99,12 +99,18 @@ def as_switch(label: str, train: Any) -> Any:
     return train if isinstance(train, jax.core.Tracer) else bool(train)
 
 
-def same_shape(label: str, x: Array, noisy: Array) -> None:
-    """Refuse noise that changed the shape."""
+def apply_noise(
+    label: str, fn: Callable[..., Array], key: Any, x: Any, *, mask: Any, train: Any
+) -> tuple[Array, Array]:
+    """What an active layer does: ``x`` as an array, and ``x`` with the noise on it."""
+    x = jnp.asarray(x)
+    noisy = call_masked(fn, key, x, mask=mask)
     if noisy.shape != x.shape:
         raise ValueError(
             f"{label}: noise must keep the shape of x, {x.shape}, got {noisy.shape}."
         )
+    noisy = noisy.astype(x.dtype)
+    return x, noisy if train is True else jnp.where(train, noisy, x)
 
 
 def floating(x: Any) -> Array:
@@ -149,8 +155,12 @@ def strength(name: str, value: Any, x: Array, most: float = math.inf) -> Array:
 
 
 def fitting(name: str, value: Any, x: Array) -> Array:
-    """``value`` as an array, refused unless it broadcasts against ``x``."""
-    array = jnp.asarray(value)
+    """``value`` as an array, refused unless it broadcasts against ``x``.
+
+    In float32 or wider, like the draws: a number, an array and a traced one scale
+    noise on half floats alike.
+    """
+    array = jnp.asarray(value, jnp.promote_types(x.dtype, jnp.float32))
     try:
         fits = jnp.broadcast_shapes(array.shape, x.shape) == x.shape
     except ValueError:

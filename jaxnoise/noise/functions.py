@@ -631,18 +631,18 @@ def factorised_normal(
 def noisy_product(
     params: dict[str, Array],
     x: Float[Array, "*rows inputs"],
-    key: Key[Array, ""] | None,
-    train: Any,
+    key: Key[Array, ""] | None = None,
+    on: Any = True,
 ) -> Float[Array, "*rows outputs"]:
-    """``x @ kernel + bias``, with factorised noise on both unless ``train`` is False.
+    """``x @ kernel + bias``; with a key, factorised noise on both while ``on``.
 
     The deviations are ``params["kernel_stddev"]`` and ``params["bias_stddev"]``; the
     bias may be absent.
     """
     kernel, bias = params["kernel"], params.get("bias", jnp.zeros(()))
-    if train is not False:
+    if key is not None:
         e_in, e_out = factorised_normal(key, *kernel.shape)
-        on = jnp.asarray(train, kernel.dtype)
+        on = jnp.asarray(on, kernel.dtype)
         kernel += on * params["kernel_stddev"] * jnp.outer(e_in, e_out)
         bias += on * params.get("bias_stddev", 0) * e_out
     return x @ kernel.astype(x.dtype) + bias.astype(x.dtype)

@@ -7,7 +7,6 @@ number, an array that broadcasts against ``x``, traced or not; an Optax schedule
 layer's step, whose counter is carried in the collection ``"noise"``; or a `Learnable`.
 """
 
-from functools import partial
 from typing import Any
 
 from jaxtyping import ArrayLike
@@ -47,8 +46,8 @@ class Noise(NoiseLayer):
             )
         super().__post_init__()
 
-    def _function(self, train: Any) -> NoiseFn:
-        return self.fn
+    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
+        return self.fn, self.fn
 
 
 class GaussianNoise(NamedNoise):
@@ -211,10 +210,8 @@ class GaussianDropout(NamedNoise):
     def _arguments(self) -> list[str]:
         return ["stddev" if self.rate is None else "rate"]
 
-    def _function(self, train: Any) -> NoiseFn:
-        level = self._level(self._arguments()[0], train)
-        stddev = level if self.rate is None else stddev_of_rate(level)
-        return partial(type(self).fn, stddev=stddev, shared_axes=self.shared_axes)
+    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
+        return {"stddev": level if name == "stddev" else stddev_of_rate(level)}
 
 
 class AlphaDropout(NamedNoise):

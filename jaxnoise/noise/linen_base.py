@@ -16,24 +16,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import as_switch, call_masked, same_shape
+from jaxnoise.noise.arguments import apply_noise, as_switch
+from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
 NoiseFn = Callable[..., Array]
 STATE = "noise"  # the collection of the counters of schedules
 
 
-class TrainOnly(nn.Module, kw_only=True):
+class TrainOnly(Observable, nn.Module, kw_only=True):
     """What is active in training alone: the switch, and the key of the call."""
 
     train: bool | None = None
 
-    def _label(self) -> str:
-        path = "/".join(self.scope.path) if self.scope is not None else ""
-        return f"{type(self).__name__} {path!r}" if path else type(self).__name__
+    def _path(self) -> str:
+        return "/".join(self.scope.path) if self.scope is not None else ""
 
     def _switch(self, train: Any) -> Any:
         """True, False, or a traced boolean."""
+        if is_stripped():
+            return False
         if train is None and self.train is None:
             raise ValueError(
                 f"{self._label()}: train must be given, train=True for noise or "
@@ -70,8 +72,8 @@ class TrainOnly(nn.Module, kw_only=True):
 class NoiseLayer(TrainOnly):
     """A layer over a noise function: noise or ``x``, and the mask."""
 
-    def _function(self, train: Any) -> NoiseFn:
-        """The noise, ``(key, x) -> x``."""
+    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
+        """The noise, ``(key, x) -> x``, and its strength."""
         raise NotImplementedError
 
     def __call__(
@@ -95,15 +97,16 @@ class NoiseLayer(TrainOnly):
         """
         train = self._switch(train)
         if train is False:
-            if self.scope is not None and self.is_initializing():
-                self._function(train)  # which makes the variables of its strength
+            initializing = self.scope is not None and self.is_initializing()
+            if initializing or is_observed():
+                _, strength = self._noise(train)  # makes the strength's variables
+                self._report(strength, False, x, x, mask)
             return x
         key = self._key(traced=train is not True)
-        x = jnp.asarray(x)
-        noisy = call_masked(self._function(train), key, x, mask=mask)
-        same_shape(self._label(), x, noisy)
-        noisy = noisy.astype(x.dtype)
-        return noisy if train is True else jnp.where(train, noisy, x)
+        fn, strength = self._noise(train)
+        x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
+        self._report(strength, train, x, noisy, mask)
+        return noisy
 
 
 class NamedNoise(NoiseLayer, kw_only=True):
@@ -125,11 +128,17 @@ class NamedNoise(NoiseLayer, kw_only=True):
         shared = {field.name for field in fields(NamedNoise)}
         return [field.name for field in fields(self) if field.name not in shared]
 
-    def _function(self, train: Any) -> NoiseFn:
-        names = self._arguments()
-        arguments = {name: getattr(self, name) for name in names}
-        arguments[names[0]] = self._level(names[0], train)
-        return partial(type(self).fn, **arguments, shared_axes=self.shared_axes)
+    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
+        name, *rest = self._arguments()
+        level = self._level(name, train)
+        arguments = {name: getattr(self, name) for name in rest}
+        arguments |= self._keywords(name, level)
+        fn = partial(type(self).fn, **arguments, shared_axes=self.shared_axes)
+        return fn, level
+
+    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
+        """The function's argument for the strength."""
+        return {name: level}
 
     def _level(self, name: str, train: Any) -> Any:
         """The strength: as it is, of the step, or of a parameter."""

@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from jaxnoise.noise.arguments import check_strength, floating
 from jaxnoise.noise.functions import noisy_product
 from jaxnoise.noise.linen_base import TrainOnly
+from jaxnoise.noise.observing import is_observed
 
 
 class NoisyDense(TrainOnly):
@@ -83,5 +84,13 @@ class NoisyDense(TrainOnly):
         params = weights("kernel", shape)
         if self.use_bias:
             params |= weights("bias", shape[1:])
-        key = None if train is False else self._key(traced=train is not True)
-        return noisy_product(params, x, key, train)
+        if train is False:
+            out = noisy_product(params, x)
+            self._report(params["kernel_stddev"], False, out, out)
+            return out
+        key = self._key(traced=train is not True)
+        out = noisy_product(params, x, key, train)
+        if is_observed():
+            clean = noisy_product(params, x)
+            self._report(params["kernel_stddev"], train, clean, out)
+        return out
