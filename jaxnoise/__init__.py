@@ -8,7 +8,8 @@ pure function, `sweep` trains placements x strengths x seeds x splits. *Evidence
 `data`.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from jaxnoise import data as data
 from jaxnoise import losses as losses
@@ -51,10 +52,25 @@ from jaxnoise.training.recipe import Recipe as Recipe
 from jaxnoise.training.run import make_train as make_train
 from jaxnoise.training.sweep import sweep as sweep
 
+if TYPE_CHECKING:
+    from jaxnoise import nnx as nnx
+    from jaxnoise.inspection import describe as describe
+    from jaxnoise.inspection import strip_noise as strip_noise
+
+_ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
+    "nnx": "jaxnoise.nnx",
+    "plots": "jaxnoise.evidence.plots",
+    "describe": "jaxnoise.inspection",
+    "strip_noise": "jaxnoise.inspection",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # loads matplotlib, on first use
-        from jaxnoise.evidence import plots
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
+    module = import_module(_ON_FIRST_USE[name])
+    return module if name in ("nnx", "plots") else getattr(module, name)
 
-        return plots
-    raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_FIRST_USE})

@@ -108,13 +108,19 @@ def strength_prior(beta: ArrayLike) -> Callable[[Any, Any, Any], Float[Array, ""
         found = [
             jnp.log(jax.nn.softplus(leaf)).sum()
             for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-            if jax.tree_util.keystr(path[-1:], simple=True).startswith(PREFIX)
+            if _parameter_name(path).startswith(PREFIX)
         ]
         if not found:
             raise ValueError("strength_prior: params must hold a learnable strength.")
         return -jnp.asarray(beta) * jnp.stack(found).sum()
 
     return penalty
+
+
+def _parameter_name(path: Any) -> str:
+    """The last name of a path; NNX variables hold their array as ``value``."""
+    names = [jax.tree_util.keystr((part,), simple=True) for part in path]
+    return names[-2] if names[-1] == "value" and names[1:] else names[-1]
 
 
 Strength = ArrayLike | Learnable | Schedule

@@ -125,9 +125,12 @@ def as_model(model: Any) -> Model:
             )
         return _Linen(model)
     if isinstance(model, type) or not isinstance(model, Model):
+        got = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
         raise TypeError(
-            "model must be a Flax Linen module (an instance, not its class) or have "
-            f"init(key, x) and apply(variables, x, *, train, key), got {model!r}."
+            "model must be a Flax Linen module (an instance, not its class), an NNX "
+            "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), or have init(key, x) "
+            "and apply(variables, x, *, train, key), "
+            f"got {got if len(got) < 60 else type(model).__name__}."
         )
     return model
 
