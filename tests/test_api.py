@@ -9,12 +9,17 @@ import jaxnoise as jn
 
 NAMES = sorted(
     name
-    for name, value in vars(jn).items()
+    for name in dir(jn)
     if not name.startswith("_")
-    and not inspect.ismodule(value)
-    and getattr(value, "__module__", "").startswith("jaxnoise")
+    and not inspect.ismodule(getattr(jn, name))
+    and getattr(getattr(jn, name), "__module__", "").startswith("jaxnoise")
 )
 MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
+NNX = {
+    f"nnx.{name}": value
+    for name, value in vars(jn.nnx).items()
+    if not name.startswith("_") and not inspect.ismodule(value)
+}
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES
@@ -23,6 +28,7 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     and inspect.isfunction(value)
     and value.__module__ == module.__name__
 }
+FUNCTIONS |= NNX
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 
@@ -51,6 +57,7 @@ def test_the_public_list():
         "alpha_dropout",
         "clipped",
         "compare",
+        "describe",
         "drop_units",
         "flip_labels",
         "gradient_noise",
@@ -63,6 +70,7 @@ def test_the_public_list():
         "snr_db",
         "straight_through",
         "strength_prior",
+        "strip_noise",
         "sweep",
         "tree_add_gaussian_noise",
         "use_all_cores",
@@ -80,7 +88,7 @@ def test_signatures(name):
         return
     parameters = inspect.signature(function).parameters
     assert not {"rng", "rng_key", "prng_key"} & set(parameters)
-    if "key" in parameters:
+    if "key" in parameters and name != "describe":  # a model comes first there
         assert next(iter(parameters)) == "key"
         assert parameters["key"].default is inspect.Parameter.empty
         positional = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
@@ -103,7 +111,7 @@ def test_docstrings(name):
             assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
         if "raise" in inspect.getsource(function):
             assert "Raises:" in text
-    noise = ".noise." in function.__module__ and name != "Noise"
+    noise = ".noise." in function.__module__ and name not in ("Noise", "nnx.Noise")
     if noise or name.startswith(("losses.", "metrics.")) or name == "compare":
         assert "Reference:" in text
 

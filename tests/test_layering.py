@@ -25,6 +25,8 @@ MAY_IMPORT = {
         "jaxnoise.losses.is_labels",
     ),
     "evidence": ("jaxnoise.evidence", "jaxnoise.results", "jaxnoise.data"),
+    "nnx": ("jaxnoise.noise", "jaxnoise.training"),
+    "inspection": ("jaxnoise.noise", "jaxnoise.training"),
     "__init__": EVERYTHING,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -57,7 +59,10 @@ def test_matplotlib_stays_in_plots(path):
 def test_import_is_light():
     code = (
         "import sys, jaxnoise as jn;"
-        "assert not {'matplotlib', 'sklearn', 'rich.progress'} & set(sys.modules);"
-        "jn.plots; assert 'matplotlib' in sys.modules"
+        "heavy = {'matplotlib', 'sklearn', 'rich.progress', 'flax.nnx'};"
+        "assert not heavy & set(sys.modules);"
+        "jn.plots; assert 'matplotlib' in sys.modules;"
+        "jn.nnx; assert 'flax.nnx' in sys.modules;"
+        "assert {'nnx', 'plots', 'describe', 'sweep'} <= set(dir(jn))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -45,9 +45,19 @@ def test_layer_sample():
     )
 
 
-def test_noise_sample(key):
+def test_nnx_sample(capsys):
     names = {}
     exec(SAMPLES[2], names)
+    assert "GaussianNoise" in capsys.readouterr().out
+    assert names["outputs"].shape == (32, 10)
+    data = jn.Data(train=(np.ones((10, 8)), np.arange(10)))
+    train = jn.make_train(lambda _: names["recipe"], epochs=2, batch_size=5)
+    assert train(jax.random.key(0), 0.0, data).finite
+
+
+def test_noise_sample(key):
+    names = {}
+    exec(SAMPLES[3], names)
     images = jax.random.uniform(key, (2, 8, 8, 3))
     for name in ("tenth", "audio", "pixels", "contrast", "shifted"):
         rngs = {"noise": key}
@@ -61,8 +71,8 @@ def test_noise_sample(key):
         assert jax.tree.leaves(names[name].init(key, images, train=False))
 
 
-def test_there_are_three_samples_and_two_commands():
-    assert len(SAMPLES) == 3
+def test_there_are_four_samples_and_two_commands():
+    assert len(SAMPLES) == 4
     commands = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
     assert len(commands) == 2
     assert all(command.count("\n") == 1 for command in commands)
@@ -78,8 +88,9 @@ def test_links():
 def test_public_names_are_in_the_table():
     public = {
         name
-        for name, value in vars(jn).items()
-        if getattr(value, "__module__", "").startswith("jaxnoise") and name[0] != "_"
+        for name in dir(jn)
+        if name[0] != "_"
+        and getattr(getattr(jn, name), "__module__", "").startswith("jaxnoise")
     }
     for name in public - {"Model", "RunResult", "SweepResult"}:
         assert re.search(rf"`(jn\.)?{name}\b|jn\.{name}\b", TEXT), name
