@@ -1,6 +1,7 @@
 """Derivatives by choice: the value of one thing with the derivative of another.
 
-`straight_through` gives a function of a noisy value the backward pass of the clean one.
+`straight_through` gives a function of a noisy value the backward pass of the clean one;
+`safe_sqrt` is a root whose derivative is finite.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ def straight_through(f: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         f: any differentiable function, such as a matrix product, a Flax layer or
             module inside a module, or a network of its parameters; its result may be a
-            pytree. It is called twice.
+            pytree. It is called twice: a module that counts its calls or averages
+            over batches does so twice.
 
     Returns:
         The function ``g``; ``clean`` and ``noisy`` are pytrees of the same structure.
@@ -68,3 +70,9 @@ def _with_gradient_of(value: Array, source: Array) -> Array:
 @_with_gradient_of.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Any, Any]:
     return primals[0], tangents[1]
+
+
+def safe_sqrt(x: Array) -> Array:
+    """``sqrt(x)`` with derivative 0 instead of infinity at 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)

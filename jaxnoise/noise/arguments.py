@@ -6,7 +6,7 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -45,11 +45,22 @@ def draw_noise(
     return apply_mask(mask, combine(real, draws).astype(x.dtype), x)
 
 
-def _drawn_shape(x: Array, shared_axes: Sequence[int]) -> tuple[int, ...]:
+def _drawn_shape(x: Array, shared_axes: Any) -> tuple[int, ...]:
     shape = list(x.shape)
-    for axis in shared_axes:
+    for axis in as_axes(shared_axes):
         shape[axis_of(x, axis, "shared_axes")] = 1
     return tuple(shape)
+
+
+def as_axes(shared_axes: Any) -> tuple[Any, ...]:
+    """``shared_axes`` as a tuple; a single axis may stand for itself."""
+    if isinstance(shared_axes, int | np.integer) and not isinstance(shared_axes, bool):
+        return (shared_axes,)
+    if isinstance(shared_axes, str) or not isinstance(shared_axes, Iterable):
+        raise TypeError(
+            f"shared_axes must be axes such as (1, 2), got {shared_axes!r}."
+        )
+    return tuple(shared_axes)
 
 
 def axis_of(x: Array, axis: Any, name: str) -> int:
@@ -85,9 +96,13 @@ def call_masked(
     mask = kw.pop("mask", None)
     if mask is None:
         return fn(key, x, *args, **kw)
-    if "mask" in inspect.signature(fn).parameters:
+    parameters = inspect.signature(fn).parameters
+    if "mask" in parameters:
         return fn(key, x, *args, mask=mask, **kw)
-    return apply_mask(mask, fn(key, x, *args, **kw), x)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        kw["mask"] = mask  # for a noise of ours inside
+    real = jnp.where(full_mask(mask, jnp.asarray(x)), x, 0)  # no gradient meets a NaN
+    return apply_mask(mask, fn(key, real, *args, **kw), jnp.asarray(x))
 
 
 def as_switch(label: str, train: Any) -> Any:
@@ -105,6 +120,9 @@ def apply_noise(
     """What an active layer does: ``x`` as an array, and ``x`` with the noise on it."""
     x = jnp.asarray(x)
     noisy = call_masked(fn, key, x, mask=mask)
+    if not hasattr(noisy, "astype"):
+        got = type(noisy).__name__
+        raise TypeError(f"{label}: noise must return an array like x, got {got}.")
     if noisy.shape != x.shape:
         raise ValueError(
             f"{label}: noise must keep the shape of x, {x.shape}, got {noisy.shape}."
@@ -145,7 +163,8 @@ def check_number(name: str, value: Any) -> None:
     except (TypeError, ValueError):  # a ragged list
         dtype = np.dtype(object)
     if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}.")
+        got = f"an array of {dtype}" if hasattr(value, "dtype") else repr(value)
+        raise TypeError(f"{name} must be a number or an array, got {got}.")
 
 
 def strength(name: str, value: Any, x: Array, most: float = math.inf) -> Array:

@@ -18,9 +18,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
+from jaxnoise.autodiff import safe_sqrt
 from jaxnoise.noise.arguments import (
     Sampler,
     apply_mask,
+    as_axes,
     axis_of,
     check_number,
     check_strength,
@@ -196,14 +198,14 @@ def add_correlated_noise(
     x = floating(x)
     stddev = strength("stddev", stddev, x)
     axis = axis_of(x, axis, "axis")
-    if axis in (axis_of(x, shared, "shared_axes") for shared in shared_axes):
+    if axis in (axis_of(x, a, "shared_axes") for a in as_axes(shared_axes)):
         raise ValueError(f"axis must not be one of shared_axes, got {axis} in both.")
     correlation = _correlation(correlation)
 
     def correlated(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         z = jnp.moveaxis(standard_normal(key, shape, dtype), axis, 0)
         rho = correlation.astype(dtype)
-        fresh = jnp.sqrt(1 - rho**2)
+        fresh = safe_sqrt(1 - rho**2)
 
         def step(e: Array, z: Array) -> tuple[Array, Array]:
             e = rho * e + fresh * z
@@ -521,7 +523,8 @@ def flip_labels(
     Raises:
         TypeError: if ``key`` is no typed Threefry key or ``labels`` are no numbers.
         ValueError: if ``rate`` is out of range, ``num_classes`` is below 2, a concrete
-            label is no class, or a shape does not fit the labels.
+            label is no class, the labels are one-hot rows or of a type too small for
+            the classes, or a shape does not fit the labels.
 
     Reference:
         C. Szegedy et al., "Rethinking the inception architecture for computer vision",
@@ -540,12 +543,30 @@ def flip_labels(
     check_number("labels", labels)
     labels = jnp.asarray(labels)
     rate = strength("rate", rate, labels, most=1.0)
+    _check_form(labels, num_classes)
     _check_labels(labels, num_classes, mask)
     u, v = standard_uniform(single_key(key), (2, *labels.shape))
     other = jnp.minimum((v * (num_classes - 1)).astype(jnp.int32), num_classes - 2)
     flipped = (labels.astype(jnp.int32) + 1 + other) % num_classes
     noisy = jnp.where(u < rate, flipped.astype(labels.dtype), labels)
     return apply_mask(mask, noisy, labels)
+
+
+def _check_form(labels: Array, num_classes: int) -> None:
+    """Refuse one-hot rows, and types that cannot tell all classes apart."""
+    floats = jnp.issubdtype(labels.dtype, jnp.floating)
+    if floats and num_classes > 2 and labels.shape[-1:] == (num_classes,):
+        raise ValueError(
+            "labels must be classes, not one-hot rows, "
+            f"got {labels.dtype} of shape {labels.shape}; take their argmax."
+        )
+    # the largest whole number up to which none is skipped
+    most = 2 ** (jnp.finfo(labels.dtype).nmant + 1) if floats else None
+    if num_classes - 1 > (most or jnp.iinfo(labels.dtype).max):
+        raise ValueError(
+            f"labels of {labels.dtype} cannot tell {num_classes} classes apart; cast "
+            "them to int32."
+        )
 
 
 def _check_labels(labels: Array, num_classes: int, mask: Any) -> None:
@@ -573,7 +594,8 @@ def tree_add_gaussian_noise(
 
     Args:
         key: one typed Threefry key; used up by the call.
-        params: a pytree of floating arrays, such as parameters or gradients.
+        params: a pytree of floating arrays, such as parameters or gradients; a
+            `Learnable` strength among them is a parameter like any other.
         stddev: standard deviation in the units of the leaves, at least 0; may be
             traced. One number for all, or a tree that ``params`` begin with, such as
             one number for every layer.

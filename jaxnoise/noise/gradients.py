@@ -31,7 +31,8 @@ def gradient_noise(
     In ``optax.chain(gradient_noise(stddev), optax.adam(lr))`` the noise comes before
     the learning rate, in the units of the gradients. The engine passes the key;
     elsewhere it is ``optimizer.update(grads, state, params, key=key)``, a fresh one
-    each step.
+    each step. Of two in one chain both get that key, and draw the same noise: add their
+    variances in one instead.
 
     Args:
         stddev: standard deviation (not a variance), at least 0; a number that may be

@@ -9,6 +9,7 @@ layer's step, whose counter is carried in the collection ``"noise"``; or a `Lear
 
 from typing import Any
 
+import flax.linen as nn
 from jaxtyping import ArrayLike
 
 from jaxnoise.noise import functions
@@ -46,6 +47,7 @@ class Noise(NoiseLayer):
             )
         super().__post_init__()
 
+    @nn.nowrap
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         return self.fn, self.fn
 
@@ -207,9 +209,11 @@ class GaussianDropout(NamedNoise):
         check_rate_or_stddev(self.rate, self.stddev)
         super().__post_init__()
 
+    @nn.nowrap
     def _arguments(self) -> list[str]:
         return ["stddev" if self.rate is None else "rate"]
 
+    @nn.nowrap
     def _keywords(self, name: str, level: Any) -> dict[str, Any]:
         return {"stddev": level if name == "stddev" else stddev_of_rate(level)}
 

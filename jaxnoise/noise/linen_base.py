@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import apply_noise, as_switch
+from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
@@ -29,9 +29,11 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
 
     train: bool | None = None
 
+    @nn.nowrap
     def _path(self) -> str:
         return "/".join(self.scope.path) if self.scope is not None else ""
 
+    @nn.nowrap
     def _switch(self, train: Any) -> Any:
         """True, False, or a traced boolean."""
         if is_stripped():
@@ -48,6 +50,7 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
             )
         return as_switch(self._label(), self.train if train is None else train)
 
+    @nn.nowrap
     def _key(self, *, traced: bool) -> Array:
         if self.scope is not None and self.has_rng("noise"):
             key = self.make_rng("noise")
@@ -72,6 +75,7 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
 class NoiseLayer(TrainOnly):
     """A layer over a noise function: noise or ``x``, and the mask."""
 
+    @nn.nowrap
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         """The noise, ``(key, x) -> x``, and its strength."""
         raise NotImplementedError
@@ -122,12 +126,15 @@ class NamedNoise(NoiseLayer, kw_only=True):
     def __post_init__(self) -> None:
         name = self._arguments()[0]
         check_level(type(self).__name__, name, getattr(self, name))
+        as_axes(self.shared_axes)
         super().__post_init__()
 
+    @nn.nowrap
     def _arguments(self) -> list[str]:
         shared = {field.name for field in fields(NamedNoise)}
         return [field.name for field in fields(self) if field.name not in shared]
 
+    @nn.nowrap
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         name, *rest = self._arguments()
         level = self._level(name, train)
@@ -136,31 +143,44 @@ class NamedNoise(NoiseLayer, kw_only=True):
         fn = partial(type(self).fn, **arguments, shared_axes=self.shared_axes)
         return fn, level
 
+    @nn.nowrap
     def _keywords(self, name: str, level: Any) -> dict[str, Any]:
         """The function's argument for the strength."""
         return {name: level}
 
+    @nn.nowrap
     def _level(self, name: str, train: Any) -> Any:
         """The strength: as it is, of the step, or of a parameter."""
         value = getattr(self, name)
         if isinstance(value, Learnable):
-            parameter = self._bound().param(PREFIX + name, lambda _: value.parameter())
-            return value.value(parameter)
+            return value.value(self._parameter(PREFIX + name, value))
         return self._scheduled(name, value, train) if callable(value) else value
 
+    @nn.nowrap
+    def _parameter(self, name: str, value: Learnable) -> Array:
+        """The one parameter of all calls: Flax lets a scope make a name once."""
+        scope = self._bound()
+        if scope.has_variable("params", name):
+            return scope.get_variable("params", name)
+        return scope.param(name, lambda _: value.parameter())
+
+    @nn.nowrap
     def _scheduled(self, name: str, schedule: Any, train: Any) -> Any:
         """The strength of this step; the counter counts the layer's noisy calls."""
-        if train is not False and not self._bound().is_mutable_collection(STATE):
+        scope, counter = self._bound(), f"{name}_step"
+        mutable = scope.is_mutable_collection(STATE)
+        if train is not False and not mutable:
             raise ValueError(
                 f"{self._label()} has a schedule, whose counter must be carried: pass "
                 f"mutable=['{STATE}'] to apply and keep the variables that it returns."
             )
-        step = self._bound().variable(STATE, f"{name}_step", jnp.zeros, (), jnp.int32)
-        level = schedule(step.value)
-        if not self.is_initializing():
-            step.value += jnp.asarray(train, jnp.int32)
-        return level
+        step = scope.get_variable(STATE, counter, jnp.zeros((), jnp.int32))
+        if mutable:
+            on = False if self.is_initializing() else train
+            scope.put_variable(STATE, counter, step + jnp.asarray(on, jnp.int32))
+        return schedule(step)
 
+    @nn.nowrap
     def _bound(self) -> Any:
         """The scope, whose variables need no compact method around them."""
         if self.scope is None:

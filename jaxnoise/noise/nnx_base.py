@@ -16,7 +16,7 @@ from flax.errors import TraceContextError
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import apply_noise, as_switch
+from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
@@ -183,7 +183,7 @@ class NamedNoise(NoiseLayer):
     ) -> None:
         super().__init__(deterministic=deterministic, rngs=rngs)
         check_level(type(self).__name__, name, value)
-        self.shared_axes = tuple(shared_axes)
+        self.shared_axes = as_axes(shared_axes)
         self.strength_name = name
         self.argument_names = tuple(arguments)
         for argument, number in arguments.items():

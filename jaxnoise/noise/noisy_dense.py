@@ -64,13 +64,16 @@ class NoisyDense(TrainOnly):
             train: whether noise is on; no default, unless given to the constructor.
 
         Raises:
-            ValueError: if ``train`` is given twice or not at all, or if the stream
-                ``"noise"`` is missing.
+            TypeError: if ``x`` is not floating.
+            ValueError: if ``train`` is given twice or not at all, if the stream
+                ``"noise"`` is missing, or ``x`` is a single number.
         """
         train = self._switch(train)
         x = floating(x)
+        if not x.ndim:
+            raise ValueError("x must have an axis of inputs, got a single number.")
         shape = (x.shape[-1], self.features)
-        bound = 1 / math.sqrt(shape[0])
+        bound = 1 / math.sqrt(max(1, shape[0]))
 
         def weights(name: str, shape: tuple[int, ...]) -> dict[str, Array]:
             def uniform(key: Array) -> Array:

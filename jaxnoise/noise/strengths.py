@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from jaxnoise.autodiff import safe_sqrt
 from jaxnoise.noise.arguments import check_strength
 
 PREFIX = "learnable_"  # of the parameters' names
@@ -57,7 +58,10 @@ class Learnable:
     def __post_init__(self) -> None:
         check_strength("floor", self.floor)
         check_strength("init", self.init)
-        if not np.all(np.asarray(self.init) > np.asarray(self.floor)):
+        traced = any(
+            isinstance(value, jax.core.Tracer) for value in (self.init, self.floor)
+        )
+        if not traced and not np.all(np.asarray(self.init) > np.asarray(self.floor)):
             raise ValueError(
                 f"init must be above the floor, {self.floor}, got {self.init}."
             )
@@ -106,7 +110,7 @@ def strength_prior(beta: ArrayLike) -> Callable[[Any, Any, Any], Float[Array, ""
 
     def penalty(apply: Any, params: Any, x: Any) -> Float[Array, ""]:
         found = [
-            jnp.log(jax.nn.softplus(leaf)).sum()
+            _log_softplus(leaf).sum()
             for path, leaf in jax.tree_util.tree_leaves_with_path(params)
             if _parameter_name(path).startswith(PREFIX)
         ]
@@ -115,6 +119,12 @@ def strength_prior(beta: ArrayLike) -> Callable[[Any, Any, Any], Float[Array, ""
         return -jnp.asarray(beta) * jnp.stack(found).sum()
 
     return penalty
+
+
+def _log_softplus(x: Array) -> Array:
+    """``log(softplus(x))``, also where softplus underflows: there it is x."""
+    far = x < -15
+    return jnp.where(far, x, jnp.log(jax.nn.softplus(jnp.where(far, 0, x))))
 
 
 def _parameter_name(path: Any) -> str:
@@ -147,13 +157,19 @@ def check_rate_or_stddev(rate: Any, stddev: Any) -> str:
     if rate is None:
         return "stddev"
     check_level("GaussianDropout", "rate", rate)
-    known = not (callable(rate) or isinstance(rate, jax.core.Tracer))
-    if known and np.any(np.asarray(rate) == 1):
-        raise ValueError("rate must be below 1, where stddev is infinite, got 1.0.")
+    if not callable(rate):
+        _check_below_1(rate)
     return "rate"
+
+
+def _check_below_1(rate: Any) -> None:
+    if not isinstance(rate, jax.core.Tracer) and np.any(np.asarray(rate) == 1):
+        raise ValueError("rate must be below 1, where stddev is infinite, got 1.0.")
 
 
 def stddev_of_rate(rate: ArrayLike) -> Float[Array, "..."]:
     """``sqrt(rate / (1 - rate))``: the deviation of dropout at this rate."""
+    check_strength("rate", rate, 1.0)  # it may be a schedule's
+    _check_below_1(rate)
     rate = jnp.asarray(rate)
-    return jnp.sqrt(rate / (1 - rate))
+    return safe_sqrt(rate / (1 - rate))

@@ -89,11 +89,13 @@ def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
         fn: a noise function whose third argument is a strength in the units of ``x``,
             such as `add_gaussian_noise`.
         to: ``"batch"`` for one standard deviation of all elements, ``"feature"`` for
-            one of each position of the last axis.
+            one of each position of the last axis. A single row, also one of a `vmap`
+            over rows, has no deviation of a feature, and gets no noise by it.
 
     Raises:
         TypeError: if ``fn`` is no function of a strength in the units of ``x``.
-        ValueError: if ``to`` is another word.
+        ValueError: if ``to`` is another word; in the call, if x has a NaN that is not
+            masked.
 
     Reference: the signal's standard deviation as the unit of noise, as in
         the signal-to-noise ratio of C. E. Shannon (1948).
@@ -124,7 +126,7 @@ def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
     Raises:
         TypeError: if ``fn`` is no function of a strength in the units of ``x``.
         ValueError: if ``to`` is another word; in the call, if a concrete ``snr_db`` is
-            NaN or minus infinity.
+            NaN or minus infinity, or as for `relative`.
 
     Reference: C. E. Shannon, "Communication in the presence of noise", 1949.
 
@@ -173,7 +175,10 @@ def _measured(
         if level is inspect.Parameter.empty:
             raise TypeError(f"{shown} must be given.")
         check(shown, level)
-        scaled = fitting(shown, ratio(level), x) * _deviation(x, to, mask)
+        deviation = _deviation(x, to, mask)
+        if not isinstance(deviation, jax.core.Tracer) and np.isnan(deviation).any():
+            raise ValueError("x must be finite where the mask is True, got NaN.")
+        scaled = fitting(shown, ratio(level), x) * deviation
         if keyword:
             kwargs[name] = scaled
         else:
@@ -190,10 +195,13 @@ def _deviation(x: Array, to: str, mask: Any) -> Array:
     where = jnp.ones(x.shape, bool)
     if mask is not None:
         where &= full_mask(mask, x)
+    wide = jnp.where(where, wide, 0)
+    largest = jnp.max(abs(wide), axes, keepdims=True, initial=0)
+    size = jnp.where(largest > 0, largest, 1)  # squares of large values overflow
     count = jnp.maximum(where.sum(axes, keepdims=True), 1).astype(wide.dtype)
-    mean = jnp.where(where, wide, 0).sum(axes, keepdims=True) / count
-    square = jnp.where(where, (wide - mean) ** 2, 0).sum(axes, keepdims=True)
-    return jnp.sqrt(square / count)
+    mean = (wide / size).sum(axes, keepdims=True) / count
+    square = jnp.where(where, (wide / size - mean) ** 2, 0).sum(axes, keepdims=True)
+    return size * jnp.sqrt(square / count)
 
 
 def _check_function(fn: Any) -> None:
@@ -222,7 +230,8 @@ def _with_signature(
         p.replace(name=(renamed or {}).get(p.name, p.name)) for p in parameters
     ]
     if "mask" not in [p.name for p in parameters]:
-        kind = inspect.Parameter.KEYWORD_ONLY
-        parameters.append(inspect.Parameter("mask", kind, default=None))
+        mask = inspect.Parameter("mask", inspect.Parameter.KEYWORD_ONLY, default=None)
+        variadic = [p for p in parameters if p.kind is p.VAR_KEYWORD]  # which come last
+        parameters = [p for p in parameters if p not in variadic] + [mask, *variadic]
     noisy.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return noisy

@@ -85,7 +85,8 @@ def uncorrelated(a, b, n):
 
 
 def test_the_battery_holds_all_noises():
-    assert {noise.__name__ for noise in FUNCTIONS} == {
+    """Those of today at the least; a new one joins by itself."""
+    assert {noise.__name__ for noise in FUNCTIONS} >= {
         "add_correlated_noise",
         "add_gaussian_noise",
         "add_noise",
@@ -400,3 +401,19 @@ def test_bad_shared_axes(noise, axis, key, x):
 def test_bad_arguments(function, arguments, error, message, key, x):
     with pytest.raises(error, match=message):
         function(key, x, 0.1, **arguments)
+
+
+@battery
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_strength_on_half_floats_is_not_rounded(noise, dtype, key):
+    """A number, a float32, and a traced one: the same noise."""
+    x = jnp.linspace(-1, 1, 64).reshape(16, 4).astype(dtype)
+    plain = noise(key, x, 0.1)
+    np.testing.assert_array_equal(noise(key, x, np.float32(0.1)), plain)
+    traced = jax.jit(lambda strength: noise(key, x, strength))(0.1)
+    np.testing.assert_allclose(
+        np.asarray(traced, np.float32),
+        np.asarray(plain, np.float32),
+        rtol=close[dtype],
+        atol=close[dtype],
+    )

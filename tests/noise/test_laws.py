@@ -455,6 +455,16 @@ def test_flip_labels_keeps_shape_and_dtype(dtype, key):
     )
 
 
+def test_types_that_hold_all_classes_are_taken(key):
+    """Up to the last whole number that they hold."""
+    for dtype, classes in (("uint8", 256), ("int8", 128), ("bfloat16", 257)):
+        labels = jnp.zeros(20_000, dtype)
+        out = jn.flip_labels(key, labels, 1.0, num_classes=classes)
+        assert out.dtype == dtype
+        found = np.unique(np.asarray(out, int))
+        np.testing.assert_array_equal(found, np.arange(1, classes))
+
+
 def test_flip_labels_under_a_mask(key):
     labels, mask = jnp.array([0, 1, -1]), jnp.array([True, False, False])
     out = jn.flip_labels(key, labels, 1.0, num_classes=2, mask=mask)
@@ -473,6 +483,23 @@ def test_flip_labels_under_a_mask(key):
         ([0], 0.1, 1, ValueError, "num_classes must be at least 2, got 1"),
         ([0], 0.1, 2.0, TypeError, "num_classes must be an int, got 2.0"),
         ([0], np.ones(3), 2, ValueError, "rate must broadcast"),
+        (np.eye(3), 0.1, 3, ValueError, r"classes, not one-hot rows, got float32"),
+        (
+            np.uint8([0]),
+            0.1,
+            300,
+            ValueError,
+            "labels of uint8 cannot tell 300 classes",
+        ),
+        (
+            np.int8([0]),
+            0.1,
+            200,
+            ValueError,
+            "cannot tell 200 classes apart; cast them",
+        ),
+        (np.float16([0]), 0.1, 4000, ValueError, "labels of float16 cannot tell"),
+        ([True], 0.1, 2, TypeError, "labels must be a number .* an array of bool"),
     ],
 )
 def test_bad_labels(labels, rate, classes, error, message, key):

@@ -459,3 +459,27 @@ def test_what_the_function_refuses(key, x):
         run(jn.GaussianNoise(0.1), np.arange(3), key, train=True)
     with pytest.raises(TypeError, match="mask must be boolean"):
         run(jn.Noise(shift_all), x, key, train=True, mask=np.ones(4))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("result", [None, (1, 2)], ids=repr)
+def test_a_function_that_returns_no_array(result, key, x):
+    with pytest.raises(
+        TypeError, match="^Noise: noise must return an array like x, got"
+    ):
+        run(jn.Noise(lambda key, x: result), x, key, train=True)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("axes", [None, "01", 0.5], ids=repr)
+def test_shared_axes_that_are_none(axes, key, x):
+    with pytest.raises(TypeError, match="shared_axes must be axes such as .1, 2., got"):
+        jn.Dropout(0.5, shared_axes=axes)
+    with pytest.raises(TypeError, match="shared_axes must be axes such as .1, 2., got"):
+        jn.add_gaussian_noise(key, x, 0.1, shared_axes=axes)
+
+
+def test_one_shared_axis_may_stand_for_itself(key, x):
+    out = jn.add_gaussian_noise(key, x, 0.1, shared_axes=-1)
+    expected = jn.add_gaussian_noise(key, x, 0.1, shared_axes=(1,))
+    np.testing.assert_array_equal(out, expected)

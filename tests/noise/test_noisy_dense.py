@@ -1,10 +1,12 @@
 """NoisyDense: its parameters, its noise, and its switch."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import Mesh, PartitionSpec
 
 import jaxnoise as jn
 
@@ -113,8 +115,50 @@ def test_as_a_model_of_the_engine():
     assert (loss[4:] != loss[:2]).all()
 
 
+def test_under_transforms(key):
+    """Calls of a scan, a map or a vmap draw their own; a checkpoint draws the same."""
+    rows = jnp.stack([X, X, X, X])
+    keys = jax.random.split(key, 4)
+
+    def call(key, x=X):
+        return LAYER.apply(VARIABLES, x, train=True, rngs={"noise": key})
+
+    one_by_one = jnp.stack([call(key) for key in keys])
+    assert (one_by_one[0] != one_by_one[1]).all()
+    for mapped in (
+        jax.vmap(call)(keys),
+        jax.lax.map(call, keys),
+        jax.lax.scan(lambda _, key: (0, call(key)), 0, keys)[1],
+    ):
+        np.testing.assert_allclose(mapped, one_by_one, atol=1e-6)
+    mesh, spec = Mesh(np.array(jax.devices()), ("i",)), PartitionSpec("i")
+    sharded = jax.shard_map(jax.vmap(call), mesh=mesh, in_specs=spec, out_specs=spec)
+    np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)
+
+    again = nn.remat(jn.NoisyDense, static_argnums=(2,))(5)
+    out = again.apply(VARIABLES, X, True, rngs={"noise": key})
+    np.testing.assert_allclose(out, call(key), atol=1e-6)
+    axes = {"params": None}
+    split = {"params": False, "noise": True}
+    over_rows = nn.vmap(jn.NoisyDense, variable_axes=axes, split_rngs=split)
+    out = over_rows(5, train=True).apply(VARIABLES, rows, rngs={"noise": key})
+    assert (out[0] != out[1]).all()
+
+    class Step(nn.Module):
+        @nn.compact
+        def __call__(self, carry, x):
+            return carry, jn.NoisyDense(5, name="dense", train=True)(x)
+
+    steps = nn.scan(Step, variable_broadcast="params", split_rngs=split)()
+    variables = {"params": {"dense": VARIABLES["params"]}}
+    _, out = steps.apply(variables, 0, rows, rngs={"noise": key})
+    assert (out[0] != out[1]).all()
+
+
 @pytest.mark.bad_input
 def test_what_goes_wrong():
+    with pytest.raises(ValueError, match="x must have an axis of inputs, got a single"):
+        LAYER.init(jax.random.key(0), 1.0, train=False)
     with pytest.raises(ValueError, match="stddev_init must be finite and >= 0, got -1"):
         jn.NoisyDense(3, stddev_init=-1.0)
     with pytest.raises(ValueError, match="^NoisyDense is active .* 'noise' key stream"):

@@ -264,6 +264,107 @@ def test_the_prior_finds_every_layer(key):
     np.testing.assert_allclose(penalty, -2 * (np.log(0.5) + np.log(0.2)), rtol=1e-5)
 
 
+class CalledTwice(nn.Module):
+    """One layer, called twice."""
+
+    strength: object
+
+    def setup(self):
+        self.noise = jn.GaussianNoise(self.strength)
+
+    def __call__(self, x, train):
+        return self.noise(x, train=train), self.noise(x, train=train)
+
+
+class CalledTwiceCompact(nn.Module):
+    strength: object
+
+    @nn.compact
+    def __call__(self, x, train):
+        noise = jn.GaussianNoise(self.strength, name="noise")
+        return noise(x, train=train), noise(x, train=train)
+
+
+@pytest.mark.parametrize("kind", [CalledTwice, CalledTwiceCompact])
+def test_a_layer_that_is_called_twice(kind, key):
+    """One parameter, one counter, which counts both calls."""
+    x, rngs = jnp.zeros(5), {"noise": key}
+    learned = kind(jn.Learnable(0.3))
+    variables = learned.init(key, x, train=False)
+    assert set(variables["params"]["noise"]) == {"learnable_stddev"}
+    a, b = learned.apply(variables, x, train=True, rngs=rngs)
+    plain, _ = kind(0.3).apply({}, x, train=True, rngs=rngs)
+    np.testing.assert_allclose(a, plain, rtol=1e-5)
+    assert (a != b).all()
+    rising = kind(lambda step: 1.0 * step)
+    variables = rising.init(key, x, train=False)
+    (a, b), left = rising.apply(variables, x, train=True, rngs=rngs, mutable=["noise"])
+    np.testing.assert_array_equal(a, x)
+    assert (b != x).all()
+    assert left["noise"]["noise"]["stddev_step"] == 2
+
+
+def test_start_and_floor_may_be_traced():
+    """So that a sweep can vary them."""
+
+    def recipe(start):
+        return jn.Recipe(
+            model=jn.MLP(
+                (2,), 1, input_noise=jn.GaussianNoise(jn.Learnable(start, start / 2))
+            ),
+            loss=jn.losses.squared_error,
+            optimizer=optax.sgd(0.0),
+        )
+
+    result = jn.sweep(
+        {"learned": recipe},
+        strengths={"learned": [0.2, 0.6]},
+        data=jn.Data(train=(np.ones((4, 2)), np.ones((4, 1)))),
+        seeds=1,
+        epochs=1,
+        batch_size=4,
+        keep_params=True,
+    )
+    for start, params in zip((0.2, 0.6), result.params, strict=True):
+        parameter = params["input_noise_0"]["learnable_stddev"]
+        np.testing.assert_allclose(jax.nn.softplus(parameter), start / 2, rtol=1e-5)
+
+
+def test_the_prior_is_finite_far_out():
+    value, slope = jax.value_and_grad(
+        lambda p: jn.strength_prior(1.0)(None, {"learnable_stddev": p}, None)
+    )(-110.0)
+    np.testing.assert_allclose([value, slope], [110.0, -1.0])
+
+
+def test_the_derivative_at_rate_0_is_finite(key):
+    """The root of the rate is infinitely steep there; 0 stands in for it."""
+
+    def total(rate):
+        layer = jn.GaussianDropout(rate, train=True)
+        return layer.apply({}, X, rngs={"noise": key}).sum()
+
+    assert jax.grad(total)(0.0) == 0
+    assert np.isfinite(jax.grad(total)(0.1))
+
+
+def test_layers_tabulate(key):
+    """Flax' own table of a model, for every kind of strength."""
+    wide = {"console_kwargs": {"width": 200}}
+    for strength in (0.1, jn.Learnable(0.1), schedule):
+        model = jn.MLP((4,), 1, input_noise=jn.GaussianNoise(strength))
+        assert "GaussianNoise" in model.tabulate(key, X, train=False, **wide)
+    layer = jn.GaussianDropout(0.1)
+    assert "GaussianDropout" in layer.tabulate(key, X, train=False, **wide)
+
+
+@pytest.mark.bad_input
+def test_a_scheduled_rate_of_1(key):
+    layer = jn.GaussianDropout(lambda step: 1.0)
+    with pytest.raises(ValueError, match="rate must be below 1"):
+        apply(layer, layer.init(key, X, train=False), key)
+
+
 @pytest.mark.bad_input
 def test_bad_learned_strengths(key):
     with pytest.raises(ValueError, match="init must be above the floor, 0.5, got 0.5"):

@@ -146,6 +146,55 @@ def test_signatures_are_those_of_the_wrapped():
     ]
 
 
+def test_functions_of_any_keywords(key, x):
+    """They get the mask, and cannot lose it."""
+
+    def passes_on(key, x, stddev, **keywords):
+        return jn.add_gaussian_noise(key, x, stddev, **keywords)
+
+    def ignores(key, x, stddev, **keywords):
+        return jn.add_gaussian_noise(key, x, stddev)
+
+    mask = np.array([True, False, True, False])
+    for make in (partial(jn.clipped, low=-9.0, high=9.0), jn.relative, jn.snr_db):
+        expected = make(jn.add_gaussian_noise)(key, x, 0.5, mask=mask)
+        for fn in (passes_on, ignores):
+            out = make(fn)(key, x, 0.5, mask=mask)
+            np.testing.assert_allclose(out, expected, rtol=1e-6)
+            shared = make(passes_on)(key, x, 0.5, shared_axes=(0,)) - x
+        np.testing.assert_allclose(shared, shared[:1].repeat(4, 0), atol=1e-6)
+
+
+def test_what_is_masked_reaches_no_gradient(key):
+    """Though the function knows no mask: NaN stands for a missing value."""
+    x, mask = jnp.array([1.0, jnp.nan, 2.0]), jnp.array([True, False, True])
+
+    def scaled(key, x):
+        return jnp.sqrt(x * x) * 1.5
+
+    for fn in (jn.clipped(scaled, -9, 9), jn.clipped(scaled, -9, 9, "zero")):
+        grad = jax.grad(
+            lambda x, fn=fn: jnp.where(mask, fn(key, x, mask=mask), 0).sum()
+        )
+        np.testing.assert_allclose(grad(x), [1.5, 0, 1.5])
+    layer = jn.Noise(scaled, train=True)
+
+    def total(x):
+        out = layer.apply({}, x, mask=mask, rngs={"noise": key})
+        return jnp.where(mask, out, 0).sum()
+
+    np.testing.assert_allclose(jax.grad(total)(x), [1.5, 0, 1.5])
+
+
+def test_large_values_are_measured(key):
+    """Though their squares overflow; strength 0 stays exact."""
+    x = jnp.array([1e20, -1e20, 1.0])
+    call = jn.relative(jn.add_gaussian_noise)
+    np.testing.assert_array_equal(jax.jit(call)(key, x, 0.0), x)
+    ratio = (call(key, x, 0.1) - x) / (call(key, x / 1e20, 0.1) - x / 1e20)
+    np.testing.assert_allclose(ratio, 1e20, rtol=1e-3)
+
+
 def test_as_a_layer(key, x):
     noise = partial(jn.relative(jn.clipped(jn.add_gaussian_noise, -1, 1)), stddev=0.5)
     layer = jn.Noise(noise, train=True)
@@ -183,5 +232,7 @@ def test_bad_calls(key, x):
     for bad in (np.nan, -np.inf):
         with pytest.raises(ValueError, match="snr_db must be above minus infinity"):
             jn.snr_db(jn.add_gaussian_noise)(key, x, bad)
+    with pytest.raises(ValueError, match="x must be finite where the mask is True"):
+        jn.relative(jn.add_gaussian_noise)(key, np.array([1.0, np.nan]), 0.1)
     with pytest.raises(TypeError, match="snr_db must be a number or an array"):
         jn.snr_db(jn.add_gaussian_noise)(key, x, "loud")
