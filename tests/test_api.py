@@ -25,6 +25,8 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
 }
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
+# Resampling of scores that are there already: without a key, that of key(0) is stated.
+KEY_HAS_DEFAULT = {"compare"}
 
 
 def test_the_public_list():
@@ -74,13 +76,15 @@ def test_the_public_list():
 @pytest.mark.parametrize("name", PUBLIC)
 def test_signatures(name):
     """Key first and never ``rng``; nothing positional after the strength; randomness
-    without a default."""
+    without a default, but where evidence resamples."""
     function = PUBLIC[name]
     if inspect.isclass(function):
         return
     parameters = inspect.signature(function).parameters
     assert not {"rng", "rng_key", "prng_key"} & set(parameters)
-    if "key" in parameters:
+    if name in KEY_HAS_DEFAULT:
+        assert parameters["key"].kind is inspect.Parameter.KEYWORD_ONLY
+    elif "key" in parameters:
         assert next(iter(parameters)) == "key"
         assert parameters["key"].default is inspect.Parameter.empty
         positional = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
