@@ -21,7 +21,7 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     for name, value in vars(module).items()
     if not name.startswith("_")
     and inspect.isfunction(value)
-    and value.__module__ == module.__name__
+    and value.__module__.startswith(module.__name__)
 }
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
