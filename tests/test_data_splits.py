@@ -28,7 +28,7 @@ def each_row_once(parts):
 
 
 @pytest.mark.parametrize(("stratify", "groups"), KINDS)
-@pytest.mark.parametrize("validation", [0, 0.25])
+@pytest.mark.parametrize("validation", [0.0, 0.25])
 def test_folds_divide_the_rows(stratify, groups, validation):
     splits = jn.data.folds(
         X,
