@@ -26,7 +26,8 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
-KEY_HAS_DEFAULT = {"compare"}
+KEY_HAS_DEFAULT = {"compare", "select"}
+EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
 def test_the_public_list():
@@ -62,6 +63,8 @@ def test_the_public_list():
         "neftune_noise",
         "relative",
         "salt_and_pepper",
+        "seeds_needed",
+        "select",
         "snr_db",
         "straight_through",
         "strength_prior",
@@ -108,7 +111,7 @@ def test_docstrings(name):
         if "raise" in inspect.getsource(function):
             assert "Raises:" in text
     noise = ".noise." in function.__module__ and name != "Noise"
-    if noise or name.startswith(("losses.", "metrics.")) or name == "compare":
+    if noise or name.startswith(("losses.", "metrics.")) or name in EVIDENCE:
         assert "Reference:" in text
 
 

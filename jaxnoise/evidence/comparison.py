@@ -56,7 +56,7 @@ class Comparison(pd.DataFrame):
     def _text(self) -> pd.DataFrame:
         """The cells as they are shown."""
         together = [name for name in TOGETHER if name in self]
-        decimals = _decimals(self[together].to_numpy()) if together else DECIMALS
+        common = decimals(self[together].to_numpy(float))
         shown = {}
         for i, name in enumerate(self.columns):
             column = pd.Series(self.iloc[:, i])
@@ -67,13 +67,13 @@ class Comparison(pd.DataFrame):
             elif name in ("p", "p_holm"):
                 form = _p
             else:
-                own = decimals if name in together else _decimals(column.to_numpy())
+                own = common if name in together else decimals(column.to_numpy(float))
                 form = f"{{:.{own}f}}".format
             shown[name] = ["-" if v != v else form(v) for v in column]
         return pd.DataFrame(shown, index=pd.Index(self.index), dtype=object)
 
 
-def _decimals(values: np.ndarray) -> int:
+def decimals(values: np.ndarray) -> int:
     """Four, or as many as show three digits of the largest."""
     largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
     if not largest:

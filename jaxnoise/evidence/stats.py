@@ -6,7 +6,7 @@ pair by pair, how sure that is, and what may be said of it.
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,16 +23,17 @@ from jaxnoise.evidence.paired import (
     t_interval,
     win_interval,
 )
-from jaxnoise.evidence.units import PAIR_BY, Cell, paired_cells
+from jaxnoise.evidence.units import PAIR_BY, Cell, Cells, paired_cells
 from jaxnoise.results import SweepResult
 
 FEW_UNITS = 10  # below, the t-interval is a guide
 LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
 MOST_LOST = 0.05  # of the pairs
 ALPHA = 0.05
-UNKNOWN = dict.fromkeys(
-    "difference low high boot_low boot_high win_probability win_low win_high p".split(),
-    np.nan,
+RESAMPLING, SIGNS = 0, 1  # each use of a key has draws of its own
+DIFFERENCE = (
+    *("difference", "low", "high", "boot_low", "boot_high"),
+    *("win_probability", "win_low", "win_high"),
 )
 
 
@@ -93,8 +94,8 @@ def compare(
 
         The baseline's own verdict is ``"baseline"``, its differences NaN, as is the
         interval of a single unit. If all differences are the same d, the intervals are
-        [d, d] and p is 1. The table prints whole, and has ``to_markdown()`` and
-        ``to_latex()``.
+        [d, d] and p is 1. The table prints whole, has ``to_markdown()`` and
+        ``to_latex()``, and names metric, baseline and unit in ``attrs``.
 
     Raises:
         TypeError: if an argument is of the wrong kind.
@@ -155,43 +156,77 @@ def compare_quietly(
     lower_is_better: bool | None = None,
 ) -> Comparison:
     """`compare` without its warning, for what shows n itself, such as figures."""
-    _check_scale("rope", rope)
-    _check_scale("overlap", overlap)
+    check_scale("rope", rope)
+    check_scale("overlap", overlap)
     words = seed_words(key)
     found = paired_cells(result_or_table, metric, baseline, pair_by)
-    lower = lower_by_name(metric) if lower_is_better is None else lower_is_better
+    lower = lower_by_name(metric) if lower_is_better is None else bool(lower_is_better)
+    judged = judge(found, words, rope=rope, overlap=overlap, lower_is_better=lower)
     rows = [
         cell.name
         | _summary(cell)
-        | _difference(cell, found.resolution, overlap or 0.0, words, lower)
-        | {"diverged": cell.diverged}
-        for cell in found.cells
+        | _difference(cell, words, overlap or 0.0, lower)
+        | {"p": one.p, "p_holm": one.p_holm}
+        | {"diverged": cell.diverged, "verdict": one.verdict}
+        for cell, one in zip(found.cells, judged, strict=True)
     ]
-    adjusted = holm([row["p"] for row in rows])
-    for row, p_holm, cell in zip(rows, adjusted, found.cells, strict=True):
-        row["p_holm"] = float(p_holm)
-        row["verdict"] = verdict(
-            len(cell.unit_differences),
-            cell.lost / cell.pairs,
-            (row["low"], row["high"]),
-            row["p_holm"],
-            rope=rope,
-            lower_is_better=lower,
-        )
-        if cell.is_baseline:
-            row["verdict"] = "baseline"
-    table = pd.DataFrame(rows)
-    last = ["p", "p_holm", "diverged", "verdict"]
-    table = Comparison(table[[c for c in table if c not in last] + last])
+    table = Comparison(rows)
     table.attrs = {
         "metric": metric,
         "baseline": baseline,
         "unit": found.unit,
-        "lower_is_better": bool(lower),
+        "lower_is_better": lower,
         "rope": rope,
         "overlap": overlap,
     }
     return table
+
+
+class Judgement(NamedTuple):
+    """The tests of one cell, and what they allow to say."""
+
+    p: float
+    p_holm: float
+    verdict: str
+
+
+def judge(
+    found: Cells,
+    words: list[int],
+    *,
+    rope: float | None = None,
+    overlap: float | None = None,
+    lower_is_better: bool = False,
+) -> list[Judgement]:
+    """Test every cell against the baseline, and adjust for all of them together."""
+    intervals = [
+        t_interval(cell.unit_differences, overlap=overlap or 0.0)
+        for cell in found.cells
+    ]
+    p = [float(interval.p) for interval in intervals]
+    for i, cell in enumerate(found.cells):
+        if cell.is_baseline:
+            p[i] = np.nan
+        elif not overlap:  # folds overlap: their signs are not free to flip
+            rng = np.random.default_rng([SIGNS, *words])
+            p[i] = sign_flip_p(cell.unit_differences, rng, resolution=found.resolution)
+    adjusted = holm(p)
+    verdicts = [
+        "baseline"
+        if cell.is_baseline
+        else verdict(
+            len(cell.unit_differences),
+            cell.lost / cell.pairs,
+            (interval.low, interval.high),
+            p_holm,
+            rope=rope,
+            lower_is_better=lower_is_better,
+        )
+        for cell, interval, p_holm in zip(found.cells, intervals, adjusted, strict=True)
+    ]
+    return [
+        Judgement(*one) for one in zip(p, map(float, adjusted), verdicts, strict=True)
+    ]
 
 
 def verdict(
@@ -231,24 +266,23 @@ def _summary(cell: Cell) -> dict[str, Any]:
 
 
 def _difference(
-    cell: Cell, resolution: float, overlap: float, words: list[int], lower: bool
+    cell: Cell, words: list[int], overlap: float, lower: bool
 ) -> dict[str, float]:
-    """The cell's differences, their intervals and their p."""
+    """The cell's differences with their intervals."""
     if cell.is_baseline:
-        return dict(UNKNOWN)
+        return dict.fromkeys(DIFFERENCE, np.nan)
     d = cell.unit_differences
-    mean, low, high, p = t_interval(d, overlap=overlap)
-    # a generator of its own for each use: no row depends on the others
-    boot = bootstrap_interval(d, np.random.default_rng([0, *words]), overlap=overlap)
+    t = t_interval(d, overlap=overlap)
+    # each row starts the same draws again, so that none depends on the others
+    rng = np.random.default_rng([RESAMPLING, *words])
+    boot = bootstrap_interval(d, rng, overlap=overlap)
     win = win_interval(-d if lower else d, overlap=overlap)
-    if not overlap:
-        rng = np.random.default_rng([1, *words])
-        p = sign_flip_p(d, rng, resolution=resolution)
-    values = (mean, low, high, *boot, *win, p)
-    return dict(zip(UNKNOWN, map(float, values), strict=True))
+    values = map(float, (t.mean, t.low, t.high, *boot, *win))
+    return dict(zip(DIFFERENCE, values, strict=True))
 
 
-def _check_scale(name: str, value: Any) -> None:
+def check_scale(name: str, value: Any) -> None:
+    """Refuse what is neither None nor a finite number of at least 0."""
     if value is None:
         return
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)

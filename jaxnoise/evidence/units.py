@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.evidence.paired import t_interval
+from jaxnoise.evidence.scores import score_table
+from jaxnoise.results import cell_columns
 
 PAIR_BY = ("seed", "split")
 
@@ -26,6 +28,7 @@ class Cell:
         scores: the mean over the finite runs of each unit, NaN for a unit without any.
         differences: the mean over each unit's pairs, where both runs are finite, of the
             score minus the baseline's, NaN for a unit without any.
+        runs: the number of runs.
         pairs: the number of runs that have a partner in the baseline.
         lost: the number of pairs of which a run is not finite.
         diverged: the number of runs that are not finite.
@@ -35,9 +38,23 @@ class Cell:
     is_baseline: bool
     scores: np.ndarray
     differences: np.ndarray
+    runs: int
     pairs: int
     lost: int
     diverged: int
+
+    @property
+    def placement(self) -> str:
+        """Its placement."""
+        return self.name["placement"]
+
+    @property
+    def strength(self) -> Any:
+        """Its strength; of a strength with several parts, a dict of them by name."""
+        known = {k: v for k, v in self.name.items() if k != "placement" and v == v}
+        if list(known) == ["strength"]:
+            return known["strength"]
+        return {name.removeprefix("strength."): part for name, part in known.items()}
 
     @property
     def unit_scores(self) -> np.ndarray:
@@ -66,6 +83,10 @@ class Cells:
     units: np.ndarray
     resolution: float
 
+    def means(self) -> np.ndarray:
+        """Each cell's mean over its units, NaN for none."""
+        return np.array([t_interval(cell.unit_scores).mean for cell in self.cells])
+
 
 def paired_cells(
     result_or_table: Any,
@@ -82,102 +103,35 @@ def paired_cells(
     cell = table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
     order = _order(table, pair_by)  # so that sums do not depend on the order of rows
     table, cell = table.iloc[order], cell[order]
-    repeats = table.duplicated([*columns, *pair_by]).to_numpy()
-    if repeats.any():
-        raise ValueError(
-            f"runs must differ in {' or '.join(pair_by)}, "
-            f"got repeats in {_words(names[cell[repeats.argmax()]])}."
-        )
+    _refuse_repeats(table, columns, pair_by)
     scores = table[metric].to_numpy()
     resolution = _rounding(scores)
     partners, paired = _partners(table, reference, pair_by, metric)
     differences = _zero(scores - partners, resolution)
     unit_name, unit, units = _units(table, pair_by)
     shape = len(names), len(units)
-    scores_by_unit = _means(scores, cell, unit, shape)
-    differences_by_unit = _means(differences, cell, unit, shape)
-    pairs = np.bincount(cell, paired, len(names)).astype(int)
-    useful = np.bincount(cell, np.isfinite(differences), len(names)).astype(int)
-    diverged = np.bincount(cell, ~table["finite"], len(names)).astype(int)
-    cells = [
-        Cell(
-            name,
-            bool(name["placement"] == baseline),
-            scores_by_unit[i],
-            _tie(differences_by_unit[i], resolution),
-            int(pairs[i]),
-            int(pairs[i] - useful[i]),
-            int(diverged[i]),
-        )
-        for i, name in enumerate(names)
-    ]
-    for one in cells:
-        if not one.pairs:
-            raise ValueError(
-                f"{_words(one.name)} must share {' and '.join(pair_by)} with a run of "
-                f"the baseline {baseline!r}, got no such pair."
-            )
-    return Cells(cells, unit_name, units, resolution)
 
+    def count(what: Any) -> np.ndarray:
+        return np.bincount(cell, what, len(names)).astype(int)
 
-def score_table(
-    result_or_table: Any, metric: str, pair_by: Sequence[str]
-) -> pd.DataFrame:
-    """What is compared, checked: NaN where a run or its metric is not finite."""
-    if isinstance(result_or_table, SweepResult):
-        table = result_or_table.runs
-    elif isinstance(result_or_table, pd.DataFrame):
-        table = result_or_table
-    else:
-        raise TypeError(
-            "result_or_table must be a SweepResult or a pandas table, "
-            f"got {type(result_or_table).__name__}."
-        )
-    columns = ", ".join(map(str, table))
-    if not isinstance(metric, str) or metric not in table:
+    pairs, useful = count(paired), count(np.isfinite(differences))
+    if not pairs.all():
         raise ValueError(
-            f"metric must be a column of the runs ({columns}), got {metric!r}."
+            f"{label(names[pairs.argmin()])} must share {' and '.join(pair_by)} with a "
+            f"run of the baseline {baseline!r}, got no such pair."
         )
-    if not table.columns.is_unique:
-        raise ValueError(f"the table must have each column once, got {columns}.")
-    if "split" not in table:
-        table = table.assign(split=0)
-    if not pair_by:
-        raise ValueError("pair_by must name at least one column, got none.")
-    cells = cell_columns(table)
-    for name in ("placement", *pair_by, *(() if len(cells) > 1 else ("strength",))):
-        if name not in table:
-            raise ValueError(f"the table must have a column {name!r}, got {columns}.")
-    kept = table[list(dict.fromkeys([*cells, *pair_by, "split"]))].reset_index(
-        drop=True
+    cells = zip(
+        names,
+        [name["placement"] == baseline for name in names],
+        _means(scores, cell, unit, shape),
+        [_tie(row, resolution) for row in _means(differences, cell, unit, shape)],
+        count(None),
+        pairs,
+        pairs - useful,
+        count(~table["finite"]),
+        strict=True,
     )
-    for name in ("placement", *pair_by):
-        if kept[name].isna().any():
-            raise ValueError(f"column {name!r} must be filled, got missing values.")
-    scores = _numbers(table[metric], metric)
-    finite = np.isfinite(scores)
-    diverged = ~finite
-    if "finite" in table:  # a run whose recipe lacks the metric has not diverged
-        flags = _flags(table["finite"])
-        finite, diverged = finite & flags, ~flags | np.isinf(scores)
-    return kept.assign(
-        **{metric: np.where(finite, scores, np.nan), "finite": ~diverged}
-    )
-
-
-def _numbers(column: pd.Series, metric: str) -> np.ndarray:
-    numeric = pd.api.types.is_numeric_dtype(column)
-    if not numeric or pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"metric must be a column of numbers, got {metric!r}.")
-    return column.to_numpy(dtype=float, na_value=np.nan)
-
-
-def _flags(column: pd.Series) -> np.ndarray:
-    if not column.isin([True, False]).all():
-        raise ValueError(
-            f"column 'finite' must hold True and False, got {column.unique()[:3]}."
-        )
-    return column.to_numpy(dtype=bool)
+    return Cells([Cell(*cell) for cell in cells], unit_name, units, resolution)
 
 
 def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:
@@ -191,6 +145,17 @@ def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.Dat
     if len(reference.drop_duplicates(columns)) > 1:
         raise ValueError(f"baseline {baseline!r} must have one strength, got several.")
     return reference
+
+
+def _refuse_repeats(
+    table: pd.DataFrame, columns: list[str], pair_by: Sequence[str]
+) -> None:
+    repeats = table[table.duplicated([*columns, *pair_by])]
+    if len(repeats):
+        raise ValueError(
+            f"runs must differ in {' or '.join(pair_by)}, "
+            f"got repeats in {label(repeats[columns].iloc[0].to_dict())}."
+        )
 
 
 def _order(table: pd.DataFrame, pair_by: Sequence[str]) -> np.ndarray:
@@ -276,7 +241,7 @@ def _tie(differences: np.ndarray, resolution: float) -> np.ndarray:
     return np.where(known, values.mean() if np.ptp(values) else values[0], np.nan)
 
 
-def _words(name: dict[str, Any]) -> str:
-    placement, *strengths = name.values()
-    known = [f"{s:g}" if isinstance(s, float) else str(s) for s in strengths if s == s]
-    return f"{placement} {', '.join(known)}"
+def label(name: dict[str, Any]) -> str:
+    """A cell's placement and strengths, for people."""
+    known = [value for value in name.values() if value == value]
+    return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in known)
