@@ -34,7 +34,7 @@ class Comparison(pd.DataFrame):
 
     def to_markdown(self, buf: Any = None, **options: Any) -> str | None:
         """The table in Markdown; options are those of pandas' ``to_markdown``."""
-        text = self._text().map(lambda cell: cell.replace("|", r"\|"))
+        text = self._text().map(_no_pipe).rename(index=_no_pipe)
         options = {"index": self._has_index(), "disable_numparse": True} | options
         index = ["left"] * bool(options["index"])
         sides = ["right" if number else "left" for number in self._numbers()]
@@ -71,6 +71,10 @@ class Comparison(pd.DataFrame):
                 form = f"{{:.{own}f}}".format
             shown[name] = ["-" if v != v else form(v) for v in column]
         return pd.DataFrame(shown, index=pd.Index(self.index), dtype=object)
+
+
+def _no_pipe(cell: Any) -> str:
+    return str(cell).replace("|", r"\|")  # it would end the cell
 
 
 def decimals(values: np.ndarray) -> int:

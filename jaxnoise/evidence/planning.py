@@ -17,6 +17,7 @@ from jaxnoise.evidence.units import PAIR_BY, paired_cells
 from jaxnoise.results import SweepResult
 
 MOST_UNITS = 10**12
+LARGEST_EFFECT = 1e3  # in standard deviations; six units see a smaller one
 
 
 def seeds_needed(
@@ -101,10 +102,11 @@ def _smallest(
     difference: float, sd: float, level: float, power: float, least: int
 ) -> int:
     """The smallest n of at least ``least`` with the power: doubled, then bisected."""
-    if sd == 0 or _power(least, difference / sd, level) >= power:
+    effect = LARGEST_EFFECT if sd == 0 else min(difference / sd, LARGEST_EFFECT)
+    if _power(least, effect, level) >= power:
         return least
     below, above = least, 2 * least
-    while _power(above, difference / sd, level) < power:
+    while _power(above, effect, level) < power:
         below, above = above, 2 * above
         if above > MOST_UNITS:
             raise ValueError(
@@ -113,7 +115,7 @@ def _smallest(
             )
     while above - below > 1:
         middle = (below + above) // 2
-        if _power(middle, difference / sd, level) < power:
+        if _power(middle, effect, level) < power:
             below = middle
         else:
             above = middle
@@ -121,12 +123,15 @@ def _smallest(
 
 
 def _power(n: int, effect: float, level: float) -> float:
-    """P(|T| > t) of n units, the effect in standard deviations."""
-    from scipy.stats import nct, t  # slow to import
+    """P(|T| > t) of n units, the effect in standard deviations.
 
-    critical, shift = t.isf(level / 2, n - 1), np.sqrt(n) * effect
-    above = nct.sf(critical, n - 1, shift)
-    return float(above + nct.cdf(-critical, n - 1, shift))
+    T squared has the noncentral F distribution, which SciPy computes far into the
+    tails, where its noncentral t gives NaN.
+    """
+    from scipy.special import ncfdtr, stdtrit  # slow to import
+
+    critical = stdtrit(n - 1, 1 - level / 2)
+    return float(1 - ncfdtr(1, n - 1, n * effect**2, critical**2))
 
 
 def _measured(
