@@ -217,8 +217,8 @@ def judge(
         else verdict(
             len(cell.unit_differences),
             cell.lost / cell.pairs,
-            (interval.low, interval.high),
-            p_holm,
+            (float(interval.low), float(interval.high)),
+            float(p_holm),
             rope=rope,
             lower_is_better=lower_is_better,
         )

@@ -125,10 +125,10 @@ def paired_cells(
         [name["placement"] == baseline for name in names],
         _means(scores, cell, unit, shape),
         [_tie(row, resolution) for row in _means(differences, cell, unit, shape)],
-        count(None),
-        pairs,
-        pairs - useful,
-        count(~table["finite"]),
+        count(None).tolist(),
+        pairs.tolist(),
+        (pairs - useful).tolist(),
+        count(~table["finite"]).tolist(),
         strict=True,
     )
     return Cells([Cell(*cell) for cell in cells], unit_name, units, resolution)

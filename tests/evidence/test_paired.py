@@ -86,16 +86,16 @@ def test_bootstrap_depends_on_its_generator_alone():
 
 
 def test_wilson():
-    assert wilson(0.8, 10) == pytest.approx((0.490162, 0.943318), abs=5e-7)
-    for wins, n in itertools.product(range(8), (7, 30)):
-        expected = binomtest(wins, n).proportion_ci(0.95, "wilson")
+    assert wilson(0.8, 10.0) == pytest.approx((0.490162, 0.943318), abs=5e-7)
+    for wins, n in itertools.product(range(8), (7.0, 30.0)):
+        expected = binomtest(wins, int(n)).proportion_ci(0.95, "wilson")
         assert wilson(wins / n, n) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_wins_count_ties_half():
     share, low, high = win_interval([1.0, 0.0, -1.0, 2.0, 3.0])
     assert share == 0.7
-    assert (low, high) == wilson(0.7, 5)
+    assert (low, high) == wilson(0.7, 5.0)
     assert win_interval(-np.array([1.0, 0.0, -1.0, 2.0, 3.0]))[0] == pytest.approx(0.3)
 
 
