@@ -209,7 +209,7 @@ def judge(
             p[i] = np.nan
         elif not overlap:  # folds overlap: their signs are not free to flip
             rng = np.random.default_rng([SIGNS, *words])
-            p[i] = sign_flip_p(cell.unit_differences, rng, resolution=found.resolution)
+            p[i] = sign_flip_p(cell.unit_differences, rng, rounding=cell.rounding)
     adjusted = holm(p)
     verdicts = [
         "baseline"

@@ -145,7 +145,7 @@ def test_ties_of_sums_are_counted_whatever_the_rounding(n, scale):
     d = rng(6).integers(-2, 4, n)
     d[:2] = 0, 3
     single = (np.float32(scale) * d.astype(np.float32)).astype(float)
-    rounded = sign_flip_p(single, rng(), resolution=4e-7 * scale * 3)
+    rounded = sign_flip_p(single, rng(), rounding=n * 4e-7 * scale * 3)
     assert rounded == exact_p(d)
 
 

@@ -301,6 +301,19 @@ def test_tied_but_for_rounding():
         assert row["verdict"] == "equivalent"
 
 
+def test_one_exploded_run_makes_no_ties_elsewhere():
+    """A loss of 1e30 is finite; rounding there is none of the others' business."""
+    a, b = draw(0, (12, 1)).astype(np.float32), draw(1, (12, 1)).astype(np.float32)
+    scores = {("none", 0.0): a, ("input", 0.1): b}
+    plain = jn.compare(table(scores), metric="accuracy")
+    wild = jn.compare(table(scores | {("x", 1.0): b * 1e30}), metric="accuracy")
+    columns = ["difference", "low", "high", "win_probability", "p"]
+    pd.testing.assert_series_equal(plain.loc[1, columns], wild.loc[1, columns])
+    b[3] = 1e30
+    wild = jn.compare(table(scores | {("input", 0.1): b}), metric="accuracy")
+    assert wild.loc[1, "win_probability"] == (b > a).mean()
+
+
 def test_float32_and_text_of_it_give_the_same_table(tmp_path):
     """Accuracies of 70 rows tie in sums, which rounding must not hide."""
     draws = np.random.default_rng(0)
