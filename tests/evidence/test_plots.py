@@ -4,10 +4,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import dataclasses
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 import jaxnoise as jn
 
@@ -18,29 +23,59 @@ def close_figures():
     plt.close("all")
 
 
-@pytest.fixture
-def result():
-    """Two placements, three strengths, four seeds, made up."""
+CELLS = (("none", 0.0), ("input", 0.01), ("input", 0.1), ("hidden", 0.1))
+
+
+def made_up(cells=CELLS, seeds=4, splits=1, epochs=5, metrics=("accuracy", "loss")):
+    """A sweep of uniform scores; cells are placements with strengths."""
     rng = np.random.default_rng(0)
-    cells = [("none", 0.0), ("input", 0.01), ("input", 0.1), ("hidden", 0.1)]
     runs = pd.DataFrame(
         [
-            {"placement": p, "strength": s, "seed": seed, "split": 0}
+            {"placement": p, "strength": s, "seed": seed, "split": split}
             for p, s in cells
-            for seed in range(4)
+            for seed in range(seeds)
+            for split in range(splits)
         ]
     )
     curves = {
-        f"{name}_{metric}": rng.uniform(size=(16, 5)).astype(np.float32)
+        f"{name}_{metric}": rng.uniform(size=(len(runs), epochs)).astype(np.float32)
         for name in ("train", "test")
-        for metric in ("accuracy", "loss")
+        for metric in metrics
     }
     for name, values in curves.items():
         runs[name] = values[:, -1]
     runs["finite"] = True
+    kept = (None,) * len(runs)
     return jn.SweepResult(
-        runs, curves, np.arange(1, 6), (None,) * 16, True, 0.0, 0.0, "made up"
+        runs, curves, np.arange(1, epochs + 1), kept, True, 0.0, 0.0, "made up"
     )
+
+
+def diverge(result, rows):
+    """The same sweep, in which these runs diverged."""
+    result.runs.loc[rows, "finite"] = False
+    for name, values in result.curves.items():
+        values[rows] = np.nan
+        result.runs.loc[rows, name] = np.nan
+    return result
+
+
+def compared(result, **options):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "compare: .* units are few")
+        return jn.compare(result, **options)
+
+
+def texts(figure):
+    """All that is written in a figure."""
+    figure.canvas.draw()
+    return [t.get_text() for t in figure.findobj(Text) if t.get_text().strip()]
+
+
+@pytest.fixture
+def result():
+    """Two placements, three strengths, four seeds, made up."""
+    return made_up()
 
 
 def test_learning_curves(result):
@@ -86,6 +121,47 @@ def test_learning_curves_of_diverged_runs_alone(result):
     figure.canvas.draw()
 
 
+def test_learning_curves_take_metrics_by_their_whole_name():
+    result = made_up(metrics=("accuracy", "top_accuracy", "loss", "my_loss"))
+    for metric in ("accuracy", "top_accuracy", "loss", "my_loss"):
+        figure = jn.plots.learning_curves(result, metric=metric)
+        lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+        assert list(lines) == ["train", "test"]
+        for name, line in lines.items():
+            values = result.curves[f"{name}_{metric}"][:4]
+            np.testing.assert_allclose(line.get_ydata(), values.mean(0), rtol=1e-6)
+    with pytest.raises(ValueError, match="metric must have curves"):
+        jn.plots.learning_curves(result, metric="racy")
+
+
+def test_learning_curves_of_sets_with_underscores(result):
+    curves = {f"my_{name}": values for name, values in result.curves.items()}
+    curves |= {f"other_{name}": values for name, values in result.curves.items()}
+    many = dataclasses.replace(result, curves=curves | result.curves)
+    figure = jn.plots.learning_curves(many, metric="loss")
+    lines = figure.axes[0].get_lines()
+    assert [line.get_label() for line in lines] == [
+        *("my_train", "my_test", "other_train", "other_test", "train", "test"),
+    ]
+
+
+def test_every_set_has_a_look_of_its_own(result):
+    sets = ("train", "test", "validation", "population", "more", "most", "all")
+    curves = {f"{name}_loss": result.curves["test_loss"] for name in sets}
+    many = dataclasses.replace(result, curves=curves)
+    lines = jn.plots.learning_curves(many, metric="loss").axes[0].get_lines()
+    assert len({line.get_linestyle() + str(line._dash_pattern) for line in lines}) == 7
+
+
+def test_learning_curves_of_one_epoch_are_points():
+    result = made_up(epochs=1)
+    ax = jn.plots.learning_curves(result, metric="loss").axes[0]
+    assert [line.get_marker() for line in ax.get_lines()] == ["o", "o"]
+    (bar,) = ax.collections[1].get_segments()
+    values = result.curves["train_loss"][:4, 0]
+    np.testing.assert_allclose(np.ptp(bar[:, 1]), 2 * values.std(ddof=1), rtol=1e-6)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 7])
 def test_panels_below_nothing_have_labels(count, result):
     logits = {str(i): lambda x: x[:, :1] for i in range(count)}
@@ -118,10 +194,77 @@ def test_strength_curve(result):
     np.testing.assert_allclose(ends, expected, rtol=1e-6)
 
 
+def test_strength_curve_shows_the_baselines_interval_and_every_seed(result):
+    ax = jn.plots.strength_curve(result, metric="test_accuracy")
+    rows = compared(result, metric="test_accuracy")
+    half = 3.182446305284263 * rows["sd"][0] / 2  # Student's t, 3 degrees of freedom
+    (band,) = (p for p in ax.patches if isinstance(p, Rectangle))
+    expected = rows["mean"][0] - half, rows["mean"][0] + half
+    ends = band.get_y(), band.get_y() + band.get_height()
+    np.testing.assert_allclose(ends, expected)
+    faint = next(c for c in ax.collections if len(c.get_paths()) == 4)
+    inputs = result.runs[result.runs["placement"] == "input"]
+    scores = inputs.pivot(index="seed", columns="strength", values="test_accuracy")
+    drawn = [path.vertices for path in faint.get_paths()]
+    np.testing.assert_allclose([v[:, 1] for v in drawn], scores.to_numpy(), rtol=1e-6)
+    title = ax.get_legend().get_title().get_text()
+    assert "n = 4 seeds, few" in title
+    assert "difference to none" in title
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.01", "0.1"]
+
+
+def test_strength_curve_of_a_table(result):
+    table = result.runs[["placement", "strength", "seed", "test_loss"]]
+    ax = jn.plots.strength_curve(table, metric="test_loss", label="loss (nats)")
+    assert ax.get_ylabel() == "loss (nats)"
+    assert len(ax.containers) == 2
+
+
+def test_strength_curve_marks_where_runs_diverged(result):
+    diverge(result, [4, 12, 13, 14, 15])  # one of input 0.01, all of hidden 0.1
+    ax = jn.plots.strength_curve(result, metric="test_loss")
+    (crosses,) = (x for x in ax.get_lines() if x.get_label() == "runs diverged here")
+    assert crosses.get_xdata().tolist() == [0.01, 0.1]
+    assert "n = 0 to 4 seeds, few" in ax.get_legend().get_title().get_text()
+    ax.figure.canvas.draw()
+
+
 def test_drawing_into_given_axes(result):
     _, ax = plt.subplots()
     assert jn.plots.strength_curve(result, metric="test_loss", ax=ax) is ax
     assert jn.plots.scatter(jn.data.circles(population=10), ax=ax) is ax
+
+
+def test_drawing_panels_into_given_axes(result):
+    figure, grid = plt.subplots(2, 2)
+    assert jn.plots.learning_curves(result, metric="loss", ax=grid) is figure
+    assert [len(ax.get_lines()) for ax in grid.flat] == [2, 2, 2, 2]
+    logits = {"zero": lambda x: 0 * x[:, :1]}  # has no boundary
+    data = jn.data.circles(population=10)
+    assert jn.plots.decision_regions(logits, data, ax=grid[0, 0]) is figure
+    figure.canvas.draw()
+    with pytest.raises(ValueError, match="ax must be one axes a panel, 4 in all"):
+        jn.plots.learning_curves(result, metric="loss", ax=grid[0])
+
+
+NAMES = ("<script>alert(1)</script>", "$x_1$", "_hidden", "größer λ", "a" * 90, "b $ c")
+
+
+def test_names_are_shown_as_they_are():
+    """No mathematics in dollars, no hiding of what begins with an underscore."""
+    result = made_up([("none", 0.0), *((name, 0.1) for name in NAMES)])
+    result.runs["test_$s_1$"] = result.runs["test_loss"]
+    pictures = (
+        jn.plots.strength_curve(result, metric="test_$s_1$").figure,
+        jn.plots.learning_curves(result, metric="loss"),
+    )
+    for figure in pictures:
+        written = "\n".join(texts(figure))
+        for name in NAMES:
+            assert name[:20] in written.replace("\n", " ")
+        for text in figure.findobj(Text):
+            if any(name[:5] in text.get_text() for name in (*NAMES, "test $s")):
+                assert not text.get_parse_math()
 
 
 def test_scatter_tells_sets_and_classes_apart():
@@ -148,5 +291,7 @@ def test_what_cannot_be_drawn(result):
             ),
             metric="test_loss",
         )
+    with pytest.raises(TypeError, match="result must be a SweepResult"):
+        jn.plots.learning_curves(result.runs, metric="loss")
     with pytest.raises(ValueError, match=r"points of shape \(rows, 2\)"):
         jn.plots.scatter(jn.Data(train=(np.ones((3, 4)), np.ones((3, 1)))))
