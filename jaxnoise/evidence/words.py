@@ -39,7 +39,12 @@ def short(name: str) -> str:
     """A name that fits a figure; a blank one is quoted."""
     if len(name) > LONGEST:
         return f"{name[: LONGEST - 20]} … {name[-17:]}"
-    return name if name.strip() else repr(name)
+    return quoted(name)
+
+
+def quoted(name: Any) -> str:
+    """A name, in quotes if nothing of it would be seen."""
+    return str(name) if str(name).strip() else repr(str(name))
 
 
 def _is_shown(strength: Any, several: bool) -> bool:
@@ -56,12 +61,30 @@ def number(value: Any) -> str:
         return str(value)
 
 
-def count(rows: pd.DataFrame, unit: str) -> str:
+def count(n: Any, unit: str) -> str:
     """How many units there are, such as "n = 30 seeds", and whether they are few."""
-    low, high = int(rows["n"].min()), int(rows["n"].max())
+    low, high = int(min(n)), int(max(n))
     number = f"{low}" if low == high else f"{low} to {high}"
     noun = unit if high == 1 else f"{unit}s"
     return f"n = {number} {noun}" + (", few" if low < FEW_UNITS else "")
+
+
+def in_words(column: str) -> str:
+    """A column's name in words."""
+    return str(column).replace("_", " ")
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign; a true minus is as wide as a plus."""
+    rounded = f"{value:+.{digits}f}"
+    return rounded.replace("-", "−") if float(rounded) else rounded[1:]
+
+
+def p_words(p: float) -> str:
+    """A p-value as part of a sentence."""
+    if not p >= 0:
+        return "unknown"
+    return "< 0.0001" if p < 1e-4 else f"= {p:.4f}"
 
 
 def direction(lower: bool) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxnoise.evidence.plots import style
-from jaxnoise.evidence.words import cell_titles
+from jaxnoise.evidence.words import cell_titles, in_words
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 SETS = {
@@ -43,7 +43,7 @@ def learning_curves(
         metric: a metric's name without its set, such as ``"accuracy"`` or ``"loss"``.
         best: the best possible value, drawn as a dotted line.
         label: of the vertical axis, with its unit; None takes the metric's name.
-        columns: panels in a row of the new figure; None chooses.
+        columns: panels in a row of the new figure, above the legend; None chooses.
         ax: where to draw, one axes a panel; None makes a figure.
 
     Returns:
@@ -92,10 +92,11 @@ def learning_curves(
         style.plain(panel)
         if label is None:
             style.literal(panel.yaxis.label)
-    style.outer_labels(panels, "epoch", label or style.words(metric))
+    style.outer_labels(panels, "epoch", label or in_words(metric))
     handles, _ = panels[0].get_legend_handles_labels()
-    text = "line: mean of n runs\nband: ± 1 sd"
-    style.legend_beside(figure, panels, handles, text, ours=ax is None)
+    below = columns is not None
+    text = style.notes("line: mean of n runs", "band: ± 1 sd", one_line=below)
+    style.legend_beside(figure, panels, handles, text, ours=ax is None, below=below)
     return figure
 
 

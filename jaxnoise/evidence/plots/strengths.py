@@ -16,7 +16,7 @@ from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.stats import compare_quietly
 from jaxnoise.evidence.units import Cell, paired_cells
-from jaxnoise.evidence.words import Table, count
+from jaxnoise.evidence.words import Table, count, in_words
 
 
 def strength_curve(
@@ -88,12 +88,12 @@ def strength_curve(
     if _diverged(ax, drawn):
         handles.append(ax.get_lines()[-1])
     _strength_axis(ax, drawn["strength"])
-    ax.set_ylabel(label or style.words(metric))
+    ax.set_ylabel(label or in_words(metric))
     if label is None:
         style.literal(ax.yaxis.label)
     unit = rows.attrs["unit"]
     title = (
-        f"means of {count(rows, unit)}\n"
+        f"means of {count(rows['n'], unit)}\n"
         f"bar: 95 % interval of the\ndifference to {style.wrapped(baseline)}\n"
         f"band: 95 % interval of\nthe mean of {style.wrapped(baseline)}\n"
         f"faint: {unit}s one by one"

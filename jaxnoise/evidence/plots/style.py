@@ -99,12 +99,20 @@ def legend_outside(ax: Axes, handles: Sequence[Any], text: str, *, ours: bool) -
 
 
 def legend_beside(
-    figure: Figure, axes: list[Axes], handles: Sequence[Any], text: str, *, ours: bool
+    figure: Figure,
+    axes: list[Axes],
+    handles: Sequence[Any],
+    text: str,
+    *,
+    ours: bool,
+    below: bool = False,
 ) -> None:
-    """A legend for all panels: in the place of a spare one, or at the side."""
+    """A legend for all panels: in the place of a spare one, at the side, or below."""
     spare = [other for other in figure.axes if not other.axison]
     if not ours:
         _titled(axes[0], handles, text)
+    elif below:
+        _titled(figure, handles, text, loc="outside lower center", ncols=len(handles))
     elif spare:
         _titled(spare[0], handles, text, loc="center left")
     else:
@@ -118,6 +126,11 @@ def _titled(owner: Any, handles: Sequence[Any], text: str, **place: Any) -> Lege
     literal(made.get_title())
     made.set_alignment("left")
     return made
+
+
+def notes(*lines: str, one_line: bool) -> str:
+    """Notes above a legend, each on a line of its own if it is narrow."""
+    return ("; " if one_line else "\n").join(lines).replace("; (", " (")
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
@@ -163,7 +176,7 @@ def outer_labels(axes: list[Axes], x: str | None, y: str) -> None:
     """Labels on the left and wherever no panel lies below; x None: ticks everywhere."""
     for i, ax in enumerate(axes):
         ax.set_xlabel(x or "")
-        ax.set_ylabel(y)
+        ax.set_ylabel(wrapped(y, 24))
         spec = ax.get_subplotspec()
         if spec is None:
             continue
@@ -214,8 +227,3 @@ def title(ax: Axes, text: str, note: str = "") -> None:
 def plain(ax: Axes) -> None:
     """No lines at the top and the right."""
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def words(name: str) -> str:
-    """A column's name in words."""
-    return name.replace("_", " ")
