@@ -25,7 +25,7 @@ def cell_titles(table: pd.DataFrame) -> list[str]:
     counts = cells["placement"].value_counts()
     titles = []
     for cell in cells.to_dict("records"):
-        several = counts[cell["placement"]] > 1
+        several = bool(counts[cell["placement"]] > 1)
         parts = [short(str(cell["placement"]))]
         for column in columns:
             if column != "placement" and _is_shown(cell[column], several):

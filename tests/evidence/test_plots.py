@@ -523,3 +523,13 @@ def test_pictures_that_need_more_than_there_is(result, two_strengths):
     third = two_strengths.assign(**{"strength.third": third})
     with pytest.raises(ValueError, match="two strengths that vary"):
         heatmap(third, metric="accuracy")
+
+
+def test_a_legend_stays_within_given_axes(result):
+    """There may be other axes at the right."""
+    figure, grid = plt.subplots(1, 2, layout="constrained")
+    jn.plots.strength_curve(result, metric="test_loss", ax=grid[0])
+    figure.canvas.draw()
+    legend, axes = (a.get_window_extent() for a in (grid[0].get_legend(), grid[0]))
+    assert axes.x0 <= legend.x0 < legend.x1 <= axes.x1
+    assert grid[0].get_legend().get_title().get_text() == "means of n = 4 seeds, few"
