@@ -20,6 +20,7 @@ from jaxnoise.evidence.words import (
     count,
     decimals,
     direction,
+    fixed,
     in_words,
     short,
     signed,
@@ -263,8 +264,8 @@ def _scores(rows: pd.DataFrame) -> list[str]:
     spoken = []
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
         if np.isfinite(row.mean):
-            sd = f" ± {row.sd:.{digits}f}" if np.isfinite(row.sd) else ""
-            spoken.append(f"{title}: {row.mean:.{digits}f}{sd}")
+            sd = f" ± {fixed(row.sd, digits)}" if np.isfinite(row.sd) else ""
+            spoken.append(f"{title}: {fixed(row.mean, digits)}{sd}")
         else:
             spoken.append(f"{title}: no finite run")
     return spoken

@@ -62,11 +62,9 @@ def literal(text: Text) -> Text:
     return text
 
 
-def wrapped(name: str, width: int = 28, lines: int = 3) -> str:
+def wrapped(name: Any, width: int = 28, lines: int = 3) -> str:
     """A long name on several lines, cut where it would fill the figure."""
-    parts = textwrap.wrap(
-        name, width, max_lines=lines, placeholder=" …", replace_whitespace=False
-    )
+    parts = textwrap.wrap(str(name), width, max_lines=lines, placeholder=" …")
     return "\n".join(parts)
 
 
