@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 AXIS = "runs"
+DEVICES_FLAG = "--xla_force_host_platform_device_count"
 CPU_OPTIONS: dict[str, Any] = {
     # Whole vector registers; XLA's default is half of AVX-512.
     "xla_cpu_prefer_vector_width": 512,
@@ -33,7 +34,7 @@ def use_all_cores() -> None:
 
     Runs are independent, and one run per core at a time is faster on a CPU than many
     runs in one batch. Call it before anything of JAX runs. A number of devices that
-    was set before, by ``jax_num_cpu_devices``, is left as it is.
+    was set before, by ``jax_num_cpu_devices`` or in ``XLA_FLAGS``, is left as it is.
 
     Raises:
         RuntimeError: if JAX has started already and has fewer CPU devices than cores.
@@ -43,11 +44,13 @@ def use_all_cores() -> None:
         >>> jn.use_all_cores()  # first thing in a script
     """
     cores = _cores()
-    if jax.config.jax_num_cpu_devices > 0 or cores == 1:  # type: ignore[attr-defined]
+    if _number_was_set() or cores == 1:
         return
     try:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError:
+        if len(jax.local_devices(backend="cpu")) >= cores:
+            return
         raise RuntimeError(
             "use_all_cores: too late, JAX has started; call it first, right after the "
             "imports."
@@ -57,10 +60,16 @@ def use_all_cores() -> None:
 def runs_mesh() -> Mesh:
     """All local devices in a row."""
     devices = jax.local_devices()
-    chosen = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
-    if jax.default_backend() == "cpu" and not chosen and _cores() > 1:
+    alone = len(devices) == 1 and devices[0].platform == "cpu"
+    if alone and not _number_was_set() and _cores() > 1:
         _say_how_to_use_all_cores()
     return Mesh(np.array(devices), (AXIS,))
+
+
+def _number_was_set() -> bool:
+    """Whether someone has said how many CPU devices there are to be."""
+    by_config = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
+    return by_config or DEVICES_FLAG in os.environ.get("XLA_FLAGS", "")
 
 
 @cache

@@ -38,6 +38,35 @@ def test_a_number_that_was_set_is_kept():
     assert result.returncode == 0, result.stderr
 
 
+FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+
+
+def test_a_number_in_the_flags_is_kept():
+    code = "import jax, jaxnoise as jn; jn.use_all_cores(); jn.use_all_cores();"
+    result = run(code + "assert jax.device_count() == 4", **FOUR)
+    assert result.returncode == 0, result.stderr
+
+
+def test_several_devices_need_no_advice():
+    code = (
+        "import os; from jaxnoise.training import devices; devices._cores = lambda: 8;"
+        "assert devices.runs_mesh().size == 4;"
+        "os.environ.pop('XLA_FLAGS'); devices.runs_mesh()"
+    )
+    result = run(code, **FOUR)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_not_too_late_where_there_are_devices_enough():
+    code = (
+        "import os, jax, jaxnoise as jn; from jaxnoise.training import devices;"
+        "devices._cores = lambda: 4; assert jax.device_count() == 4;"
+        "os.environ.pop('XLA_FLAGS'); jn.use_all_cores()"
+    )
+    result = run(code, **FOUR)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.bad_input
 def test_too_late():
     code = (
