@@ -20,7 +20,8 @@ from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
 from jaxnoise.training.devices import AXIS, RunSize, compiler_options
 from jaxnoise.training.plan import Run
-from jaxnoise.training.run import RecipeFn, Settings, make_train
+from jaxnoise.training.run import RecipeFn, make_train
+from jaxnoise.training.settings import Settings
 
 CALL_BLOCKS = 4  # blocks that a device does in one call: bounds memory and waits
 

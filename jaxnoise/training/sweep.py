@@ -32,7 +32,8 @@ from jaxnoise.training.program import (
     unpack,
 )
 from jaxnoise.training.progress import ProgressFn, progress_of
-from jaxnoise.training.run import CURVES, RecipeFn, Settings
+from jaxnoise.training.run import RecipeFn
+from jaxnoise.training.settings import CURVES, Settings
 
 
 def sweep(
