@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxnoise.training.settings import as_count
+
 AXIS = "runs"
 DEVICES_FLAG = "--xla_force_host_platform_device_count"
 CPU_OPTIONS: dict[str, Any] = {
@@ -97,18 +99,24 @@ def _known(name: str, value: Any) -> bool:
     return True
 
 
-def check_vectorize(vectorize: int | str) -> None:
-    """Refuse what is neither ``"auto"`` nor a number of runs."""
-    if vectorize == "auto":
-        return
-    if isinstance(vectorize, bool) or not isinstance(vectorize, int) or vectorize < 1:
-        raise ValueError(
-            f"vectorize must be 'auto' or an int of at least 1, got {vectorize!r}."
-        )
+def as_vectorize(vectorize: Any) -> int | str:
+    """``"auto"``, or a number of runs; anything else is refused."""
+    if isinstance(vectorize, str) and vectorize == "auto":
+        return vectorize
+    return as_count("vectorize", vectorize, "'auto' or an int")
 
 
-def block_size(vectorize: int | str, run: RunSize) -> int:
-    """How many such runs are vmapped together on a device, whatever their number."""
+def block_size(vectorize: int | str, run: RunSize, most: int | None = None) -> int:
+    """How many such runs are vmapped together on a device.
+
+    Args:
+        vectorize: as for `jaxnoise.sweep`.
+        run: what such a run takes.
+        most: runs that a device will find to do together. An accelerator's block is
+            computed in full, so it is the next power of two at most: a handful of
+            sizes, and none on a CPU, where a block holds few runs and other seeds must
+            compile nothing.
+    """
     if isinstance(vectorize, int):
         return vectorize
     if jax.default_backend() == "cpu":
@@ -116,7 +124,9 @@ def block_size(vectorize: int | str, run: RunSize) -> int:
         # does not count: paired runs should be computed alike.
         return SMALL_BLOCK if run.products <= SMALL_RUN else 1
     memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 2**33)
-    return max(1, min(ACCELERATOR_BLOCK, memory // 2 // max(1, run.peak_bytes)))
+    fits = memory // 2 // max(1, run.peak_bytes)
+    enough = ACCELERATOR_BLOCK if most is None else 2 ** (most - 1).bit_length()
+    return max(1, min(ACCELERATOR_BLOCK, fits, enough))
 
 
 def describe(mesh: Mesh) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jaxnoise.training import devices
@@ -115,3 +116,25 @@ def test_block_size_follows_the_size_of_a_run(monkeypatch):
     assert devices.block_size("auto", large) == devices.ACCELERATOR_BLOCK
     assert devices.block_size("auto", devices.RunSize(1, 2**30)) == 4
     assert devices.block_size("auto", devices.RunSize(1, 2**40)) == 1
+
+
+def test_accelerator_blocks_are_no_larger_than_a_share(monkeypatch):
+    """As a power of two: a handful of programs, whatever the number of runs."""
+    small = devices.RunSize(1, 1)
+    assert devices.block_size("auto", small, 3) == devices.SMALL_BLOCK  # on a CPU
+    assert devices.block_size(6, small, 3) == 6
+    monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
+    blocks = {n: devices.block_size("auto", small, n) for n in range(1, 2000)}
+    assert blocks[1] == 1
+    assert blocks[125] == blocks[128] == 128
+    assert all(n <= blocks[n] < 2 * n for n in range(1, 512))
+    assert len(set(blocks.values())) == 10
+    assert blocks[1999] == devices.ACCELERATOR_BLOCK
+    assert devices.block_size("auto", devices.RunSize(1, 2**30), 100) == 4
+
+
+@pytest.mark.parametrize("number", [3, np.int64(3), np.uint8(3)])
+def test_vectorize_is_a_word_or_a_number(number):
+    assert devices.as_vectorize("auto") == "auto"
+    block = devices.as_vectorize(number)
+    assert (block, type(block)) == (3, int)
