@@ -23,7 +23,7 @@ from jaxnoise.training.checked_model import CheckedModel
 from jaxnoise.training.evaluate import evaluate, metric_names, per_row
 from jaxnoise.training.keys import Keys
 from jaxnoise.training.recipe import Recipe, Variables, as_model
-from jaxnoise.training.settings import CURVES, Settings
+from jaxnoise.training.settings import CURVES, Count, Settings
 
 RecipeFn = Callable[[Any], Recipe]
 Train = Callable[..., RunResult]
@@ -49,10 +49,10 @@ class Best(NamedTuple):
 def make_train(
     recipe: RecipeFn,
     *,
-    epochs: int,
-    batch_size: int,
+    epochs: Count,
+    batch_size: Count,
     curves: Sequence[str] = CURVES,
-    metrics_every: int = 1,
+    metrics_every: Count = 1,
 ) -> Train:
     """Return ``train(key, strength, data, split=0) -> RunResult``, one run, pure.
 

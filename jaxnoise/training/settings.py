@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxnoise.data import Data
 
+Count = int | np.integer
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
 
 
@@ -24,10 +25,10 @@ def as_count(name: str, value: Any, expected: str = "an int") -> int:
 class Settings:
     """What one program has in common: epochs, batch size, and what is measured."""
 
-    epochs: int
-    batch_size: int
+    epochs: Count
+    batch_size: Count
     curves: Sequence[str] = CURVES
-    metrics_every: int = 1
+    metrics_every: Count = 1
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "metrics_every"):

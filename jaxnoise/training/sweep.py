@@ -18,7 +18,7 @@ from jaxnoise.training.jobs import compile_jobs, results_of
 from jaxnoise.training.plan import as_seeds, as_splits, plan_runs
 from jaxnoise.training.progress import ProgressFn, progress_of
 from jaxnoise.training.run import RecipeFn
-from jaxnoise.training.settings import CURVES, Settings
+from jaxnoise.training.settings import CURVES, Count, Settings
 
 
 def sweep(
@@ -27,11 +27,11 @@ def sweep(
     strengths: Mapping[str, Any],
     data: Data | Sequence[Data],
     seeds: int | Sequence[int] | np.ndarray,
-    epochs: int,
-    batch_size: int,
+    epochs: Count,
+    batch_size: Count,
     curves: Sequence[str] = CURVES,
-    metrics_every: int = 1,
-    vectorize: int | str = "auto",
+    metrics_every: Count = 1,
+    vectorize: Count | str = "auto",
     keep_params: bool | Sequence[int] = False,
     progress: bool | ProgressFn | None = None,
 ) -> SweepResult:

@@ -168,7 +168,9 @@ def test_words_are_those_of_jax(key_words, edges):
     key = jnp.array(key_words, jnp.uint32)
     counters = np.concatenate([np.full_like(edges, sampling.STREAM), edges])
     expected = jax.extend.random.threefry_2x32(key, counters).reshape(2, -1)
-    np.testing.assert_array_equal(np.stack(sampling._words(key, edges)), expected)
+    np.testing.assert_array_equal(
+        np.stack(sampling._words(key, jnp.array(edges))), expected
+    )
 
 
 @pytest.mark.parametrize("way", [sampling._by_pair, sampling._by_element])

@@ -33,13 +33,11 @@ def interrupt():
         before, same = now, same + 1 if now == before else 0
         time.sleep(0)  # lets the main thread run if it can
     print(frame.f_code.co_name)
-    for _ in range(int(sys.argv.pop(1))):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0)
+    os.kill(os.getpid(), signal.SIGINT)
 
 jax.monitoring.register_event_duration_secs_listener(tell)
 threading.Thread(target=interrupt, daemon=True).start()
-sys.exit(circles.main(sys.argv[2:]))
+sys.exit(circles.main(sys.argv[1:]))
 """
 
 
@@ -57,13 +55,13 @@ def interrupt():
 def test_interrupted_compilation_ends_the_command_well(tmp_path):
     options = ["--placement", "hidden", "--seeds", "1", "--no-plots", "--out", tmp_path]
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, "1", *map(str, options)],
+        [sys.executable, "-c", INTERRUPTED, *map(str, options)],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(EXPERIMENTS)},
         timeout=300,
     )
-    assert done.stdout == "backend_compile_and_load\n"
+    assert "compile" in done.stdout  # where the main thread stood
     assert (done.returncode, done.stderr) == (
         130,
         "interrupted before any run finished; no files written\n",

@@ -61,9 +61,9 @@ def test_every_device_has_a_share_of_the_runs(monkeypatch):
     blocks = []
 
     def sized(vectorize, run, most):
-        monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
-        blocks.append(devices.block_size(vectorize, run, most))
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(devices.jax, "default_backend", lambda: "gpu")
+            blocks.append(devices.block_size(vectorize, run, most))
         return blocks[-1]
 
     monkeypatch.setattr(jobs, "block_size", sized)
