@@ -22,8 +22,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def count(text: str) -> int:
-    """An option that is an int of at least 1."""
-    return _number(int, text, "an int of at least 1", lambda value: value >= 1)
+    """An option that is an int of at least 1, and that arrays can be counted by."""
+    value: int = _number(int, text, "an int of at least 1", lambda value: value >= 1)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
+    return value
 
 
 def seed(text: str) -> int:
