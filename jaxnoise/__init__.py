@@ -58,14 +58,14 @@ if TYPE_CHECKING:
     from jaxnoise import nnx as nnx
     from jaxnoise.evidence.report import report as report
     from jaxnoise.inspection import describe as describe
-    from jaxnoise.inspection import strip_noise as strip_noise
+    from jaxnoise.stripping import strip_noise as strip_noise
 
 _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",
     "describe": "jaxnoise.inspection:describe",
-    "strip_noise": "jaxnoise.inspection:strip_noise",
+    "strip_noise": "jaxnoise.stripping:strip_noise",
 }
 
 

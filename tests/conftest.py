@@ -1,5 +1,6 @@
 """Four virtual CPU devices, so that what spreads over devices is tested on any host."""
 
+import os
 import tempfile
 
 import jax
@@ -8,9 +9,12 @@ import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
 
-# Compiling is most of the tests' time: equal programs of one session compile once.
-_programs = tempfile.TemporaryDirectory()
-jax.config.update("jax_compilation_cache_dir", _programs.name)
+# Compiling is most of the tests' time: equal programs of one session compile once, also
+# those of its two workers, which inherit the environment.
+if "JAXNOISE_TEST_PROGRAMS" not in os.environ:
+    _programs = tempfile.TemporaryDirectory()
+    os.environ["JAXNOISE_TEST_PROGRAMS"] = _programs.name
+jax.config.update("jax_compilation_cache_dir", os.environ["JAXNOISE_TEST_PROGRAMS"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

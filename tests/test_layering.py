@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "evidence": ("jaxnoise.evidence", "jaxnoise.results", "jaxnoise.data"),
     "nnx": ("jaxnoise.noise", "jaxnoise.training"),
     "inspection": ("jaxnoise.noise", "jaxnoise.training"),
+    "stripping": ("jaxnoise.noise", "jaxnoise.training"),
     "__init__": EVERYTHING,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

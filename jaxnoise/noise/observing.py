@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
 from jaxnoise.noise.arguments import full_mask, name_of
 
 
 class Call(NamedTuple):
-    """One call of one layer; of a vmapped one, one example's."""
+    """One call of one layer; along a vmapped axis, arrays of all its examples'."""
 
     order: int  # of the calls while they are traced
     path: str
@@ -112,10 +114,30 @@ class Observable:
         )
         order, path = next(observation.orders), self._path()
 
-        def tell(*values: Any) -> None:
+        def told(*values: Any) -> None:
             observation.observer(Call(order, path, noise, *values))
 
-        jax.debug.callback(tell, *values)
+        _tell(told, *map(lax.stop_gradient, values))
+
+
+def _tell(told: Callable[..., None], *values: Array) -> None:
+    """Call back with the values; once for all examples of a vmapped axis."""
+
+    @custom_vmap
+    def tell(*values: Array) -> tuple[()]:
+        jax.debug.callback(told, *values)
+        return ()
+
+    @tell.def_vmap
+    def _(size: int, batched: list[bool], *values: Array) -> Any:
+        whole = [
+            value if mapped else jnp.broadcast_to(value, (size, *value.shape))
+            for value, mapped in zip(values, batched, strict=True)
+        ]
+        tell(*whole)
+        return (), ()
+
+    tell(*values)
 
 
 def _moments(x: Array, where: Array) -> Array:

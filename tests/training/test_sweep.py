@@ -1,6 +1,7 @@
 """Sweeps: the same runs as one by one, on any devices, compiled once a placement."""
 
 import importlib
+import re
 from dataclasses import dataclass
 
 import jax
@@ -17,6 +18,11 @@ sweep_module = importlib.import_module("jaxnoise.training.sweep")
 jobs_module = importlib.import_module("jaxnoise.training.jobs")
 
 CALLS = {"none": 0, "input": 0, "hidden": 0}
+
+
+def named(value):
+    """An id that every process finds: without addresses."""
+    return re.sub(r" at 0x\w+", "", str(value))
 
 
 def recipe(**noise):
@@ -501,7 +507,7 @@ def test_metrics_of_one_name_are_refused(data):
         ({"vectorize": "all"}, ValueError, "vectorize must be 'auto' or an int"),
         ({"keep_params": [7]}, ValueError, r"keep_params must name seeds .* got \{7\}"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_bad_arguments(change, error, message, data):
     arguments = {
