@@ -9,6 +9,7 @@ make a grid; ``--seeds 1`` prints the tutorial's own lines.
 
 import argparse
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,9 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
 def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
     """For each placement and strength: n, means and spreads, and the difference."""
     names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    tables = {name: jn.compare(result, metric=name) for name in names}
+    with warnings.catch_warnings():  # the table and the file say n themselves
+        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
+        tables = {name: jn.compare(result, metric=name) for name in names}
     rows = []
     for i, row in tables[COMPARED].iterrows():
         means = {

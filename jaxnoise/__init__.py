@@ -4,8 +4,8 @@
 active only when ``train=True``, and `gradient_noise` for Optax. *Training*: a `Recipe`
 brings model, loss, optimiser, metrics and noise together; `make_train` makes one run a
 pure function, `sweep` trains placements x strengths x seeds x splits. *Evidence*:
-`compare` and `plots`. What recipes are made of is in `MLP`, `losses`, `metrics` and
-`data`.
+`compare`, `select`, `seeds_needed` and `plots`. What recipes are made of is in `MLP`,
+`losses`, `metrics` and `data`.
 """
 
 from importlib import import_module
@@ -16,6 +16,8 @@ from jaxnoise import losses as losses
 from jaxnoise import metrics as metrics
 from jaxnoise.autodiff import straight_through as straight_through
 from jaxnoise.data import Data as Data
+from jaxnoise.evidence.choosing import select as select
+from jaxnoise.evidence.planning import seeds_needed as seeds_needed
 from jaxnoise.evidence.stats import compare as compare
 from jaxnoise.models import MLP as MLP
 from jaxnoise.noise.functions import add_correlated_noise as add_correlated_noise

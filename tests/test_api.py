@@ -26,11 +26,14 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     for name, value in vars(module).items()
     if not name.startswith("_")
     and inspect.isfunction(value)
-    and value.__module__ == module.__name__
+    and value.__module__.startswith(module.__name__)
 }
 FUNCTIONS |= NNX
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
+# Resampling of scores that are there already: without a key, that of key(0) is stated.
+KEY_HAS_DEFAULT = {"compare", "select"}
+EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
 def test_the_public_list():
@@ -67,6 +70,8 @@ def test_the_public_list():
         "neftune_noise",
         "relative",
         "salt_and_pepper",
+        "seeds_needed",
+        "select",
         "snr_db",
         "straight_through",
         "strength_prior",
@@ -82,13 +87,15 @@ def test_the_public_list():
 @pytest.mark.parametrize("name", PUBLIC)
 def test_signatures(name):
     """Key first and never ``rng``; nothing positional after the strength; randomness
-    without a default."""
+    without a default, but where evidence resamples."""
     function = PUBLIC[name]
     if inspect.isclass(function):
         return
     parameters = inspect.signature(function).parameters
     assert not {"rng", "rng_key", "prng_key"} & set(parameters)
-    if "key" in parameters and name != "describe":  # a model comes first there
+    if name in KEY_HAS_DEFAULT:
+        assert parameters["key"].kind is inspect.Parameter.KEYWORD_ONLY
+    elif "key" in parameters and name != "describe":  # a model comes first there
         assert next(iter(parameters)) == "key"
         assert parameters["key"].default is inspect.Parameter.empty
         positional = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
@@ -112,7 +119,7 @@ def test_docstrings(name):
         if "raise" in inspect.getsource(function):
             assert "Raises:" in text
     noise = ".noise." in function.__module__ and name not in ("Noise", "nnx.Noise")
-    if noise or name.startswith(("losses.", "metrics.")) or name == "compare":
+    if noise or name.startswith(("losses.", "metrics.")) or name in EVIDENCE:
         assert "Reference:" in text
 
 

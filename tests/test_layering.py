@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "noise": ("jaxnoise.noise", "jaxnoise.autodiff"),
     "losses": (),
     "metrics": ("jaxnoise.losses",),
-    "data": (),
+    "data": ("jaxnoise.data",),
     "models": ("jaxnoise.noise",),
     "training": (
         "jaxnoise.training",

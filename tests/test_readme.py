@@ -31,7 +31,8 @@ def small(monkeypatch):
 
 def test_sweep_sample(small, capsys):
     names = {}
-    exec(SAMPLES[0], names)
+    with pytest.warns(UserWarning, match="compare: 3 units are few"):
+        exec(SAMPLES[0], names)
     assert len(names["result"].runs) == 4 * 3
     assert "hidden" in capsys.readouterr().out
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import expit
 
 from jaxnoise.data import Data
-from jaxnoise.evidence.stats import compare
+from jaxnoise.evidence.stats import compare_quietly as compare
 from jaxnoise.results import SweepResult, cell_columns
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.

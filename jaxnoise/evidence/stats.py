@@ -1,155 +1,292 @@
 """Paired statistics of a sweep, or of any score table.
 
 `compare` says for each placement and strength how its runs differ from the baseline's,
-pair by pair, and how sure that is.
+pair by pair, how sure that is, and what may be said of it.
 """
 
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.evidence.comparison import Comparison
+from jaxnoise.evidence.direction import lower_is_better as lower_by_name
+from jaxnoise.evidence.paired import (
+    bootstrap_interval,
+    holm,
+    interquartile_mean,
+    seed_words,
+    sign_flip_p,
+    t_interval,
+    win_interval,
+)
+from jaxnoise.evidence.units import PAIR_BY, Cell, Cells, paired_cells
+from jaxnoise.results import SweepResult
 
-CONFIDENCE = 0.95
-
-
-class Comparison(pd.DataFrame):
-    """A pandas table that prints all of its columns, whatever the terminal's width."""
-
-    @property
-    def _constructor(self) -> type["Comparison"]:
-        return Comparison
-
-    def __repr__(self) -> str:
-        formats = {c: "{:g}".format for c in cell_columns(self) if c != "placement"}
-        return self.to_string(
-            index=not isinstance(self.index, pd.RangeIndex),
-            formatters=formats,
-            float_format="{:.4f}".format,
-            na_rep="-",
-        )
-
-    __str__ = __repr__
+FEW_UNITS = 10  # below, the t-interval is a guide
+LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
+MOST_LOST = 0.05  # of the pairs
+ALPHA = 0.05
+RESAMPLING, SIGNS = 0, 1  # each use of a key has draws of its own
+DIFFERENCE = (
+    *("difference", "low", "high", "boot_low", "boot_high"),
+    *("win_probability", "win_low", "win_high"),
+)
 
 
 def compare(
-    result_or_table: SweepResult | pd.DataFrame, *, metric: str, baseline: str = "none"
-) -> "Comparison":
+    result_or_table: SweepResult | pd.DataFrame,
+    *,
+    metric: str,
+    baseline: str = "none",
+    pair_by: str | Sequence[str] = PAIR_BY,
+    rope: float | None = None,
+    overlap: float | None = None,
+    key: Array | None = None,
+    lower_is_better: bool | None = None,
+) -> Comparison:
     """Compare every placement and strength with the baseline, pair by pair.
 
-    A pair is two runs of one seed and split, d its difference in the metric, and the
-    interval is the t-interval of its mean over n units, ``mean(d) ± t * sd(d) /
-    sqrt(n)`` with t the 97.5 % point of Student's t at n - 1 degrees of freedom. The
-    unit is the split, by the mean over its seeds, when there are two or more, else the
-    seed: seeds of one split share its data and are not independent.
+    A pair is two runs of one seed and split, and d its difference, score minus the
+    baseline's score. Pairs are averaged over their *unit*, the split where there are
+    two or more, else the seed: seeds of one split share its data and are not
+    independent. Of the n units, the interval is the t-interval of the mean, ``mean(d) ±
+    t * sd(d) * sqrt(1 / n + overlap)``, with t the 97.5 % point of Student's t at n - 1
+    degrees of freedom.
 
     Args:
         result_or_table: a `SweepResult`, or a tidy table with the columns placement,
             strength, seed, the metric, and split if there are several.
         metric: the column that is compared, such as ``"population_accuracy"``.
         baseline: the placement that others are compared with.
+        pair_by: the columns that tell which two runs are a pair.
+        rope: the half width of the region of practical equivalence, in units of the
+            metric: differences smaller than that do not matter.
+        overlap: test rows over train rows of resampled splits, 1 / (k - 1) for k folds,
+            which share train rows. The interval is Nadeau and Bengio's corrected one
+            then, p its test, and the other intervals widen alike. None (and 0): the
+            splits are independent.
+        key: a typed key for the bootstrap and for sign flips beyond 20 units; None is
+            ``jax.random.key(0)``.
+        lower_is_better: whether a negative difference is the better one; None tells by
+            the metric's name: so it is for losses, errors and the like.
 
     Returns:
-        A table, a row per placement and strength: n (units), mean, sd and median of the
-        metric, difference to the baseline (mean over pairs) with its 95 % interval low
-        to high, and diverged (runs that are not finite, left out of all else). The
-        baseline's own difference, and the interval of a single unit, are NaN.
+        A table, a row per placement and strength, in their order:
+
+        * n: the units, counting pairs of which both runs are finite; of the baseline
+          its own. All intervals and tests use them.
+        * mean, sd, median and iqm (mean of the middle half) of the metric over units.
+        * difference to the baseline with its 95 % t-interval low to high, and a BCa
+          bootstrap interval boot_low to boot_high.
+        * win_probability: the share of units in which it is better than the baseline,
+          ties half, with its Wilson interval win_low to win_high.
+        * p of the sign-flip test (exact up to 20 units, else 100,000 draws), and p_holm
+          adjusted for all comparisons of the table by Holm's procedure.
+        * diverged: runs that are not finite, left out of all else.
+        * verdict, the first that holds: ``"none"`` with fewer than 6 units or more than
+          5 % of the pairs lost to divergence; ``"equivalent"`` if the interval lies
+          inside ±rope; ``"better"`` or ``"worse"`` if p_holm < 0.05 and the interval
+          excludes 0; ``"no evidence"``.
+
+        The baseline's own verdict is ``"baseline"``, its differences NaN, as is the
+        interval of a single unit. If all differences are the same d, the intervals are
+        [d, d] and p is 1. The table prints whole, has ``to_markdown()`` and
+        ``to_latex()``, and names metric, baseline and unit in ``attrs``.
 
     Raises:
+        TypeError: if an argument is of the wrong kind.
         ValueError: if the metric, a column or the baseline is not there, the baseline
-            has several strengths, or a run occurs twice.
+            has several strengths, a run occurs twice, a placement shares no pair with
+            the baseline, or ``rope`` or ``overlap`` is out of range.
 
-    Reference: Student, "The probable error of a mean", Biometrika 6 (1908).
+    Warns:
+        UserWarning: if a comparison has fewer than 10 units.
+
+    Reference: Student, "The probable error of a mean", Biometrika 6 (1908); for the
+    corrected interval Nadeau and Bengio, Machine Learning 52 (2003).
 
     Example:
-        >>> import pandas as pd, jaxnoise as jn
-        >>> table = pd.DataFrame({
-        ...     "placement": ["none"] * 3 + ["input"] * 3,
-        ...     "strength": [0.0] * 3 + [0.1] * 3,
-        ...     "seed": [0, 1, 2] * 2,
-        ...     "accuracy": [0.7, 0.8, 0.9, 0.8, 0.9, 0.85],
-        ... })
-        >>> rows = jn.compare(table, metric="accuracy")
-        >>> rows[["placement", "strength", "n", "difference", "low", "high"]]
-        placement strength  n  difference     low   high
-             none        0  3           -       -      -
-            input      0.1  3      0.0500 -0.1651 0.2651
+        >>> import numpy as np, pandas as pd, jaxnoise as jn
+        >>> seed = np.arange(10)
+        >>> plain = pd.DataFrame({"placement": "none", "strength": 0.0, "seed": seed})
+        >>> noisy = pd.DataFrame({"placement": "input", "strength": 0.1, "seed": seed})
+        >>> plain["accuracy"] = 0.7 + 0.01 * (seed % 4)
+        >>> noisy["accuracy"] = 0.75 + 0.01 * (seed % 3)
+        >>> rows = jn.compare(pd.concat([plain, noisy]), metric="accuracy")
+        >>> rows[["placement", "strength", "n", "difference", "low", "high", "verdict"]]
+        placement strength  n difference    low   high  verdict
+             none        0 10          -      -      - baseline
+            input      0.1 10     0.0460 0.0347 0.0573   better
     """
-    table = _score_table(result_or_table, metric)
-    cells = cell_columns(table)
-    reference = table[table["placement"] == baseline]
-    if reference.empty:
-        raise ValueError(
-            "baseline must be one of the placements "
-            f"({', '.join(table['placement'].unique())}), got {baseline!r}."
+    rows = compare_quietly(
+        result_or_table,
+        metric=metric,
+        baseline=baseline,
+        pair_by=pair_by,
+        rope=rope,
+        overlap=overlap,
+        key=key,
+        lower_is_better=lower_is_better,
+    )
+    compared = rows[rows["verdict"] != "baseline"]
+    n = compared["n"].min() if len(compared) else FEW_UNITS
+    if n < FEW_UNITS:
+        warnings.warn(
+            f"compare: {n} units are few: below {FEW_UNITS} intervals are a guide, and "
+            f"below {LEAST_UNITS} there is no verdict.",
+            UserWarning,
+            stacklevel=2,
         )
-    if len(reference.drop_duplicates(cells)) > 1:
-        raise ValueError(f"baseline {baseline!r} must have one strength, got several.")
-    pairs = ["seed", "split"]
-    unit = "split" if table["split"].nunique() > 1 else "seed"
-    reference_scores = reference.set_index(pairs)[metric]
-    rows = []
-    for cell, group in table.groupby(cells, sort=False, dropna=False):
-        scores = group.set_index(pairs)[metric]
-        if scores.index.has_duplicates:
-            raise ValueError(
-                f"runs must differ in seed or split, got repeats in {cell}."
-            )
-        differences = (scores - reference_scores).dropna()
-        if cell[0] == baseline:
-            differences = differences.iloc[:0]
-        by_unit = scores.dropna().groupby(unit).mean()
-        rows.append(
-            dict(zip(cells, cell, strict=True))
-            | {
-                "n": len(by_unit),
-                "mean": by_unit.mean(),
-                "sd": by_unit.std(ddof=1),
-                "median": by_unit.median(),
-            }
-            | _interval(differences.groupby(unit).mean().to_numpy())
-            | {"diverged": int((~group["finite"]).sum())}
+    return rows
+
+
+def compare_quietly(
+    result_or_table: Any,
+    *,
+    metric: str,
+    baseline: str = "none",
+    pair_by: str | Sequence[str] = PAIR_BY,
+    rope: float | None = None,
+    overlap: float | None = None,
+    key: Any = None,
+    lower_is_better: bool | None = None,
+) -> Comparison:
+    """`compare` without its warning, for what shows n itself, such as figures."""
+    check_scale("rope", rope)
+    check_scale("overlap", overlap)
+    words = seed_words(key)
+    found = paired_cells(result_or_table, metric, baseline, pair_by)
+    lower = lower_by_name(metric) if lower_is_better is None else bool(lower_is_better)
+    judged = judge(found, words, rope=rope, overlap=overlap, lower_is_better=lower)
+    rows = [
+        cell.name
+        | _summary(cell)
+        | _difference(cell, words, overlap or 0.0, lower)
+        | {"p": one.p, "p_holm": one.p_holm}
+        | {"diverged": cell.diverged, "verdict": one.verdict}
+        for cell, one in zip(found.cells, judged, strict=True)
+    ]
+    table = Comparison(rows)
+    table.attrs = {
+        "metric": metric,
+        "baseline": baseline,
+        "unit": found.unit,
+        "lower_is_better": lower,
+        "rope": rope,
+        "overlap": overlap,
+    }
+    return table
+
+
+class Judgement(NamedTuple):
+    """The tests of one cell, and what they allow to say."""
+
+    p: float
+    p_holm: float
+    verdict: str
+
+
+def judge(
+    found: Cells,
+    words: list[int],
+    *,
+    rope: float | None = None,
+    overlap: float | None = None,
+    lower_is_better: bool = False,
+) -> list[Judgement]:
+    """Test every cell against the baseline, and adjust for all of them together."""
+    intervals = [
+        t_interval(cell.unit_differences, overlap=overlap or 0.0)
+        for cell in found.cells
+    ]
+    p = [float(interval.p) for interval in intervals]
+    for i, cell in enumerate(found.cells):
+        if cell.is_baseline:
+            p[i] = np.nan
+        elif not overlap:  # folds overlap: their signs are not free to flip
+            rng = np.random.default_rng([SIGNS, *words])
+            p[i] = sign_flip_p(cell.unit_differences, rng, resolution=found.resolution)
+    adjusted = holm(p)
+    verdicts = [
+        "baseline"
+        if cell.is_baseline
+        else verdict(
+            len(cell.unit_differences),
+            cell.lost / cell.pairs,
+            (interval.low, interval.high),
+            p_holm,
+            rope=rope,
+            lower_is_better=lower_is_better,
         )
-    return Comparison(rows)
+        for cell, interval, p_holm in zip(found.cells, intervals, adjusted, strict=True)
+    ]
+    return [
+        Judgement(*one) for one in zip(p, map(float, adjusted), verdicts, strict=True)
+    ]
 
 
-def _score_table(result_or_table: Any, metric: str) -> pd.DataFrame:
-    """The runs, with NaN for a metric that is not finite."""
-    if isinstance(result_or_table, SweepResult):
-        table = result_or_table.runs
-    elif isinstance(result_or_table, pd.DataFrame):
-        table = result_or_table
-    else:
-        raise TypeError(
-            "result_or_table must be a SweepResult or a pandas table, "
-            f"got {type(result_or_table).__name__}."
-        )
-    if metric not in table:
-        raise ValueError(
-            f"metric must be a column of the runs ({', '.join(table)}), got {metric!r}."
-        )
-    if "split" not in table:
-        table = table.assign(split=0)
-    for column in ("placement", "seed"):
-        if column not in table:
-            raise ValueError(f"the table must have a column {column!r}, got none.")
-    if not pd.api.types.is_numeric_dtype(table[metric]):
-        raise ValueError(f"metric must be a column of numbers, got {metric!r}.")
-    finite = np.isfinite(table[metric])
-    if "finite" not in table:
-        table = table.assign(finite=finite)
-    return table.assign(**{metric: table[metric].where(finite)})
+def verdict(
+    units: int,
+    lost: float,
+    interval: tuple[float, float],
+    p_holm: float,
+    *,
+    rope: float | None = None,
+    lower_is_better: bool = False,
+) -> str:
+    """What may be said of a difference: the first rule that holds.
+
+    ``lost`` is the share of pairs lost to divergence.
+    """
+    low, high = interval
+    if units < LEAST_UNITS or lost > MOST_LOST:
+        return "none"
+    if rope is not None and -rope < low and high < rope:
+        return "equivalent"
+    if p_holm < ALPHA and (low > 0 or high < 0):
+        return "better" if (high < 0) == lower_is_better else "worse"
+    return "no evidence"
 
 
-def _interval(differences: np.ndarray) -> dict[str, float]:
-    """Mean and t-interval; tied differences have the interval [d, d]."""
-    from scipy.special import stdtrit  # slow to import
+def _summary(cell: Cell) -> dict[str, Any]:
+    """The cell's own scores, a value a unit."""
+    scores = cell.unit_scores
+    n = len(scores)
+    return {
+        "n": n if cell.is_baseline else len(cell.unit_differences),
+        "mean": scores.mean() if n else np.nan,
+        "sd": scores.std(ddof=1) if n > 1 else np.nan,
+        "median": np.median(scores) if n else np.nan,
+        "iqm": interquartile_mean(scores),
+    }
 
-    n = len(differences)
-    mean = float(differences.mean()) if n else np.nan
-    half = np.nan
-    if n > 1:
-        t = stdtrit(n - 1, (1 + CONFIDENCE) / 2)
-        half = float(t * differences.std(ddof=1) / np.sqrt(n))
-    return {"difference": mean, "low": mean - half, "high": mean + half}
+
+def _difference(
+    cell: Cell, words: list[int], overlap: float, lower: bool
+) -> dict[str, float]:
+    """The cell's differences with their intervals."""
+    if cell.is_baseline:
+        return dict.fromkeys(DIFFERENCE, np.nan)
+    d = cell.unit_differences
+    t = t_interval(d, overlap=overlap)
+    # each row starts the same draws again, so that none depends on the others
+    rng = np.random.default_rng([RESAMPLING, *words])
+    boot = bootstrap_interval(d, rng, overlap=overlap)
+    win = win_interval(-d if lower else d, overlap=overlap)
+    values = map(float, (t.mean, t.low, t.high, *boot, *win))
+    return dict(zip(DIFFERENCE, values, strict=True))
+
+
+def check_scale(name: str, value: Any) -> None:
+    """Refuse what is neither None nor a finite number of at least 0."""
+    if value is None:
+        return
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number:
+        raise TypeError(f"{name} must be a number or None, got {value!r}.")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, got {value}.")

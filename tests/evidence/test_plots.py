@@ -103,7 +103,8 @@ def test_panels_below_nothing_have_labels(count, result):
 
 def test_strength_curve(result):
     ax = jn.plots.strength_curve(result, metric="test_accuracy", best=0.84)
-    rows = jn.compare(result, metric="test_accuracy")
+    with pytest.warns(UserWarning, match="compare: 4 units are few"):
+        rows = jn.compare(result, metric="test_accuracy")
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert sorted(labels) == ["best possible 0.840", "hidden", "input", "none"]
     assert ax.get_xscale() == "log"

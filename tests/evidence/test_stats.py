@@ -1,11 +1,24 @@
-"""Paired comparison: the t-interval, its unit, and its coverage."""
+"""`compare`: units and pairs, what each column says, verdicts, and bad input."""
 
+import warnings
+
+import jax
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 import jaxnoise as jn
+from jaxnoise.evidence.paired import sign_flip_p, wilson
+from jaxnoise.evidence.stats import verdict
+
+COLUMNS = [
+    *["placement", "strength", "n", "mean", "sd", "median", "iqm"],
+    *["difference", "low", "high", "boot_low", "boot_high"],
+    *["win_probability", "win_low", "win_high", "p", "p_holm", "diverged", "verdict"],
+]
+pytestmark = pytest.mark.filterwarnings("ignore:compare. . units are few:UserWarning")
 
 
 def table(scores, splits=1):
@@ -33,18 +46,7 @@ def draw(seed, shape, mean=0.0):
 def test_t_interval_of_paired_differences():
     a, b = draw(0, (12, 1)), draw(1, (12, 1), 0.5)
     rows = jn.compare(table({("none", 0.0): a, ("input", 0.1): b}), metric="accuracy")
-    assert list(rows) == [
-        "placement",
-        "strength",
-        "n",
-        "mean",
-        "sd",
-        "median",
-        "difference",
-        "low",
-        "high",
-        "diverged",
-    ]
+    assert list(rows) == COLUMNS
     assert rows["placement"].tolist() == ["none", "input"]
     assert rows["n"].tolist() == [12, 12]
     np.testing.assert_allclose(rows["mean"], [a.mean(), b.mean()])
@@ -56,12 +58,99 @@ def test_t_interval_of_paired_differences():
     assert rows.loc[0, ["difference", "low", "high"]].isna().all()
 
 
-def test_order_of_rows_does_not_matter():
-    scores = table({("none", 0.0): draw(0, (6, 1)), ("input", 0.1): draw(1, (6, 1))})
+@pytest.mark.parametrize("splits", [1, 8])
+def test_order_of_rows_does_not_matter(splits):
+    shape = (12, splits)
+    scores = table({("none", 0.0): draw(0, shape), ("input", 0.1): draw(1, shape)})
     shuffled = scores.sample(frac=1, random_state=3)
     one = jn.compare(scores, metric="accuracy").set_index("placement")
     two = jn.compare(shuffled, metric="accuracy").set_index("placement")
-    pd.testing.assert_frame_equal(one, two.loc[one.index])
+    pd.testing.assert_frame_equal(one, two.loc[one.index], check_exact=True)
+
+
+def test_rows_do_not_depend_on_other_rows():
+    """But for the adjustment of p: draws of a row are its own."""
+    scores = {("none", 0.0): draw(0, (25, 1))}
+    scores |= {("input", s): draw(i, (25, 1), s) for i, s in enumerate((0.1, 0.3), 1)}
+    both = jn.compare(table(scores), metric="accuracy")
+    del scores["input", 0.1]
+    alone = jn.compare(table(scores), metric="accuracy")
+    same = [column for column in COLUMNS if column not in ("p_holm", "verdict")]
+    pd.testing.assert_frame_equal(
+        both.iloc[[0, 2]][same].reset_index(drop=True), alone[same], check_exact=True
+    )
+    assert both.loc[2, "p_holm"] >= alone.loc[1, "p_holm"] == alone.loc[1, "p"]
+
+
+def test_columns_beside_the_interval():
+    a, b = draw(0, (12, 1)), draw(1, (12, 1), 0.5)
+    row = jn.compare(
+        table({("none", 0.0): a, ("input", 0.1): b}), metric="accuracy"
+    ).iloc[1]
+    d = (b - a)[:, 0]
+    wins = (d > 0).mean()
+    assert row["win_probability"] == wins
+    assert (row["win_low"], row["win_high"]) == wilson(wins, 12)
+    assert row["p"] == row["p_holm"] == sign_flip_p(d, np.random.default_rng(0))
+    assert row["boot_low"] < row["difference"] < row["boot_high"]
+    assert row["iqm"] == pytest.approx(np.sort(b[:, 0])[3:-3].mean())
+
+
+def test_the_key_resamples():
+    """The bootstrap, and the sign flips beyond 20 units; all else is exact."""
+    scores = table({("none", 0.0): draw(0, (25, 1)), ("a", 0.1): draw(1, (25, 1), 0.4)})
+    default, zero, other = (
+        jn.compare(scores, metric="accuracy", key=key)
+        for key in (None, jax.random.key(0), jax.random.key(1))
+    )
+    pd.testing.assert_frame_equal(default, zero, check_exact=True)
+    drawn = ["boot_low", "boot_high", "p"]
+    assert (zero.loc[1, drawn] != other.loc[1, drawn]).all()
+    np.testing.assert_allclose(
+        zero.loc[1, drawn].tolist(), other.loc[1, drawn].tolist(), atol=0.02
+    )
+    exact = [c for c in COLUMNS if c not in (*drawn, "p_holm")]
+    pd.testing.assert_frame_equal(zero[exact], other[exact], check_exact=True)
+
+
+def test_seed_noise_within_splits_is_no_evidence():
+    """40 seeds of one lucky split of two: two units, whatever the seeds agree on."""
+    a = np.zeros((40, 2))
+    b = a + [1.0, 0.0] + draw(0, (40, 2)) / 100
+    rows = jn.compare(table({("none", 0.0): a, ("input", 0.1): b}), metric="accuracy")
+    assert rows.loc[1, "n"] == 2
+    assert rows.loc[1, "verdict"] == "none"
+    assert rows.loc[1, "low"] < 0 < rows.loc[1, "high"]
+    assert rows.attrs["unit"] == "split"
+
+
+def test_pairs_are_by_seed_and_split():
+    """Runs of other seeds or splits are nobody's partner."""
+    a, b = draw(0, (3, 4)), draw(1, (3, 4))
+    scores = table({("none", 0.0): a, ("input", 0.1): b})
+    scores = scores.drop(index=[0, 12 + 11])  # none: seed 0, split 0; input: 2, 3
+    row = jn.compare(scores, metric="accuracy").iloc[1]
+    d = b - a
+    d[0, 0] = d[2, 3] = np.nan
+    assert row["difference"] == pytest.approx(np.nanmean(d, axis=0).mean())
+    assert row["n"] == 4
+
+
+def test_pair_by_other_columns():
+    a, b = draw(0, (12, 1)), draw(1, (12, 1))
+    scores = table({("none", 0.0): a, ("input", 0.1): b}).drop(columns="split")
+    expected = jn.compare(scores, metric="accuracy")
+    named = scores.rename(columns={"seed": "subject"})
+    for pair_by in ("subject", ["subject"], ("subject", "split")):
+        rows = jn.compare(named, metric="accuracy", pair_by=pair_by)
+        pd.testing.assert_frame_equal(rows, expected)
+        assert rows.attrs["unit"] in ("subject", "subject and split")
+    twice = pd.concat([named.assign(task="x"), named.assign(task="y")])
+    with pytest.raises(ValueError, match="runs must differ in subject, got repeats"):
+        jn.compare(twice, metric="accuracy", pair_by="subject")
+    assert (
+        jn.compare(twice, metric="accuracy", pair_by=("subject", "task"))["n"][1] == 24
+    )
 
 
 def test_the_split_is_the_unit_when_there_are_several():
@@ -77,7 +166,7 @@ def test_diverged_runs_lose_their_pair():
     b[2], a[4] = np.nan, np.inf
     rows = jn.compare(table({("none", 0.0): a, ("input", 0.1): b}), metric="accuracy")
     assert rows["diverged"].tolist() == [1, 1]
-    assert rows["n"].tolist() == [5, 5]
+    assert rows["n"].tolist() == [5, 4]  # the baseline's own, and pairs
     kept = [0, 1, 3, 5]
     np.testing.assert_allclose(rows.loc[1, "difference"], (b - a)[kept].mean())
 
@@ -107,20 +196,178 @@ def test_other_baselines_and_tables_without_splits():
     assert np.isnan(rows.loc[0, "difference"])
 
 
-@pytest.mark.parametrize("n", [10, 30])
-def test_coverage(n):
-    """The stated 95 % interval of a true difference of 0.3 covers it 95 % of the time,
-    within 5 standard errors of 1,000 simulations."""
-    simulations = 1000
-    d = draw(n, (simulations, n), 0.3)
-    covered = 0
-    for i in range(simulations):
-        from jaxnoise.evidence.stats import _interval
+def rows_of(a, b, metric="accuracy", **arguments):
+    scores = table({("none", 0.0): a, ("input", 0.1): b})
+    return jn.compare(
+        scores.rename(columns={"accuracy": metric}), metric=metric, **arguments
+    )
 
-        got = _interval(d[i])
-        covered += got["low"] <= 0.3 <= got["high"]
-    rate = covered / simulations
-    assert abs(rate - 0.95) <= 5 * np.sqrt(0.95 * 0.05 / simulations)
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("test_loss", True), ("test_accuracy", False), ("neg_log_loss", False)],
+)
+def test_losses_are_better_when_lower(metric, lower):
+    a, b = draw(0, (15, 1)), draw(1, (15, 1), -2.0)
+    row = rows_of(a, b, metric).iloc[1]
+    assert row["difference"] == pytest.approx((b - a).mean())
+    assert row["verdict"] == ("better" if lower else "worse")
+    assert row["win_probability"] == ((b < a) if lower else (b > a)).mean()
+    other = rows_of(a, b, metric, lower_is_better=not lower).iloc[1]
+    assert other["verdict"] == ("worse" if lower else "better")
+    assert other["win_probability"] == 1 - row["win_probability"]
+    unsigned = ["difference", "low", "high", "boot_low", "boot_high", "p"]
+    assert row[unsigned].tolist() == other[unsigned].tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"units": 5, "interval": (1, 2), "p_holm": 0.001}, "none"),
+        ({"units": 5, "interval": (0, 0), "p_holm": 1.0, "rope": 1}, "none"),
+        ({"lost": 0.051, "interval": (1, 2), "p_holm": 0.001}, "none"),
+        ({"lost": 0.05, "interval": (1, 2), "p_holm": 0.001}, "better"),
+        ({"units": 6, "interval": (1, 2), "p_holm": 0.001}, "better"),
+        ({"interval": (1, 2), "p_holm": 0.001, "rope": 3}, "equivalent"),
+        ({"interval": (1, 2), "p_holm": 0.001, "rope": 2}, "better"),
+        ({"interval": (-1, 2), "p_holm": 1.0, "rope": 2.1}, "equivalent"),
+        ({"interval": (-1, 2), "p_holm": 1.0, "rope": 1.5}, "no evidence"),
+        ({"interval": (-2, -1), "p_holm": 0.049}, "worse"),
+        ({"interval": (1, 2), "p_holm": 0.05}, "no evidence"),
+        ({"interval": (-1, 2), "p_holm": 0.01}, "no evidence"),
+        ({"interval": (0, 2), "p_holm": 0.01}, "no evidence"),
+        ({"interval": (1, 2), "p_holm": 0.01, "lower_is_better": True}, "worse"),
+        ({"interval": (-2, -1), "p_holm": 0.01, "lower_is_better": True}, "better"),
+        ({"interval": (np.nan, np.nan), "p_holm": np.nan}, "no evidence"),
+    ],
+)
+def test_verdict_is_the_first_rule_that_holds(arguments, expected):
+    assert verdict(**{"units": 10, "lost": 0.0} | arguments) == expected
+
+
+def test_verdicts_of_a_table():
+    a = draw(0, (20, 1)) / 10
+    scores = {
+        ("none", 0.0): a,
+        ("input", 0.1): a + 1 + draw(1, (20, 1)) / 10,
+        ("input", 0.3): a - 1 + draw(2, (20, 1)) / 10,
+        ("hidden", 0.1): a + draw(3, (20, 1)) / 100,
+        ("hidden", 0.3): a + draw(4, (20, 1)),
+    }
+    rows = jn.compare(table(scores), metric="accuracy", rope=0.05)
+    expected = ["baseline", "better", "worse", "equivalent", "no evidence"]
+    assert rows["verdict"].tolist() == expected
+    assert (rows["p_holm"][1:] >= rows["p"][1:]).all()
+    worst = rows["p"][1:3].min()
+    assert worst < 1e-4
+    assert rows["p_holm"][1:3].min() == pytest.approx(4 * worst)
+
+
+def test_lost_pairs_take_the_verdict():
+    """One of 20 is 5 %, two are more; a diverged baseline loses pairs too."""
+    for at, expected in (([(1, 0)], "better"), ([(1, 0), (0, 1)], "none")):
+        scores = np.stack([draw(0, (20, 1)) / 10, draw(1, (20, 1)) / 10 + 1])
+        for cell, seed in at:
+            scores[cell, seed] = np.nan
+        rows = rows_of(*scores)
+        assert rows["verdict"].tolist() == ["baseline", expected]
+        assert rows["n"][1] == 20 - len(at)
+        assert rows["diverged"].sum() == len(at)
+
+
+def test_what_the_finite_column_says():
+    a, b = draw(0, (12, 1)), draw(1, (12, 1))
+    scores = table({("none", 0.0): a, ("input", 0.1): b})
+    flags = np.arange(24) != 15  # seed 3 of input diverged, but has a score
+    for column in (flags, flags.astype(int), pd.array(flags, dtype="boolean")):
+        rows = jn.compare(scores.assign(finite=column), metric="accuracy")
+        assert rows["n"].tolist() == [12, 11]
+        assert rows["diverged"].tolist() == [0, 1]
+        assert rows.loc[1, "mean"] == pytest.approx(np.delete(b, 3).mean())
+    scores.loc[15, "accuracy"] = np.inf
+    rows = jn.compare(scores.assign(finite=True), metric="accuracy")
+    assert rows["diverged"].tolist() == [0, 1]
+
+
+def test_tied_but_for_rounding():
+    a = draw(0, (3, 10)) + 0.7
+    for b in (a + 0.02, a.astype(np.float32) + np.float32(0.02)):
+        base = a if b.dtype == float else a.astype(np.float32)
+        row = rows_of(base.astype(float), b.astype(float), rope=0.03).iloc[1]
+        assert row["difference"] == pytest.approx(0.02, abs=1e-6)
+        values = row[["low", "high", "boot_low", "boot_high"]]
+        assert (values == row["difference"]).all()
+        assert row["p"] == row["p_holm"] == 1
+        assert row["verdict"] == "equivalent"
+
+
+def test_float32_and_text_of_it_give_the_same_table(tmp_path):
+    """Accuracies of 70 rows tie in sums, which rounding must not hide."""
+    draws = np.random.default_rng(0)
+    hits = draws.integers(50, 60, (2, 12))
+    exact = table({("none", 0.0): hits[0][:, None], ("a", 0.1): hits[1][:, None]})
+    single = exact.assign(
+        accuracy=exact["accuracy"].astype(np.float32) / np.float32(70)
+    )
+    single.to_csv(tmp_path / "scores.csv", index=False)
+    p = [
+        jn.compare(scores, metric="accuracy").loc[1, ["p", "win_probability"]].tolist()
+        for scores in (
+            exact.assign(accuracy=exact["accuracy"].astype(float)),
+            exact.assign(accuracy=exact["accuracy"] / 70),
+            single,
+            single.assign(accuracy=single["accuracy"].astype(float)),
+            pd.read_csv(tmp_path / "scores.csv"),
+        )
+    ]
+    assert p[0] == p[1] == p[2] == p[3] == p[4]
+
+
+def test_overlap_is_the_corrected_t():
+    a, b = draw(0, (1, 10)), draw(1, (1, 10), 1.0)
+    plain, none, corrected = (rows_of(a, b, overlap=o).iloc[1] for o in (None, 0, 0.25))
+    pd.testing.assert_series_equal(plain, none)
+    d = (b - a)[0]
+    t = d.mean() / np.sqrt((1 / 10 + 0.25) * d.var(ddof=1))
+    assert corrected["p"] == pytest.approx(2 * student.sf(abs(t), 9))
+    ratio = np.sqrt(1 + 10 * 0.25)
+    for low, high in (("low", "high"), ("boot_low", "boot_high")):
+        wider = (corrected[high] - corrected[low]) / (plain[high] - plain[low])
+        assert wider == pytest.approx(ratio)
+    assert corrected["win_low"] < plain["win_low"]
+    assert corrected["difference"] == plain["difference"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_units_warn_once():
+    a, b = draw(0, (9, 3)), draw(1, (9, 3))
+    scores = table({("none", 0.0): a, ("x", 0.1): b, ("x", 0.3): b})
+    with pytest.warns(
+        UserWarning, match="^compare: 3 units are few: below 10 "
+    ) as seen:
+        jn.compare(scores, metric="accuracy")  # three splits
+    assert len(seen) == 1
+    assert seen[0].filename == __file__
+    assert "\n" not in str(seen[0].message)
+    with pytest.warns(UserWarning, match="compare: 9 units are few"):
+        jn.compare(scores[scores["split"] == 0], metric="accuracy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows_of(draw(0, (10, 1)), draw(1, (10, 1)))
+        only = table({("none", 0.0): a[:, :1]})
+        assert jn.compare(only, metric="accuracy")["n"].tolist() == [9]
+
+
+def test_the_table_says_what_it_is_of():
+    rows = rows_of(draw(0, (12, 1)), draw(1, (12, 1)), "loss", rope=0.1)
+    assert rows.attrs == {
+        "metric": "loss",
+        "baseline": "none",
+        "unit": "seed",
+        "lower_is_better": True,
+        "rope": 0.1,
+        "overlap": None,
+    }
 
 
 @pytest.mark.bad_input
@@ -140,6 +387,26 @@ def test_coverage(n):
             TypeError,
             "must be a SweepResult or a pandas table",
         ),
+        ({"metric": ["accuracy"]}, ValueError, r"metric must be .* got \['accuracy'\]"),
+        ({"rope": -0.1}, ValueError, "rope must be finite and >= 0, got -0.1"),
+        ({"rope": np.nan}, ValueError, "rope must be finite and >= 0, got nan"),
+        ({"rope": "a"}, TypeError, "rope must be a number or None, got 'a'"),
+        ({"overlap": -1}, ValueError, "overlap must be finite and >= 0, got -1"),
+        ({"overlap": True}, TypeError, "overlap must be a number or None, got True"),
+        ({"pair_by": ("seed", "fold")}, ValueError, "must have a column 'fold', got"),
+        ({"pair_by": ()}, ValueError, "pair_by must name at least one column"),
+        ({"key": 0}, TypeError, r"key must be a typed key, .* got 0"),
+        ({"key": np.zeros(2, np.uint32)}, TypeError, "key must be a typed key"),
+        (
+            {"key": jax.random.key(0, impl="rbg")},
+            TypeError,
+            "key must be a threefry2x32 key, got one of rbg",
+        ),
+        (
+            {"key": jax.random.split(jax.random.key(0))},
+            ValueError,
+            r"key must be a single key, got an array \(2,\)",
+        ),
     ],
 )
 def test_bad_arguments(change, error, message):
@@ -155,5 +422,24 @@ def test_bad_tables():
     scores = table({("none", 0.0): draw(0, (6, 1)), ("input", 0.1): draw(1, (6, 1))})
     with pytest.raises(ValueError, match="runs must differ in seed or split"):
         jn.compare(pd.concat([scores, scores]), metric="accuracy")
-    with pytest.raises(ValueError, match="must have a column 'seed'"):
-        jn.compare(scores.drop(columns="seed"), metric="accuracy")
+    for column in ("seed", "placement", "strength"):
+        with pytest.raises(ValueError, match=f"must have a column '{column}', got"):
+            jn.compare(scores.drop(columns=column), metric="accuracy")
+    for column in ("seed", "placement"):
+        holes = scores.assign(**{column: scores[column].where(scores.index > 2)})
+        with pytest.raises(ValueError, match=f"column '{column}' must be filled"):
+            jn.compare(holes, metric="accuracy")
+    other = scores.assign(seed=scores["seed"] + 100 * (scores["placement"] == "input"))
+    with pytest.raises(ValueError, match="input 0.1 must share seed and split with a"):
+        jn.compare(other, metric="accuracy")
+    with pytest.raises(ValueError, match="'finite' must hold True and False, got"):
+        jn.compare(scores.assign(finite="yes"), metric="accuracy")
+    with pytest.raises(ValueError, match="must have each column once"):
+        jn.compare(pd.concat([scores, scores], axis=1), metric="accuracy")
+    with pytest.raises(ValueError, match="column of numbers, got 'accuracy'"):
+        jn.compare(scores.assign(accuracy=1j), metric="accuracy")
+    crossed = scores.assign(split=(scores["placement"] == "input").astype(int))
+    with pytest.raises(ValueError, match="pair_by must pair runs of one split"):
+        jn.compare(crossed, metric="accuracy", pair_by="seed")
+    with pytest.raises(ValueError, match=r"one of the placements \(\), got 'none'"):
+        jn.compare(scores.iloc[:0], metric="accuracy")

@@ -43,6 +43,7 @@ def hidden(stddev):
 
 RECIPES = {"none": none, "input": inputs, "hidden": hidden}
 STRENGTHS = {"input": [0.01, 0.1], "hidden": [0.1, 0.3]}
+FEW = "compare: . units are few"
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,8 @@ def test_pytree_strengths(data):
     )
     columns = ["placement", "strength", "strength.hidden", "strength.input"]
     assert list(result.runs)[:4] == columns
-    table = jn.compare(result, metric="test_loss")
+    with pytest.warns(UserWarning, match=FEW):
+        table = jn.compare(result, metric="test_loss")
     assert table["strength.hidden"].tolist()[2:] == [0.1, 0.3]
     assert np.isnan(table["strength"].tolist()[2])
     alone, silent = rows(result, placement="hidden"), rows(result, placement="both")
@@ -267,7 +269,8 @@ def test_diverged_runs_are_data(data):
     runs = result.runs
     assert runs["finite"].tolist() == [True] * 6 + [False] * 3
     assert runs.loc[~runs["finite"], ["train_loss", "test_loss"]].isna().all(axis=None)
-    table = jn.compare(result, metric="test_loss")
+    with pytest.warns(UserWarning, match=FEW):
+        table = jn.compare(result, metric="test_loss")
     assert table["diverged"].tolist() == [0, 0, 3]
     assert table["n"].tolist() == [3, 3, 0]
 

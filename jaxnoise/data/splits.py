@@ -1,0 +1,287 @@
+"""Several splits of data: what a sweep trains on to tell the data's luck from the rest.
+
+`folds` divides data of your own, `nested_folds` does so twice, so that a strength can
+be chosen inside each fold, and `draws` draws a synthetic task afresh. Each returns a
+list of `Data` for ``sweep(data=...)``, and the place in the list is the split's number.
+The splitters are scikit-learn's.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxnoise.data.sets import Data, Rows, row_count
+
+Split = tuple[np.ndarray, np.ndarray]  # rows kept, rows held out
+
+
+def folds(
+    x: Any,
+    y: Any,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    stratify: bool = False,
+    groups: Any = None,
+    validation: float = 0.0,
+    seed: int = 0,
+) -> list[Data]:
+    """Divide rows into k folds; each is the test set once, the others the train set.
+
+    Folds share train rows, so that what they say is correlated: give `compare` an
+    ``overlap`` of ``1 / (folds - 1)``. Folds whose sizes differ compile a program a
+    size.
+
+    Args:
+        x: an array, or a pytree of arrays, with a row an example.
+        y: targets, with as many rows.
+        folds: the number of folds, k.
+        repeats: how often to divide afresh; there are folds × repeats splits.
+        stratify: whether every fold gets its share of each class of y.
+        groups: a value a row; rows of one group are never on two sides of a split.
+        validation: the share of train rows to hold out as a set named ``validation``,
+            stratified and grouped like the folds (with groups, of the groups; with
+            both, about that share); it leaves the test sets as they are.
+        seed: of the division.
+
+    Returns:
+        A `Data` a split, with ``train``, ``test`` and, where asked for, ``validation``,
+        ordered by repeat and fold.
+
+    Raises:
+        TypeError: if x and y are no arrays of numbers, or a count is no int.
+        ValueError: if a count is out of range for the rows, classes or groups.
+
+    Example:
+        >>> import numpy as np, jaxnoise as jn
+        >>> x, y = np.ones((20, 2)), np.arange(20)[:, None] % 2
+        >>> jn.data.folds(x, y, folds=4, stratify=True, validation=0.2)[0]
+        Data(train=12 rows, test=5 rows, validation=3 rows)
+    """
+    rows, labels, groups = _checked(x, y, stratify, groups, seed)
+    _check_int("repeats", repeats, 1)
+    number = isinstance(validation, int | float | np.number)
+    if not number or not 0 <= validation < 1:
+        raise ValueError(
+            f"validation must be a share from 0 to below 1, got {validation!r}."
+        )
+    everything = np.arange(row_count(rows))
+    splits = []
+    cuts = _folds("folds", folds, repeats, everything, labels, groups, seed)
+    for i, (train, test) in enumerate(cuts):
+        sets = {"test": test}
+        if validation:
+            train, held_out = _hold_out(validation, train, labels, groups, [seed, i])
+            sets["validation"] = held_out
+        splits.append(_take(rows, train=train, **sets))
+    return splits
+
+
+def nested_folds(
+    x: Any,
+    y: Any,
+    *,
+    outer: int = 5,
+    inner: int = 5,
+    repeats: int = 1,
+    stratify: bool = False,
+    groups: Any = None,
+    seed: int = 0,
+) -> list[Data]:
+    """Divide rows into folds, and the train rows of each into folds again.
+
+    The outer fold is the test set; of the other rows, each inner fold is the validation
+    set once and the rest the train set. So every row serves for choosing and for
+    reporting, but never for both at once: see `select`, with ``outer=outer * repeats``.
+
+    Args:
+        x: an array, or a pytree of arrays, with a row an example.
+        y: targets, with as many rows.
+        outer: the number of outer folds.
+        inner: the number of inner folds.
+        repeats: how often to divide afresh.
+        stratify: whether every fold gets its share of each class of y.
+        groups: a value a row; rows of one group are never on two sides of a split.
+        seed: of the division.
+
+    Returns:
+        A `Data` a split, with ``train``, ``validation`` and ``test``; the number of a
+        split is ``fold * inner + inner fold``, folds counted over the repeats.
+
+    Raises:
+        TypeError: if x and y are no arrays of numbers, or a count is no int.
+        ValueError: if a count is out of range for the rows, classes or groups.
+
+    Example:
+        >>> import numpy as np, jaxnoise as jn
+        >>> x, y = np.ones((20, 2)), np.arange(20)[:, None] % 2
+        >>> splits = jn.data.nested_folds(x, y, outer=4, inner=3)
+        >>> len(splits), splits[0]
+        (12, Data(train=10 rows, validation=5 rows, test=5 rows))
+    """
+    rows, labels, groups = _checked(x, y, stratify, groups, seed)
+    _check_int("repeats", repeats, 1)
+    everything = np.arange(row_count(rows))
+    cuts = _folds("outer", outer, repeats, everything, labels, groups, seed)
+    splits = []
+    for i, (rest, test) in enumerate(cuts):
+        inner_seed = int(np.random.default_rng([seed, i]).integers(2**32))
+        for train, held_out in _folds(
+            "inner", inner, 1, rest, labels, groups, inner_seed
+        ):
+            splits.append(_take(rows, train=train, validation=held_out, test=test))
+    return splits
+
+
+def draws(
+    make: Callable[..., Data], n: int, *, seed: int = 0, **options: Any
+) -> list[Data]:
+    """Draw a synthetic task several times, independently.
+
+    Each draw has train, test and validation rows of its own. What ``make`` draws from
+    another seed is shared, as is the population of `circles`: it stands for the one
+    distribution that all draws are from.
+
+    Args:
+        make: a function that takes ``seed`` and returns `Data`, such as `circles`.
+        n: the number of draws.
+        seed: of the first draw; the others count on from it.
+        **options: are passed on to ``make``.
+
+    Raises:
+        TypeError: if ``make`` is no function that returns Data, or a number no int.
+        ValueError: if ``n`` is below 1 or ``seed`` out of range.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.data.draws(jn.data.circles, 30, validation=50, population=1000)[0]
+        Data(train=30 rows, test=70 rows, validation=50 rows, population=1000 rows)
+    """
+    if not callable(make):
+        raise TypeError(f"make must be a function that returns Data, got {make!r}.")
+    _check_int("n", n, 1)
+    _check_int("seed", seed, 0, 2**32 - n)
+    made = [make(seed=seed + i, **options) for i in range(n)]
+    for data in made:
+        if not isinstance(data, Data):
+            raise TypeError(f"make must return Data, got {type(data).__name__}.")
+    return made
+
+
+def _checked(
+    x: Any, y: Any, stratify: bool, groups: Any, seed: int
+) -> tuple[Rows, np.ndarray | None, np.ndarray | None]:
+    """The rows, a class a row if stratified, and the groups if there are any."""
+    _check_int("seed", seed, 0, 2**32 - 1)
+    rows = Data(train=(x, y)).train
+    count = row_count(rows)
+    labels = None
+    if stratify:
+        if len(jax.tree.leaves(rows[1])) != 1:
+            raise TypeError("y must be one array to stratify by, got a pytree.")
+        targets = jax.tree.leaves(rows[1])[0].reshape(count, -1)
+        labels = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
+    if groups is not None:
+        groups = np.asarray(groups)
+        if groups.shape != (count,):
+            raise ValueError(
+                f"groups must have a value a row, shape ({count},), got {groups.shape}."
+            )
+        groups = np.unique(groups, return_inverse=True)[1]
+    return rows, labels, groups
+
+
+def _folds(
+    name: str,
+    count: int,
+    repeats: int,
+    rows: np.ndarray,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None,
+    seed: int,
+) -> Iterator[Split]:
+    """Pairs of rows (kept, held out), ``repeats`` × ``count`` of them."""
+    from sklearn import model_selection as sklearn  # slow to import
+    from sklearn.utils import check_random_state
+
+    _check_int(name, count, 2)
+    limits = {"rows": len(rows)}
+    if groups is not None:
+        limits = {"groups": len(np.unique(groups[rows]))}
+    if labels is not None:
+        limits["rows of the rarest class"] = np.unique(
+            labels[rows], return_counts=True
+        )[1].min()
+    for limit, most in limits.items():
+        if count > most:
+            raise ValueError(
+                f"{name} must be at most the number of {limit} ({most}), got {count}."
+            )
+    splitter = {
+        (False, False): sklearn.KFold,
+        (True, False): sklearn.StratifiedKFold,
+        (False, True): sklearn.GroupKFold,
+        (True, True): sklearn.StratifiedGroupKFold,
+    }[labels is not None, groups is not None]
+    state = check_random_state(seed)  # goes on from repeat to repeat, as in sklearn's
+    for _ in range(repeats):
+        fold = splitter(count, shuffle=True, random_state=state)
+        for kept, held_out in fold.split(rows, *_arguments(rows, labels, groups)):
+            yield rows[kept], rows[held_out]
+
+
+def _hold_out(
+    share: float,
+    rows: np.ndarray,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None,
+    seed: list[int],
+) -> Split:
+    """Rows (kept, held out), each in their order."""
+    from sklearn import model_selection as sklearn  # slow to import
+
+    state = int(np.random.default_rng(seed).integers(2**32))
+    if labels is not None and groups is not None:  # no splitter takes a share
+        parts = max(2, round(1 / share))
+        splitter = sklearn.StratifiedGroupKFold(parts, shuffle=True, random_state=state)
+    else:
+        shuffled = sklearn.ShuffleSplit
+        if labels is not None:
+            shuffled = sklearn.StratifiedShuffleSplit
+        if groups is not None:
+            shuffled = sklearn.GroupShuffleSplit
+        splitter = shuffled(1, test_size=share, random_state=state)
+    try:
+        cuts = splitter.split(rows, *_arguments(rows, labels, groups))
+        kept, held_out = next(iter(cuts))
+    except ValueError as error:
+        raise ValueError(
+            f"validation must leave rows to train on and to hold out, got {share} of "
+            f"{len(rows)} rows: {error}"
+        ) from None
+    return rows[np.sort(kept)], rows[np.sort(held_out)]
+
+
+def _arguments(
+    rows: np.ndarray, labels: np.ndarray | None, groups: np.ndarray | None
+) -> tuple[Any, Any]:
+    return tuple(None if each is None else each[rows] for each in (labels, groups))  # type: ignore[return-value]
+
+
+def _take(rows: Rows, **sets: np.ndarray) -> Data:
+    return Data(
+        **{
+            name: jax.tree.map(lambda leaf, at=at: leaf[at], rows)
+            for name, at in sets.items()
+        }
+    )
+
+
+def _check_int(name: str, value: Any, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an int, got {value!r}.")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be {bounds}, got {value}.")

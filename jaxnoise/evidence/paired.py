@@ -1,0 +1,212 @@
+"""The numerical core of paired comparisons: arrays of differences in, numbers out.
+
+A difference belongs to one unit (a seed, or a split), and units are independent. Each
+function is the textbook's; SciPy's routine does the work wherever it has one. `compare`
+is what most people want.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+CONFIDENCE = 0.95
+EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
+SIGN_FLIPS = 100_000  # drawn beyond that
+RESAMPLES = 9_999
+ROUNDING = 1e-12  # of sums, relative: closer ones are equal
+
+
+class TInterval(NamedTuple):
+    """A mean with its t-interval and the p of "the mean is 0"."""
+
+    mean: Any
+    low: Any
+    high: Any
+    p: Any
+
+
+def t_interval(differences: Any, *, overlap: float = 0.0) -> TInterval:
+    """Student's interval of the mean, ``mean ± t * sd * sqrt(1 / n + overlap)``.
+
+    Args:
+        differences: shape (..., n); the result has the leading axes.
+        overlap: test rows over train rows of resampled splits, 0 for independent ones;
+            above 0 this is Nadeau and Bengio's corrected interval.
+
+    Returns:
+        Mean, low, high and two-sided p. Tied differences d have [d, d] and p = 1; one
+        difference has no interval, and none at all no mean: NaN.
+
+    Reference: C. Nadeau and Y. Bengio, "Inference for the generalization error",
+    Machine Learning 52 (2003).
+    """
+    from scipy.special import stdtr, stdtrit  # slow to import
+
+    d = np.asarray(differences, float)
+    n = d.shape[-1]
+    nothing = np.full(d.shape[:-1], np.nan)
+    if n < 2:
+        mean = d[..., 0] if n else nothing
+        return TInterval(mean, nothing, nothing, np.where(np.isnan(mean), mean, 1.0))
+    tied = d.min(-1) == d.max(-1)  # a mean of equal numbers may be off by rounding
+    mean = np.where(tied, d[..., 0], d.mean(-1))
+    error = np.where(tied, 0.0, d.std(-1, ddof=1) * np.sqrt(1 / n + overlap))
+    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * error
+    ratio = np.abs(mean) / np.where(tied, np.inf, error)
+    return TInterval(mean, mean - half, mean + half, 2 * stdtr(n - 1, -ratio))
+
+
+def bootstrap_interval(
+    differences: Any, rng: np.random.Generator, *, overlap: float = 0.0
+) -> tuple[float, float]:
+    """BCa bootstrap interval of the mean; ``overlap`` widens it as it does the t's.
+
+    Reference: B. Efron, "Better bootstrap confidence intervals", Journal of the
+    American Statistical Association 82 (1987).
+    """
+    from scipy.stats import bootstrap  # slow to import
+
+    d = np.asarray(differences, float)
+    if len(d) < 2:
+        return np.nan, np.nan
+    if d.min() == d.max():
+        return float(d[0]), float(d[0])
+    interval = bootstrap(
+        (d,),
+        np.mean,
+        method="BCa",
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        rng=rng,
+    ).confidence_interval
+    mean, wider = d.mean(), np.sqrt(1 + len(d) * overlap)
+    low, high = (mean + wider * (end - mean) for end in interval)
+    return float(low), float(high)
+
+
+def win_interval(
+    differences: Any, *, overlap: float = 0.0
+) -> tuple[float, float, float]:
+    """Share of differences above 0, ties half, and its Wilson interval.
+
+    SciPy's Wilson interval takes whole counts alone, and ties make halves. ``overlap``
+    leaves ``n / (1 + n * overlap)`` units' worth of evidence.
+
+    Reference: E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", Journal of the American Statistical Association 22 (1927).
+    """
+    d = np.asarray(differences, float)
+    if not len(d):
+        return np.nan, np.nan, np.nan
+    share = float((d > 0).mean() + (d == 0).mean() / 2)
+    low, high = wilson(share, len(d) / (1 + len(d) * overlap))
+    return share, low, high
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a probability that n trials put at ``share``."""
+    from scipy.special import ndtri  # slow to import
+
+    z = ndtri((1 + CONFIDENCE) / 2)
+    centre = share + z**2 / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    return float(max(low, 0.0)), float(min(high, 1.0))
+
+
+def sign_flip_p(
+    differences: Any, rng: np.random.Generator, *, resolution: float = 0.0
+) -> float:
+    """Two-sided p of "each difference could as well have the other sign".
+
+    The share of the 2^n sign patterns under which the mean is at least as far from 0 as
+    it is. Up to 20 units all are counted: each sum is one of the first half's plus one
+    of the second's, which are sorted and searched. Beyond, 100,000 patterns are drawn,
+    and ``p = (1 + count) / (1 + draws)``.
+
+    Args:
+        differences: shape (n,). If all are the same, p is 1.
+        rng: draws the patterns beyond 20 units.
+        resolution: rounding of one difference; sums that it cannot tell apart are
+            equal.
+
+    Reference: R. A. Fisher, "The design of experiments", 1935, section 21; B. Phipson
+    and G. K. Smyth, "Permutation p-values should never be zero", 2010.
+    """
+    d = np.asarray(differences, float)
+    n = len(d)
+    if not n:
+        return np.nan
+    if d.min() == d.max():
+        return 1.0
+    least = abs(d.sum()) - max(n * resolution, ROUNDING * np.abs(d).sum())
+    if n > EXACT_UNITS:
+        extreme = np.abs(_random_sums(d, rng)) >= least
+        return float((1 + extreme.sum()) / (1 + SIGN_FLIPS))
+    first, second = _signed_sums(d[: n // 2]), np.sort(_signed_sums(d[n // 2 :]))
+    above = second.size - np.searchsorted(second, least - first)
+    return float(min(2 * above.sum() / 2**n, 1.0))  # as many lie below -least
+
+
+def _signed_sums(d: np.ndarray) -> np.ndarray:
+    """The sums of d under all 2^n patterns of signs."""
+    sums = np.zeros(1)
+    for value in d:
+        sums = np.concatenate([sums - value, sums + value])
+    return sums
+
+
+def _random_sums(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sums of d under random signs: eight units at a time, from their 256 sums."""
+    total = np.zeros(SIGN_FLIPS)
+    for at in range(0, len(d), 8):
+        sums = _signed_sums(d[at : at + 8])
+        total += sums[rng.integers(0, sums.size, SIGN_FLIPS)]
+    return total
+
+
+def holm(p: Any) -> np.ndarray:
+    """Holm's adjusted p-values; NaN is no test and stays NaN.
+
+    The j-th smallest of m is multiplied by ``m + 1 - j`` and is at least the one before
+    it. SciPy has Benjamini and Hochberg's adjustment, but not this one.
+
+    Reference: S. Holm, "A simple sequentially rejective multiple test procedure",
+    Scandinavian Journal of Statistics 6 (1979).
+    """
+    p = np.asarray(p, float)
+    m = int(np.isfinite(p).sum())
+    order = np.argsort(p)[:m]  # NaN sorts last
+    adjusted = np.full(p.shape, np.nan)
+    steps = np.maximum.accumulate((m - np.arange(m)) * p[order])
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted
+
+
+def interquartile_mean(scores: Any) -> float:
+    """Mean of the middle half: a quarter of the scores, rounded down, goes each side.
+
+    Reference: R. Agarwal et al., "Deep reinforcement learning at the edge of the
+    statistical precipice", NeurIPS 2021.
+    """
+    from scipy.stats import trim_mean  # slow to import
+
+    return float(trim_mean(scores, 0.25)) if len(scores) else np.nan
+
+
+def seed_words(key: Any) -> list[int]:
+    """The bits of a typed Threefry key, ``jax.random.key(0)`` for None."""
+    if key is None:
+        key = jax.random.key(0, impl="threefry2x32")
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jax.numpy.issubdtype(dtype, jax.dtypes.prng_key):
+        got = repr(key) if dtype is None else f"dtype {dtype}"
+        raise TypeError(f"key must be a typed key, jax.random.key(seed), got {got}.")
+    implementation = str(jax.random.key_impl(key))
+    if implementation != "threefry2x32":
+        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
+    if key.shape != ():
+        raise ValueError(f"key must be a single key, got an array {key.shape}.")
+    return [int(word) for word in np.asarray(jax.random.key_data(key))]

@@ -1,0 +1,184 @@
+"""How many runs a question takes, before they are made.
+
+`seeds_needed` turns the spread of paired differences, known or measured in a first
+sweep, into a number of units.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxnoise.evidence.comparison import Comparison
+from jaxnoise.evidence.paired import CONFIDENCE
+from jaxnoise.evidence.stats import LEAST_UNITS
+from jaxnoise.evidence.units import PAIR_BY, paired_cells
+from jaxnoise.results import SweepResult
+
+MOST_UNITS = 10**12
+LARGEST_EFFECT = 1e3  # in standard deviations; six units see a smaller one
+
+
+def seeds_needed(
+    difference: float,
+    *,
+    sd: float | None = None,
+    result_or_table: SweepResult | pd.DataFrame | None = None,
+    metric: str | None = None,
+    baseline: str = "none",
+    pair_by: str | Sequence[str] = PAIR_BY,
+    comparisons: int = 1,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> int:
+    """Return how many units are needed to see a mean difference.
+
+    The smallest n for which the two-sided paired t-test at level ``alpha /
+    comparisons`` finds a true mean difference with probability ``power``, if the
+    differences have the standard deviation ``sd``: the test's statistic has the
+    noncentral t distribution with n - 1 degrees of freedom and noncentrality ``sqrt(n)
+    * difference / sd``. At least as many as `compare` needs for a verdict at all: 6,
+    and enough that its smallest p, ``2 / 2**n``, passes. Units are splits where there
+    are several, else seeds.
+
+    Args:
+        difference: the smallest true difference worth seeing, in units of the metric;
+            its sign does not matter.
+        sd: the standard deviation of paired differences between units.
+        result_or_table: in place of ``sd``: what `compare` returned, or a `SweepResult`
+            or tidy table with a ``metric``. The largest standard deviation among its
+            placements and strengths is taken; select rows to ask about fewer.
+        metric: the column of a sweep or table.
+        baseline: the placement that others are compared with, in a sweep or table.
+        pair_by: the columns that tell which two runs are a pair, in a sweep or table.
+        comparisons: how many placements and strengths will be compared, for which
+            `compare` adjusts.
+        power: the probability to see the difference, in (0, 1).
+        alpha: the level of the test, in (0, 1).
+
+    Returns:
+        The number of units.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if a number is out of range, not exactly one of ``sd`` and
+            ``result_or_table`` is given, or a table has no spread to measure.
+
+    Reference: J. Cohen, "Statistical power analysis for the behavioral sciences", 1988.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.seeds_needed(0.01, sd=0.02)
+        34
+        >>> jn.seeds_needed(0.01, sd=0.02, comparisons=8, power=0.9)
+        69
+    """
+    _check("difference", difference, -np.inf, np.inf)
+    _check("power", power, 0, 1)
+    _check("alpha", alpha, 0, 1)
+    if difference == 0:
+        raise ValueError("difference must not be 0, which no number of units shows.")
+    if isinstance(comparisons, bool) or not isinstance(comparisons, int | np.integer):
+        raise TypeError(f"comparisons must be an int, got {comparisons!r}.")
+    if comparisons < 1:
+        raise ValueError(f"comparisons must be at least 1, got {comparisons}.")
+    if (sd is None) == (result_or_table is None):
+        raise ValueError(
+            "seeds_needed takes sd or result_or_table, got "
+            f"{'neither' if sd is None else 'both'}."
+        )
+    if result_or_table is not None:
+        sd = _measured(result_or_table, metric, baseline, pair_by)
+    _check("sd", sd, 0, np.inf, closed=True)
+    level = alpha / comparisons
+    least = LEAST_UNITS
+    while 2 / 2**least >= level:
+        least += 1
+    return _smallest(abs(difference), float(sd), level, power, least)  # type: ignore[arg-type]
+
+
+def _smallest(
+    difference: float, sd: float, level: float, power: float, least: int
+) -> int:
+    """The smallest n of at least ``least`` with the power: doubled, then bisected."""
+    effect = LARGEST_EFFECT if sd == 0 else min(difference / sd, LARGEST_EFFECT)
+    if _power(least, effect, level) >= power:
+        return least
+    below, above = least, 2 * least
+    while _power(above, effect, level) < power:
+        below, above = above, 2 * above
+        if above > MOST_UNITS:
+            raise ValueError(
+                f"difference must be seen with {MOST_UNITS:.0e} units, "
+                f"got {difference} for a standard deviation of {sd}."
+            )
+    while above - below > 1:
+        middle = (below + above) // 2
+        if _power(middle, effect, level) < power:
+            below = middle
+        else:
+            above = middle
+    return above
+
+
+def _power(n: int, effect: float, level: float) -> float:
+    """P(|T| > t) of n units, the effect in standard deviations.
+
+    T squared has the noncentral F distribution, which SciPy computes far into the
+    tails, where its noncentral t gives NaN.
+    """
+    from scipy.special import ncfdtr, stdtrit  # slow to import
+
+    critical = stdtrit(n - 1, 1 - level / 2)
+    return float(1 - ncfdtr(1, n - 1, n * effect**2, critical**2))
+
+
+def _measured(
+    result_or_table: Any,
+    metric: str | None,
+    baseline: str,
+    pair_by: str | Sequence[str],
+) -> float:
+    """The largest standard deviation of paired differences."""
+    if isinstance(result_or_table, Comparison):
+        found = _of_comparison(result_or_table)
+    else:
+        if metric is None:
+            raise ValueError("metric must be a column of the runs, got None.")
+        cells = paired_cells(result_or_table, metric, baseline, pair_by).cells
+        units = [c.unit_differences for c in cells if not c.is_baseline]
+        found = [float(d.std(ddof=1)) for d in units if len(d) > 1]
+    if not found:
+        raise ValueError(
+            "result_or_table must hold a comparison of two or more units, got none."
+        )
+    return max(found)
+
+
+def _of_comparison(rows: Comparison) -> list[float]:
+    """Standard deviations, from the half widths of the t-intervals."""
+    from scipy.special import stdtrit  # slow to import
+
+    missing = {"n", "low", "high"} - set(rows)
+    if missing:
+        raise ValueError(
+            f"result_or_table must have the columns of compare, got no {missing}."
+        )
+    rows = rows[(rows["n"] > 1) & np.isfinite(rows["high"] - rows["low"])]
+    n = rows["n"].to_numpy(float)
+    overlap = rows.attrs.get("overlap") or 0.0
+    errors = (rows["high"] - rows["low"]) / 2 / stdtrit(n - 1, (1 + CONFIDENCE) / 2)
+    return list(errors / np.sqrt(1 / n + overlap))
+
+
+def _check(
+    name: str, value: Any, low: float, high: float, *, closed: bool = False
+) -> None:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number:
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+    if not (low < value < high or (closed and value == low)):
+        bounds = "finite" if high == np.inf else f"between {low} and {high}"
+        bounds += " and >= 0" if closed else ""
+        raise ValueError(f"{name} must be {bounds}, got {value}.")
