@@ -4,10 +4,11 @@
 active only when ``train=True``, and `gradient_noise` for Optax. *Training*: a `Recipe`
 brings model, loss, optimiser, metrics and noise together; `make_train` makes one run a
 pure function, `sweep` trains placements x strengths x seeds x splits. *Evidence*:
-`compare`, `select`, `seeds_needed` and `plots`. What recipes are made of is in `MLP`,
-`losses`, `metrics` and `data`.
+`compare`, `select`, `seeds_needed`, `plots` and `report`. What recipes are made of is
+in `MLP`, `losses`, `metrics` and `data`.
 """
 
+from pkgutil import resolve_name
 from typing import Any
 
 from jaxnoise import data as data
@@ -53,10 +54,13 @@ from jaxnoise.training.recipe import Recipe as Recipe
 from jaxnoise.training.run import make_train as make_train
 from jaxnoise.training.sweep import sweep as sweep
 
+_LAZY = {  # what loads matplotlib, on first use
+    "plots": "jaxnoise.evidence.plots",
+    "report": "jaxnoise.evidence.report:report",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # loads matplotlib, on first use
-        from jaxnoise.evidence import plots
-
-        return plots
+    if name in _LAZY:
+        return resolve_name(_LAZY[name])
     raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")

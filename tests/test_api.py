@@ -15,7 +15,8 @@ NAMES = sorted(
     and getattr(value, "__module__", "").startswith("jaxnoise")
 )
 MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
-FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
+LAZY = ("report",)  # beside the module plots
+FUNCTIONS = {name: getattr(jn, name) for name in (*NAMES, *LAZY)} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES
     for name, value in vars(module).items()
@@ -26,7 +27,7 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
-KEY_HAS_DEFAULT = {"compare", "select"}
+KEY_HAS_DEFAULT = {"compare", "report", "select"}
 EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
@@ -72,6 +73,7 @@ def test_the_public_list():
         "tree_add_gaussian_noise",
         "use_all_cores",
     ]
+    assert set(LAZY) <= {name for name in jn._LAZY}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = jn.nothing
 

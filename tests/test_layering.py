@@ -58,6 +58,6 @@ def test_import_is_light():
     code = (
         "import sys, jaxnoise as jn;"
         "assert not {'matplotlib', 'sklearn', 'rich.progress'} & set(sys.modules);"
-        "jn.plots; assert 'matplotlib' in sys.modules"
+        "jn.plots, jn.report; assert 'matplotlib' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
