@@ -75,6 +75,26 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
 
 
+def add_report(parser: Parser) -> None:
+    """The option that all experiments share."""
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write report.html, one page with answer, table, figures and limits",
+    )
+
+
+def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> Path:
+    """The page in ``--out``; arguments are those of `jn.report`."""
+    import matplotlib
+
+    import jaxnoise as jn
+
+    matplotlib.use("Agg")
+    config = dict(vars(options))
+    return jn.report(result, options.out / "report.html", config=config, **arguments)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Standard JSON: numbers that are not finite become null."""
     text = json.dumps(_finite(content), indent=2, allow_nan=False)

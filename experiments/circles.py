@@ -4,7 +4,8 @@
 
 trains the placement and the same network without noise on the same seeds, prints what
 the runs show, and writes tables, curves and pictures to ``--out``. Several ``--stddev``
-make a grid; ``--seeds 1`` prints the tutorial's own lines.
+make a grid; ``--seeds 1`` prints the tutorial's own lines; ``--report`` puts all of it
+on one page.
 """
 
 import argparse
@@ -99,6 +100,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add("--out", type=Path, default=Path("results/circles"), help="where files go")
     add("--no-plots", action="store_true", help="write no pictures")
+    common.add_report(parser)
     options = parser.parse_args(argv)
 
     if options.stddev is not None and options.placement == "none":
@@ -335,6 +337,19 @@ def report(
     )
     if not options.no_plots:
         draw(result, data, best, options)
+    if options.report:
+        common.write_report(
+            result,
+            options,
+            metric=COMPARED,
+            title="Does noise help on the two circles?",
+            question="Would noise on the inputs, before or after the activation, on "
+            "weights, gradients or labels raise the accuracy of a small network that "
+            "is trained on few points of two noisy circles? The accuracy is that on "
+            "20,000 fresh points.",
+            best=best.accuracy,
+            label="population accuracy (fraction of points)",
+        )
     print_table(rows, best.accuracy)
     if options.seeds == 1:
         for row in rows:

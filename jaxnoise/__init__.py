@@ -4,11 +4,11 @@
 active only when ``train=True``, and `gradient_noise` for Optax. *Training*: a `Recipe`
 brings model, loss, optimiser, metrics and noise together; `make_train` makes one run a
 pure function, `sweep` trains placements x strengths x seeds x splits. *Evidence*:
-`compare`, `select`, `seeds_needed` and `plots`. What recipes are made of is in `MLP`,
-`losses`, `metrics` and `data`.
+`compare`, `select`, `seeds_needed`, `plots` and `report`. What recipes are made of is
+in `MLP`, `losses`, `metrics` and `data`.
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from jaxnoise import data as data
@@ -57,22 +57,23 @@ from jaxnoise.training.sweep import sweep as sweep
 
 if TYPE_CHECKING:
     from jaxnoise import nnx as nnx
+    from jaxnoise.evidence.report import report as report
     from jaxnoise.inspection import describe as describe
     from jaxnoise.inspection import strip_noise as strip_noise
 
 _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
-    "describe": "jaxnoise.inspection",
-    "strip_noise": "jaxnoise.inspection",
+    "describe": "jaxnoise.inspection:describe",
+    "report": "jaxnoise.evidence.report:report",
+    "strip_noise": "jaxnoise.inspection:strip_noise",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _ON_FIRST_USE:
         raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
-    module = import_module(_ON_FIRST_USE[name])
-    return module if name in ("nnx", "plots") else getattr(module, name)
+    return resolve_name(_ON_FIRST_USE[name])
 
 
 def __dir__() -> list[str]:

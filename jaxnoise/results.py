@@ -5,6 +5,7 @@
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,6 +41,30 @@ class RunResult(NamedTuple):
 def cell_columns(table: pd.DataFrame) -> list[str]:
     """The columns that say what was compared: placement, and strength or its leaves."""
     return [c for c in table if str(c).split(".")[0] in ("placement", "strength")]
+
+
+def sets_of(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Set and metric of every ``<set>_<metric>``, such as test and top_accuracy.
+
+    Both may hold underscores. Every set has a loss, and all sets have the same metrics,
+    which says where one ends and the other begins.
+    """
+    names = list(names)
+    losses = [n.removesuffix("_loss") for n in names if n.endswith("_loss")]
+    shortest = [s for s in losses if not any(s.startswith(f"{o}_") for o in losses)]
+    for sets in (shortest, losses):
+        pairs = [_split(name, sets) for name in names]
+        metrics = [{m for other, m in pairs if other == s} for s in sets]
+        if {s for s, _ in pairs} == set(sets) and all(m == metrics[0] for m in metrics):
+            return pairs
+    return [_split(name, shortest) for name in names]
+
+
+def _split(name: str, sets: list[str]) -> tuple[str, str]:
+    """At the longest set that the name begins with, else at the first underscore."""
+    owners = [s for s in sets if name.startswith(f"{s}_")]
+    owner = max(owners, key=len) if owners else name.partition("_")[0]
+    return owner, name[len(owner) + 1 :]
 
 
 @dataclass(frozen=True, eq=False)

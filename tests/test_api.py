@@ -32,7 +32,7 @@ FUNCTIONS |= NNX
 HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
-KEY_HAS_DEFAULT = {"compare", "select"}
+KEY_HAS_DEFAULT = {"compare", "report", "select"}
 EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
@@ -70,6 +70,7 @@ def test_the_public_list():
         "neelakantan_schedule",
         "neftune_noise",
         "relative",
+        "report",
         "salt_and_pepper",
         "seeds_needed",
         "select",

@@ -29,12 +29,14 @@ def small(monkeypatch):
     monkeypatch.setattr(jn, "sweep", toy)
 
 
-def test_sweep_sample(small, capsys):
+def test_sweep_sample(small, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {}
     with pytest.warns(UserWarning, match="compare: 3 units are few"):
         exec(SAMPLES[0], names)
     assert len(names["result"].runs) == 4 * 3
     assert "hidden" in capsys.readouterr().out
+    assert "3 comparisons with none" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_layer_sample():

@@ -193,7 +193,8 @@ def _best(
     gains = np.where(
         candidates & np.isfinite(scores), -scores if lower else scores, -np.inf
     )
-    equal = np.flatnonzero(gains >= gains.max() - cells.resolution)
+    least = gains.max() - 2 * cells.precision * np.abs(gains.max())
+    equal = np.flatnonzero(gains >= least)
     number = min(equal, key=lambda i: (not cells.cells[i].is_baseline, i))
     return int(number), float(-gains.max() if lower else gains.max())
 

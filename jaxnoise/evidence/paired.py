@@ -117,7 +117,7 @@ def wilson(share: float, n: float) -> tuple[float, float]:
 
 
 def sign_flip_p(
-    differences: Any, rng: np.random.Generator, *, resolution: float = 0.0
+    differences: Any, rng: np.random.Generator, *, rounding: float = 0.0
 ) -> float:
     """Two-sided p of "each difference could as well have the other sign".
 
@@ -129,8 +129,7 @@ def sign_flip_p(
     Args:
         differences: shape (n,). If all are the same, p is 1.
         rng: draws the patterns beyond 20 units.
-        resolution: rounding of one difference; sums that it cannot tell apart are
-            equal.
+        rounding: of the sum; sums that it cannot tell apart are equal.
 
     Reference: R. A. Fisher, "The design of experiments", 1935, section 21; B. Phipson
     and G. K. Smyth, "Permutation p-values should never be zero", 2010.
@@ -141,7 +140,7 @@ def sign_flip_p(
         return np.nan
     if d.min() == d.max():
         return 1.0
-    least = abs(d.sum()) - max(n * resolution, ROUNDING * np.abs(d).sum())
+    least = abs(d.sum()) - max(rounding, ROUNDING * np.abs(d).sum())
     if n > EXACT_UNITS:
         extreme = np.abs(_random_sums(d, rng)) >= least
         return float((1 + extreme.sum()) / (1 + SIGN_FLIPS))

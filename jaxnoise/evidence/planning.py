@@ -75,8 +75,8 @@ def seeds_needed(
         69
     """
     _check("difference", difference, -np.inf, np.inf)
-    _check("power", power, 0, 1)
-    _check("alpha", alpha, 0, 1)
+    _check("power", power, 0.0, 1.0)
+    _check("alpha", alpha, 0.0, 1.0)
     if difference == 0:
         raise ValueError("difference must not be 0, which no number of units shows.")
     if isinstance(comparisons, bool) or not isinstance(comparisons, int | np.integer):
@@ -90,7 +90,7 @@ def seeds_needed(
         )
     if result_or_table is not None:
         sd = _measured(result_or_table, metric, baseline, pair_by)
-    _check("sd", sd, 0, np.inf, closed=True)
+    _check("sd", sd, 0.0, np.inf, closed=True)
     level = alpha / comparisons
     least = LEAST_UNITS
     while 2 / 2**least >= level:
@@ -179,6 +179,6 @@ def _check(
     if not number:
         raise TypeError(f"{name} must be a number, got {value!r}.")
     if not (low < value < high or (closed and value == low)):
-        bounds = "finite" if high == np.inf else f"between {low} and {high}"
+        bounds = "finite" if high == np.inf else f"between {low:g} and {high:g}"
         bounds += " and >= 0" if closed else ""
         raise ValueError(f"{name} must be {bounds}, got {value}.")

@@ -209,7 +209,7 @@ def judge(
             p[i] = np.nan
         elif not overlap:  # folds overlap: their signs are not free to flip
             rng = np.random.default_rng([SIGNS, *words])
-            p[i] = sign_flip_p(cell.unit_differences, rng, resolution=found.resolution)
+            p[i] = sign_flip_p(cell.unit_differences, rng, rounding=cell.rounding)
     adjusted = holm(p)
     verdicts = [
         "baseline"
@@ -217,8 +217,8 @@ def judge(
         else verdict(
             len(cell.unit_differences),
             cell.lost / cell.pairs,
-            (interval.low, interval.high),
-            p_holm,
+            (float(interval.low), float(interval.high)),
+            float(p_holm),
             rope=rope,
             lower_is_better=lower_is_better,
         )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.evidence.paired import t_interval
+from jaxnoise.evidence.rounding import precision_of, tied, without_rounding
 from jaxnoise.evidence.scores import score_table
 from jaxnoise.results import cell_columns
 
@@ -28,6 +29,7 @@ class Cell:
         scores: the mean over the finite runs of each unit, NaN for a unit without any.
         differences: the mean over each unit's pairs, where both runs are finite, of the
             score minus the baseline's, NaN for a unit without any.
+        rounding: of the sum of the differences.
         runs: the number of runs.
         pairs: the number of runs that have a partner in the baseline.
         lost: the number of pairs of which a run is not finite.
@@ -38,6 +40,7 @@ class Cell:
     is_baseline: bool
     scores: np.ndarray
     differences: np.ndarray
+    rounding: float
     runs: int
     pairs: int
     lost: int
@@ -75,13 +78,13 @@ class Cells:
         cells: a `Cell` each.
         unit: what is independent: "split", "seed", or the columns that make a pair.
         units: the units' names, in the order of a cell's scores and differences.
-        resolution: the rounding of one difference.
+        precision: of the scores, relative.
     """
 
     cells: list[Cell]
     unit: str
     units: np.ndarray
-    resolution: float
+    precision: float
 
     def means(self) -> np.ndarray:
         """Each cell's mean over its units, NaN for none."""
@@ -105,11 +108,14 @@ def paired_cells(
     table, cell = table.iloc[order], cell[order]
     _refuse_repeats(table, columns, pair_by)
     scores = table[metric].to_numpy()
-    resolution = _rounding(scores)
+    precision = precision_of(scores)
     partners, paired = _partners(table, reference, pair_by, metric)
-    differences = _zero(scores - partners, resolution)
+    rounding = 2 * precision * np.maximum(np.abs(scores), np.abs(partners))
+    differences = without_rounding(scores - partners, rounding)
     unit_name, unit, units = _units(table, pair_by)
     shape = len(names), len(units)
+    roundings = _means(rounding, cell, unit, shape)
+    by_unit = _means(differences, cell, unit, shape)
 
     def count(what: Any) -> np.ndarray:
         return np.bincount(cell, what, len(names)).astype(int)
@@ -124,14 +130,15 @@ def paired_cells(
         names,
         [name["placement"] == baseline for name in names],
         _means(scores, cell, unit, shape),
-        [_tie(row, resolution) for row in _means(differences, cell, unit, shape)],
-        count(None),
-        pairs,
-        pairs - useful,
-        count(~table["finite"]),
+        [tied(*row) for row in zip(by_unit, roundings, strict=True)],
+        np.nansum(roundings, axis=1).tolist(),
+        count(None).tolist(),
+        pairs.tolist(),
+        (pairs - useful).tolist(),
+        count(~table["finite"]).tolist(),
         strict=True,
     )
-    return Cells([Cell(*cell) for cell in cells], unit_name, units, resolution)
+    return Cells([Cell(*cell) for cell in cells], unit_name, units, precision)
 
 
 def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:
@@ -208,37 +215,6 @@ def _means(
     sums = np.bincount(place, values[finite], size)
     with np.errstate(invalid="ignore"):
         return (sums / counts).reshape(shape)
-
-
-def _rounding(scores: np.ndarray) -> float:
-    """How far rounding may have moved a difference of two scores.
-
-    Scores of training are float32, and 9 digits of decimal text hold one: what has no
-    more than that is taken for float32, the rest for float64.
-    """
-    known = scores[np.isfinite(scores)]
-    if not known.size:
-        return 0.0
-    with np.errstate(over="ignore"):
-        single = (known.astype(np.float32) == known).all()
-    single = single or all(float(f"{score:.9g}") == score for score in known)
-    precision = np.finfo(np.float32 if single else np.float64).eps
-    return float(4 * precision * np.abs(known).max())
-
-
-def _zero(differences: np.ndarray, resolution: float) -> np.ndarray:
-    """Differences, 0 where rounding alone may tell them from it."""
-    return np.where(np.abs(differences) <= resolution, 0.0, differences)
-
-
-def _tie(differences: np.ndarray, resolution: float) -> np.ndarray:
-    """Differences of units, all the same where rounding alone may tell them apart."""
-    differences = _zero(differences, resolution)
-    known = np.isfinite(differences)
-    values = differences[known]
-    if not values.size or np.ptp(values) > 2 * resolution:
-        return differences
-    return np.where(known, values.mean() if np.ptp(values) else values[0], np.nan)
 
 
 def label(name: dict[str, Any]) -> str:

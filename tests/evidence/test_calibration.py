@@ -60,7 +60,7 @@ def test_coverage_of_skewed_differences(n, least):
     assert covered(t.low, t.high, 1.0) >= least
 
 
-@pytest.mark.parametrize(("splits", "seeds"), [(10, 5), (20, 3)])
+@pytest.mark.parametrize(("splits", "seeds"), [(10, 5), (20, 5)])
 def test_coverage_of_nested_tables(splits, seeds):
     """Splits differ, and seeds in them; pairs as if independent cover 58 to 74 %."""
     draws = rng(splits)
@@ -70,7 +70,7 @@ def test_coverage_of_nested_tables(splits, seeds):
     assert (rows["n"] == splits).all()
     assert 0.935 <= covered(rows["low"], rows["high"], 0.3) <= 0.965
     naive = t_interval(d.reshape(SIMULATIONS, -1))
-    assert 0.58 <= covered(naive.low, naive.high, 0.3) <= 0.82
+    assert 0.58 <= covered(naive.low, naive.high, 0.3) <= 0.74
 
 
 def test_coverage_of_overlapping_folds():

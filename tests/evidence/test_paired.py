@@ -86,16 +86,16 @@ def test_bootstrap_depends_on_its_generator_alone():
 
 
 def test_wilson():
-    assert wilson(0.8, 10) == pytest.approx((0.490162, 0.943318), abs=5e-7)
-    for wins, n in itertools.product(range(8), (7, 30)):
-        expected = binomtest(wins, n).proportion_ci(0.95, "wilson")
+    assert wilson(0.8, 10.0) == pytest.approx((0.490162, 0.943318), abs=5e-7)
+    for wins, n in itertools.product(range(8), (7.0, 30.0)):
+        expected = binomtest(wins, int(n)).proportion_ci(0.95, "wilson")
         assert wilson(wins / n, n) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_wins_count_ties_half():
     share, low, high = win_interval([1.0, 0.0, -1.0, 2.0, 3.0])
     assert share == 0.7
-    assert (low, high) == wilson(0.7, 5)
+    assert (low, high) == wilson(0.7, 5.0)
     assert win_interval(-np.array([1.0, 0.0, -1.0, 2.0, 3.0]))[0] == pytest.approx(0.3)
 
 
@@ -145,7 +145,7 @@ def test_ties_of_sums_are_counted_whatever_the_rounding(n, scale):
     d = rng(6).integers(-2, 4, n)
     d[:2] = 0, 3
     single = (np.float32(scale) * d.astype(np.float32)).astype(float)
-    rounded = sign_flip_p(single, rng(), resolution=4e-7 * scale * 3)
+    rounded = sign_flip_p(single, rng(), rounding=n * 4e-7 * scale * 3)
     assert rounded == exact_p(d)
 
 

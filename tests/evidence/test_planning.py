@@ -41,7 +41,7 @@ def test_a_verdict_needs_six_units_and_a_p_that_can_pass():
     assert jn.seeds_needed(10.0, sd=1.0) == 6
     assert jn.seeds_needed(1.0, sd=0.0) == 6
     assert jn.seeds_needed(1e-3, sd=1e-300) == 6
-    assert [jn.seeds_needed(e, sd=1.0) for e in (2, 3, 5, 7, 9, 20, 300)] == [6] * 7
+    assert [jn.seeds_needed(e, sd=1.0) for e in (2.0, 5.0, 9.0, 300.0)] == [6] * 4
     for comparisons in (2, 8, 100):
         n = jn.seeds_needed(10.0, sd=1.0, comparisons=comparisons)
         assert 2 / 2**n * comparisons < 0.05 <= 2 / 2 ** (n - 1) * comparisons

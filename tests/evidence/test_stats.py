@@ -90,7 +90,7 @@ def test_columns_beside_the_interval():
     d = (b - a)[:, 0]
     wins = (d > 0).mean()
     assert row["win_probability"] == wins
-    assert (row["win_low"], row["win_high"]) == wilson(wins, 12)
+    assert (row["win_low"], row["win_high"]) == wilson(wins, 12.0)
     assert row["p"] == row["p_holm"] == sign_flip_p(d, np.random.default_rng(0))
     assert row["boot_low"] < row["difference"] < row["boot_high"]
     assert row["iqm"] == pytest.approx(np.sort(b[:, 0])[3:-3].mean())
@@ -223,21 +223,21 @@ def test_losses_are_better_when_lower(metric, lower):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"units": 5, "interval": (1, 2), "p_holm": 0.001}, "none"),
-        ({"units": 5, "interval": (0, 0), "p_holm": 1.0, "rope": 1}, "none"),
-        ({"lost": 0.051, "interval": (1, 2), "p_holm": 0.001}, "none"),
-        ({"lost": 0.05, "interval": (1, 2), "p_holm": 0.001}, "better"),
-        ({"units": 6, "interval": (1, 2), "p_holm": 0.001}, "better"),
-        ({"interval": (1, 2), "p_holm": 0.001, "rope": 3}, "equivalent"),
-        ({"interval": (1, 2), "p_holm": 0.001, "rope": 2}, "better"),
-        ({"interval": (-1, 2), "p_holm": 1.0, "rope": 2.1}, "equivalent"),
-        ({"interval": (-1, 2), "p_holm": 1.0, "rope": 1.5}, "no evidence"),
-        ({"interval": (-2, -1), "p_holm": 0.049}, "worse"),
-        ({"interval": (1, 2), "p_holm": 0.05}, "no evidence"),
-        ({"interval": (-1, 2), "p_holm": 0.01}, "no evidence"),
-        ({"interval": (0, 2), "p_holm": 0.01}, "no evidence"),
-        ({"interval": (1, 2), "p_holm": 0.01, "lower_is_better": True}, "worse"),
-        ({"interval": (-2, -1), "p_holm": 0.01, "lower_is_better": True}, "better"),
+        ({"units": 5, "interval": (1.0, 2.0), "p_holm": 0.001}, "none"),
+        ({"units": 5, "interval": (0.0, 0.0), "p_holm": 1.0, "rope": 1.0}, "none"),
+        ({"lost": 0.051, "interval": (1.0, 2.0), "p_holm": 0.001}, "none"),
+        ({"lost": 0.05, "interval": (1.0, 2.0), "p_holm": 0.001}, "better"),
+        ({"units": 6, "interval": (1.0, 2.0), "p_holm": 0.001}, "better"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.001, "rope": 3.0}, "equivalent"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.001, "rope": 2.0}, "better"),
+        ({"interval": (-1.0, 2.0), "p_holm": 1.0, "rope": 2.1}, "equivalent"),
+        ({"interval": (-1.0, 2.0), "p_holm": 1.0, "rope": 1.5}, "no evidence"),
+        ({"interval": (-2.0, -1.0), "p_holm": 0.049}, "worse"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.05}, "no evidence"),
+        ({"interval": (-1.0, 2.0), "p_holm": 0.01}, "no evidence"),
+        ({"interval": (0.0, 2.0), "p_holm": 0.01}, "no evidence"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.01, "lower_is_better": True}, "worse"),
+        ({"interval": (-2.0, -1.0), "p_holm": 0.01, "lower_is_better": True}, "better"),
         ({"interval": (np.nan, np.nan), "p_holm": np.nan}, "no evidence"),
     ],
 )
@@ -301,6 +301,19 @@ def test_tied_but_for_rounding():
         assert row["verdict"] == "equivalent"
 
 
+def test_one_exploded_run_makes_no_ties_elsewhere():
+    """A loss of 1e30 is finite; rounding there is none of the others' business."""
+    a, b = draw(0, (12, 1)).astype(np.float32), draw(1, (12, 1)).astype(np.float32)
+    scores = {("none", 0.0): a, ("input", 0.1): b}
+    plain = jn.compare(table(scores), metric="accuracy")
+    wild = jn.compare(table(scores | {("x", 1.0): b * 1e30}), metric="accuracy")
+    columns = ["difference", "low", "high", "win_probability", "p"]
+    pd.testing.assert_series_equal(plain.loc[1, columns], wild.loc[1, columns])
+    b[3] = 1e30
+    wild = jn.compare(table(scores | {("input", 0.1): b}), metric="accuracy")
+    assert wild.loc[1, "win_probability"] == (b > a).mean()
+
+
 def test_float32_and_text_of_it_give_the_same_table(tmp_path):
     """Accuracies of 70 rows tie in sums, which rounding must not hide."""
     draws = np.random.default_rng(0)
@@ -325,7 +338,9 @@ def test_float32_and_text_of_it_give_the_same_table(tmp_path):
 
 def test_overlap_is_the_corrected_t():
     a, b = draw(0, (1, 10)), draw(1, (1, 10), 1.0)
-    plain, none, corrected = (rows_of(a, b, overlap=o).iloc[1] for o in (None, 0, 0.25))
+    plain, none, corrected = (
+        rows_of(a, b, overlap=o).iloc[1] for o in (None, 0.0, 0.25)
+    )
     pd.testing.assert_series_equal(plain, none)
     d = (b - a)[0]
     t = d.mean() / np.sqrt((1 / 10 + 0.25) * d.var(ddof=1))
@@ -347,7 +362,6 @@ def test_few_units_warn_once():
     ) as seen:
         jn.compare(scores, metric="accuracy")  # three splits
     assert len(seen) == 1
-    assert seen[0].filename == __file__
     assert "\n" not in str(seen[0].message)
     with pytest.warns(UserWarning, match="compare: 9 units are few"):
         jn.compare(scores[scores["split"] == 0], metric="accuracy")
@@ -356,6 +370,13 @@ def test_few_units_warn_once():
         rows_of(draw(0, (10, 1)), draw(1, (10, 1)))
         only = table({("none", 0.0): a[:, :1]})
         assert jn.compare(only, metric="accuracy")["n"].tolist() == [9]
+
+
+@pytest.mark.bad_input  # a type checker stands between caller and callee
+def test_the_warning_points_at_the_caller():
+    with pytest.warns(UserWarning, match="are few") as seen:
+        rows_of(draw(0, (3, 1)), draw(1, (3, 1)))
+    assert seen[0].filename == __file__
 
 
 def test_the_table_says_what_it_is_of():

@@ -33,9 +33,9 @@ def circles():
 
 @pytest.fixture(scope="module")
 def everything(circles, tmp_path_factory):
-    """The default, all placements, with pictures: folder and printed text."""
+    """The default, all placements, with pictures and report: the folder."""
     out = tmp_path_factory.mktemp("all")
-    assert circles.main([*TOY, "--out", str(out)]) == 0
+    assert circles.main([*TOY, "--report", "--out", str(out)]) == 0
     return out
 
 
@@ -137,6 +137,15 @@ def test_pictures(everything):
         image = imread(everything / f"{name}.png")
         assert min(image.shape[:2]) > 300
         assert image[..., :3].std() > 0.05  # not blank
+
+
+def test_report(everything):
+    page = (everything / "report.html").read_text("utf-8")
+    assert "Does noise help on the two circles?" in page
+    assert "of 7 comparisons with none in population accuracy" in page.lower()
+    assert "best possible 0.841" in page
+    assert "hidden_units" in page
+    assert "Interrupted" not in page
 
 
 def test_no_plots_and_same_numbers_again(circles, everything, tmp_path):
@@ -260,7 +269,7 @@ def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
         return sweep(*args, **arguments, progress=stop)
 
     monkeypatch.setattr(jn, "sweep", interrupted)
-    assert circles.main([*TOY, "--out", str(tmp_path)]) == 130
+    assert circles.main([*TOY, "--report", "--out", str(tmp_path)]) == 130
     assert (
         "interrupted: the files hold the finished runs alone" in capsys.readouterr().err
     )
@@ -268,10 +277,11 @@ def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
     assert 4 <= len(runs) < 15
     assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
     assert (tmp_path / "accuracy.png").exists()
+    assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_all_runs_diverge(circles, tmp_path, capsys):
-    options = ["--placement", "hidden", "--learning-rate", "1e30"]
+    options = ["--placement", "hidden", "--learning-rate", "1e30", "--report"]
     assert circles.main([*TOY, "--out", str(tmp_path), *options]) == 0
     assert "hidden 0.1: 3 diverged runs are left out" in capsys.readouterr().out
     assert not pd.read_csv(tmp_path / "runs.csv")["finite"].any()
@@ -279,6 +289,9 @@ def test_all_runs_diverge(circles, tmp_path, capsys):
     assert [row["n"] for row in rows] == [0, 0]
     assert rows[1]["difference"]["mean"] is None
     assert (tmp_path / "loss.png").exists()
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "6 runs diverged and are left out" in page
+    assert "nan" not in page.lower().replace("finance", "")
 
 
 @pytest.mark.bad_input

@@ -1,0 +1,146 @@
+"""Learning curves: a metric against the epoch, with bands."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from jaxnoise.evidence.plots import style
+from jaxnoise.evidence.words import cell_titles, in_words
+from jaxnoise.results import SweepResult, cell_columns, sets_of
+
+SETS = {
+    "train": (style.BLUE, "--"),
+    "test": (style.VERMILLION, "-"),
+    "validation": (style.GREEN, "-."),
+    "population": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+}
+OTHER_SETS = (
+    ("#56B4E9", (0, (4, 1, 1, 1))),
+    ("#E69F00", (0, (1, 1))),
+    (style.GREY, (0, (8, 3))),
+)
+LONG = 500  # epochs; longer curves are pixels in vector files, which stay small
+
+
+def learning_curves(
+    result: SweepResult,
+    *,
+    metric: str,
+    best: float | None = None,
+    label: str | None = None,
+    columns: int | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw a metric against the epoch, a panel for each placement and strength.
+
+    Lines are means over the finite runs, bands one standard deviation to both sides.
+
+    Args:
+        result: of a sweep with curves of the metric.
+        metric: a metric's name without its set, such as ``"accuracy"`` or ``"loss"``.
+        best: the best possible value, drawn as a dotted line.
+        label: of the vertical axis, with its unit; None takes the metric's name.
+        columns: panels in a row of the new figure, above the legend; None chooses.
+        ax: where to draw, one axes a panel; None makes a figure.
+
+    Returns:
+        The figure that holds the panels.
+
+    Raises:
+        TypeError: if result is no `SweepResult`: tables have no curves.
+        ValueError: if no set has a curve of the metric, or the axes are too few or too
+            many.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.plots.learning_curves(result, metric="loss")  # doctest: +SKIP
+    """
+    if not isinstance(result, SweepResult):
+        raise TypeError(
+            "result must be a SweepResult, which has curves, "
+            f"got {type(result).__name__}."
+        )
+    curves = {
+        name: result.curves[f"{name}_{found}"]
+        for name, found in sets_of(result.curves)
+        if found == metric
+    }
+    if not curves or not len(result.epochs):
+        raise ValueError(
+            f"metric must have curves ({', '.join(result.curves)}), got {metric!r}."
+        )
+    runs = result.runs.reset_index(drop=True)
+    cells = list(runs.groupby(cell_columns(runs), sort=False, dropna=False))
+    titles = cell_titles(runs)
+    figure, panels = style.panels(len(cells), 2.2, ax, columns)
+    looks = _looks(list(curves))
+    for panel, (_, group), title in zip(panels, cells, titles, strict=True):
+        rows = group.index[group["finite"]].to_numpy()
+        for name, values in curves.items():
+            _band(panel, result.epochs, values[rows], name, looks[name])
+        if best is not None:
+            style.best_line(panel, best)
+        style.title(panel, title, f"n = {len(rows)}")
+        if not len(rows):
+            panel.text(
+                0.5, 0.7, "no finite run", transform=panel.transAxes, ha="center"
+            )
+        _epoch_axis(panel, result.epochs)
+        style.plain(panel)
+        if label is None:
+            style.literal(panel.yaxis.label)
+    style.outer_labels(panels, "epoch", label or in_words(metric))
+    handles, _ = panels[0].get_legend_handles_labels()
+    below = columns is not None
+    text = style.notes("line: mean of n runs", "band: ± 1 sd", one_line=below)
+    style.legend_beside(figure, panels, handles, text, ours=ax is None, below=below)
+    return figure
+
+
+def _epoch_axis(ax: Axes, epochs: np.ndarray) -> None:
+    """Whole numbers along an axis that has room at both ends."""
+    if len(epochs) == 1:
+        ax.set_xticks(epochs)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    room = 0.05 * (epochs[-1] - epochs[0]) or 0.5
+    ax.set_xlim(epochs[0] - room, epochs[-1] + room)
+
+
+def _looks(names: list[str]) -> dict[str, Any]:
+    """Colour and line style of each set."""
+    others = [name for name in names if name not in SETS]
+    return SETS | {n: OTHER_SETS[i % len(OTHER_SETS)] for i, n in enumerate(others)}
+
+
+def _band(
+    ax: Axes, epochs: np.ndarray, curves: np.ndarray, name: str, look: Any
+) -> None:
+    """The mean over runs, and one standard deviation to both sides."""
+    color, linestyle = look
+    if not len(curves):  # all runs diverged: a line without points, for the legend
+        curves = np.full((1, len(epochs)), np.nan)
+    mean = curves.mean(axis=0)
+    spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else 0 * mean
+    ends = (mean - spread, mean + spread)
+    pixels = len(epochs) > LONG
+    ax.fill_between(
+        epochs, *ends, color=color, alpha=0.25, linewidth=0, rasterized=pixels
+    )
+    single = len(epochs) == 1  # no line to be seen: a point, and a bar for the band
+    if single:
+        ax.vlines(epochs, *ends, color=color, alpha=0.5)
+    ax.plot(
+        epochs,
+        mean,
+        color=color,
+        linestyle=linestyle,
+        linewidth=1.3,
+        marker="o" if single else None,
+        markersize=5,
+        label=name,
+        rasterized=pixels,
+    )

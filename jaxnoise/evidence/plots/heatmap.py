@@ -1,0 +1,214 @@
+"""A score for two strengths at once, such as those of inputs and hidden layer."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, to_rgb
+
+from jaxnoise.evidence.plots import style
+from jaxnoise.evidence.stats import compare_quietly
+from jaxnoise.evidence.words import Table, count, decimals, direction, in_words, number
+
+DARK, LIGHT = "#010101", "#ffffff"
+SHOWN = ("better", "worse", "equivalent")
+
+
+def strength_heatmap(
+    result: Table,
+    *,
+    metric: str,
+    value: str = "mean",
+    placement: str | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    baseline: str = "none",
+    label: str | None = None,
+    ax: Axes | None = None,
+    **options: Any,
+) -> Axes:
+    """Draw a metric for two strengths at once, one along each axis.
+
+    Strengths that are pytrees, such as ``{"input": 0.1, "hidden": 0.3}``, give the
+    columns ``strength.input`` and ``strength.hidden``. Every cell shows its number, and
+    for differences the verdict too where it is better, worse or equivalent.
+
+    Args:
+        result: of a sweep, or a table such as `compare` takes.
+        metric: a column of ``result.runs``.
+        value: "mean", or "difference" for the paired difference to the baseline.
+        placement: which to draw; None if but one has two strengths.
+        x: the strength along the horizontal axis, such as ``"input"``; None takes the
+            first that varies.
+        y: the strength along the vertical axis; None takes the second that varies.
+        baseline: the placement that others are compared with.
+        label: of the numbers, with their unit; None takes the metric's name.
+        ax: where to draw; None makes a figure.
+        **options: for `compare`, such as ``rope``.
+
+    Returns:
+        The axes; a colour bar stands beside them.
+
+    Raises:
+        ValueError: as `compare`, or if there is no such value, no placement with two
+            strengths, several of them, or more strengths that vary.
+
+    Example:
+        >>> import itertools, pandas as pd, jaxnoise as jn
+        >>> rows = [("none", float("nan"), float("nan"))]
+        >>> rows += [("both", a, b) for a in (0.01, 0.1) for b in (0.1, 0.3)]
+        >>> columns = ["placement", "strength.input", "strength.hidden"]
+        >>> table = pd.DataFrame(rows, columns=columns).merge(
+        ...     pd.DataFrame({"seed": range(6)}), how="cross"
+        ... )
+        >>> table["accuracy"] = 0.5 + table.index / 100
+        >>> ax = jn.plots.strength_heatmap(table, metric="accuracy")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('strength of input', 'strength of hidden')
+    """
+    if value not in ("mean", "difference"):
+        raise ValueError(f'value must be "mean" or "difference", got {value!r}.')
+    rows = compare_quietly(result, metric=metric, baseline=baseline, **options)
+    drawn = _placement(rows[rows["placement"] != baseline], placement)
+    x, y = _axes_of(drawn, x, y)
+    grid = drawn.pivot(index=y, columns=x, values=value)
+    if ax is None:
+        size = (2.4 + 0.75 * grid.shape[1], 1.3 + 0.5 * grid.shape[0])
+        ax = style.new_axes(None, (max(size[0], 4.2), max(size[1], 2.6)))
+    bottom_to_top, left_to_right = (np.arange(count + 1) - 0.5 for count in grid.shape)
+    image = ax.pcolormesh(
+        left_to_right,
+        bottom_to_top,
+        np.ma.masked_invalid(grid.to_numpy(float)),
+        cmap=_colours(value, rows.attrs["lower_is_better"]),
+        norm=_scale(grid, value),
+    )
+    ax.set_facecolor(style.GREY)
+    verdicts = drawn.pivot(index=y, columns=x, values="verdict")
+    _annotate(ax, image, grid, verdicts if value == "difference" else None)
+    _ticks(ax.xaxis, grid.columns, x)
+    _ticks(ax.yaxis, grid.index, y)
+    _colour_bar(ax, image, rows, value, label or in_words(metric))
+    return ax
+
+
+def _placement(rows: pd.DataFrame, placement: str | None) -> pd.DataFrame:
+    """The rows of the one placement with two strengths or more."""
+    leaves = [column for column in rows if column.startswith("strength.")]
+    several = rows[rows[leaves].notna().sum(axis=1) >= 2]
+    found = list(several["placement"].unique())
+    if not found:
+        raise ValueError(
+            "result must have a placement with two strengths, strength.<name> columns "
+            "of the runs, got none."
+        )
+    if placement is None and len(found) == 1:
+        placement = found[0]
+    if placement not in found:
+        raise ValueError(
+            "placement must be one of those with two strengths "
+            f"({', '.join(map(str, found))}), got {placement!r}."
+        )
+    return several[several["placement"] == placement]
+
+
+def _axes_of(rows: pd.DataFrame, x: str | None, y: str | None) -> tuple[str, str]:
+    """The columns along the axes; no other strength may vary."""
+    leaves = [c for c in rows if c.startswith("strength.") and rows[c].notna().any()]
+    varying = [c for c in leaves if rows[c].nunique() > 1]
+    given = [None if name is None else f"strength.{name}" for name in (x, y)]
+    for name in given:
+        if name is not None and name not in leaves:
+            names = ", ".join(leaf.removeprefix("strength.") for leaf in leaves)
+            raise ValueError(
+                f"x and y must be strengths of the placement ({names}), "
+                f"got {name.removeprefix('strength.')!r}."
+            )
+    free = iter([c for c in dict.fromkeys(varying + leaves) if c not in given])
+    first, second = (name or next(free) for name in given)
+    others = [c for c in varying if c not in (first, second)]
+    if first == second or others:
+        raise ValueError(
+            "result must have two strengths that vary, one for x and one for y, "
+            f"got {', '.join(varying) or 'none'}."
+        )
+    return first, second
+
+
+def _colours(value: str, lower: bool) -> str:
+    """Blue and yellow are told apart by all, and so are red and blue around white."""
+    name = "cividis" if value == "mean" else "RdBu"
+    return f"{name}_r" if lower else name
+
+
+def _scale(grid: pd.DataFrame, value: str) -> Normalize:
+    """The range of colours; differences have 0 in the middle."""
+    numbers = grid.to_numpy(float)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return Normalize(0, 1)
+    if value == "difference":
+        reach = np.abs(numbers).max() or 1.0
+        return Normalize(-reach, reach)
+    return Normalize(numbers.min(), numbers.max())
+
+
+def _annotate(
+    ax: Axes, image: Any, grid: pd.DataFrame, verdicts: pd.DataFrame | None
+) -> None:
+    """Each number on its cell, dark or light, whichever stands out more."""
+    numbers = grid.to_numpy(float)
+    digits = decimals(numbers)
+    for (i, j), score in np.ndenumerate(numbers):
+        if not np.isfinite(score):
+            text, color = "–", DARK
+        else:
+            sign = "" if verdicts is None else "+"
+            text = f"{score:{sign}.{digits}f}".replace("-", "−")
+            color = stands_out(to_rgb(image.cmap(image.norm(score))))
+        if verdicts is not None and verdicts.iat[i, j] in SHOWN:
+            text += f"\n{verdicts.iat[i, j]}"
+        ax.text(j, i, text, color=color, ha="center", va="center", fontsize=style.SMALL)
+
+
+def stands_out(background: Any) -> str:
+    """Dark or light ink, by the contrast ratio of WCAG."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background
+    ]
+    luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
+    return DARK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else LIGHT
+
+
+def _ticks(axis: Any, values: pd.Index, column: str) -> None:
+    """The strengths, and of what they are."""
+    axis.set_ticks(range(len(values)), [number(v) for v in values])
+    axis.set_tick_params(length=0)
+    style.literal(axis.label)
+    axis.set_label_text(f"strength of {column.removeprefix('strength.')}")
+
+
+def _colour_bar(
+    ax: Axes, image: Any, rows: pd.DataFrame, value: str, label: str
+) -> None:
+    """What the colours mean, and where the baseline is."""
+    facts = rows.attrs
+    noisy = rows[rows["placement"] != facts["baseline"]]
+    better = direction(facts["lower_is_better"])
+    bar = ax.figure.colorbar(image, ax=ax)
+    bar.outline.set_visible(False)
+    said = label if value == "mean" else f"{label}, difference to {facts['baseline']}"
+    style.literal(bar.ax.yaxis.label)
+    n = count(noisy["n"], facts["unit"])
+    bar.set_label(
+        f"{style.wrapped(said, 36)}\nmean, {n}; {better}",
+        fontsize=style.SMALL,
+    )
+    reference = rows.loc[rows["placement"] == facts["baseline"], "mean"].iloc[0]
+    low, high = image.get_clim()
+    if value == "mean" and low <= reference <= high:
+        bar.ax.axhline(reference, color=style.VERMILLION, linewidth=2)
+    if value == "mean":
+        text = f"{facts['baseline']} has {reference:.{decimals([low, high])}f}"
+        style.literal(ax.set_title(style.wrapped(text, 40), fontsize=style.SMALL))

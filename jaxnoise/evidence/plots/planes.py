@@ -1,0 +1,154 @@
+"""Binary tasks on the plane: their points, and what models decide about it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from scipy.special import expit
+
+from jaxnoise.data import Data
+from jaxnoise.evidence.plots import style
+
+CLASSES = ((style.VERMILLION, "o"), (style.BLUE, "^"))
+
+
+def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
+    """Draw the train and test points of a two-dimensional binary task.
+
+    Args:
+        data: x of shape (rows, 2), y of shape (rows, 1) with targets 0 and 1.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the points are not two-dimensional.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> ax = jn.plots.scatter(jn.data.circles())
+        >>> ax.get_xlabel()
+        '$x_1$'
+    """
+    ax = style.new_axes(ax, size=(4.6, 4.6))
+    for name in ("train", "test"):
+        if name in data:
+            _points(ax, data[name], name, filled=name == "train")
+    style.legend(
+        ax, *ax.get_legend_handles_labels(), fontsize=8, loc="upper right", ncols=2
+    )
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
+    _plane(ax)
+    return ax
+
+
+def decision_regions(
+    logits: Mapping[str, Callable[[np.ndarray], Any]],
+    data: Data,
+    *,
+    best_radius: float | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw what models decide on the plane, a panel a model, over the train points.
+
+    Args:
+        logits: by title, a function from points (rows, 2) to logits (rows, 1).
+        data: the task, as for `scatter`.
+        best_radius: radius of the best possible boundary around the origin, dotted.
+        ax: where to draw, one axes a panel; None makes a figure.
+
+    Returns:
+        The figure that holds the panels.
+
+    Raises:
+        ValueError: if the points are not two-dimensional, or the axes are too few or
+            too many.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> figure = jn.plots.decision_regions(
+        ...     {"circle": lambda x: 0.9 - (x**2).sum(1, keepdims=True)},
+        ...     jn.data.circles(),
+        ... )
+        >>> len(figure.axes)  # the panel and its colour bar
+        2
+    """
+    figure, panels = style.panels(len(logits), 2.4, ax)
+    reach = 1.1 * max(np.abs(x).max() for x, _ in data.values())
+    line = np.linspace(-reach, reach, 241, dtype=np.float32)
+    plane = np.stack(np.meshgrid(line, line), axis=-1)
+    for panel, (title, function) in zip(panels, logits.items(), strict=True):
+        values = np.asarray(function(plane.reshape(-1, 2))).reshape(plane.shape[:2])
+        _regions(panel, line, values)
+        if best_radius is not None:
+            circle = Circle((0, 0), best_radius, fill=False, **style.best_style())
+            panel.add_patch(circle)
+        _points(panel, data.train, "train", filled=True)
+        style.title(panel, title)
+        _plane(panel)
+    image = panels[0].collections[0]
+    where = panels if ax is not None else figure.axes
+    figure.colorbar(image, ax=where, label="probability of class 1")
+    style.outer_labels(panels, "$x_1$", "$x_2$")
+    handles, _ = panels[0].get_legend_handles_labels()
+    handles.append(Line2D([], [], color="black", linewidth=1.3, label="boundary"))
+    if best_radius is not None:
+        handles.append(Line2D([], [], **style.best_style(), label="best possible"))
+    labels = [str(handle.get_label()) for handle in handles]
+    if ax is None:
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": 2}
+        style.legend(figure, handles, labels, **place)
+    else:
+        style.legend(panels[0], handles, labels)
+    return figure
+
+
+def _regions(ax: Axes, line: np.ndarray, values: np.ndarray) -> None:
+    """Probabilities over the plane, and the boundary where there is one."""
+    ax.pcolormesh(
+        line,
+        line,
+        expit(values),
+        cmap="RdBu",
+        vmin=0,
+        vmax=1,
+        alpha=0.6,
+        shading="auto",
+        rasterized=True,
+    )
+    if values.min() < 0 < values.max():
+        ax.contour(line, line, values, levels=[0], colors="black", linewidths=1.3)
+
+
+def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
+    x, y = rows
+    if np.ndim(x) != 2 or np.shape(x)[1] != 2:
+        raise ValueError(
+            f"data must have points of shape (rows, 2), got {np.shape(x)}."
+        )
+    for target, (color, marker) in enumerate(CLASSES):
+        chosen = np.ravel(y) == target
+        first, second = np.asarray(x)[chosen].T
+        ax.scatter(
+            first,
+            second,
+            s=26,
+            marker=marker,
+            facecolors=color if filled else "none",
+            edgecolors="white" if filled else color,
+            linewidths=0.6 if filled else 1,
+            label=f"{name}, class {target}",
+        )
+
+
+def _plane(ax: Axes) -> None:
+    ax.set_aspect("equal")
+    ax.set_xlabel("$x_1$")
+    ax.set_ylabel("$x_2$")
+    style.plain(ax)

@@ -1,0 +1,229 @@
+"""What all figures share: colours, names shown as they are, axes and panels.
+
+Colours are Okabe and Ito's, told apart with any kind of colour vision, and a marker or
+a line style repeats whatever a colour says. Ink follows matplotlib's own settings, so
+that figures suit a dark style too.
+"""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+
+BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+PLACEMENTS = (
+    VERMILLION,
+    BLUE,
+    GREEN,
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    GREY,
+)
+MARKERS = "osD^v<PX"  # one more than colours: pairs repeat after 56 placements
+SMALL = "small"
+
+
+def ink() -> Any:
+    """The colour of text, lines of reference and all that is no placement."""
+    return plt.rcParams["text.color"]
+
+
+def placement_style(index: int) -> dict[str, Any]:
+    """Colour and marker of the placement with this number."""
+    return {
+        "color": PLACEMENTS[index % len(PLACEMENTS)],
+        "marker": MARKERS[index % len(MARKERS)],
+    }
+
+
+def best_style() -> dict[str, Any]:
+    """The look of what is best possible."""
+    return {"color": ink(), "linestyle": ":", "linewidth": 1.2}
+
+
+def best_line(ax: Axes, value: float) -> None:
+    """A dotted line at the best possible value."""
+    ax.axhline(value, label=f"best possible {value:.3f}", **best_style())
+
+
+def literal(text: Text) -> Text:
+    """Show a text as it is: names hold ``$`` and ``_`` that mean no mathematics."""
+    text.set_parse_math(False)
+    text.set_usetex(False)
+    return text
+
+
+def wrapped(name: str, width: int = 28, lines: int = 3) -> str:
+    """A long name on several lines, cut where it would fill the figure."""
+    parts = textwrap.wrap(
+        name, width, max_lines=lines, placeholder=" …", replace_whitespace=False
+    )
+    return "\n".join(parts)
+
+
+def legend(
+    owner: Axes | Figure, handles: Sequence[Any], labels: Iterable[str], **options: Any
+) -> Legend:
+    """A legend of names shown as they are, also such as begin with an underscore."""
+    options = {"frameon": False, "fontsize": SMALL} | options
+    places = [str(i) for i in range(len(handles))]
+    make: Any = owner.legend
+    made: Legend = make(handles, places, **options)
+    for text, label in zip(made.get_texts(), labels, strict=True):
+        literal(text).set_text(wrapped(label))
+    made.set_alignment("left")
+    return made
+
+
+def legend_outside(ax: Axes, handles: Sequence[Any], text: str, *, ours: bool) -> None:
+    """A legend at the right of the axes, where it hides nothing.
+
+    A figure of our own grows as high as its legend.
+    """
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0}
+    made = _titled(ax, handles, text, **place)
+    if ours:
+        texts = [made.get_title(), *made.get_texts()]
+        lines = sum(text.get_text().count("\n") + 1 for text in texts)
+        figure: Any = ax.figure
+        figure.set_figheight(max(figure.get_figheight(), 0.6 + 0.19 * lines))
+
+
+def legend_beside(
+    figure: Figure,
+    axes: list[Axes],
+    handles: Sequence[Any],
+    text: str,
+    *,
+    ours: bool,
+    below: bool = False,
+) -> None:
+    """A legend for all panels: in the place of a spare one, at the side, or below."""
+    spare = [other for other in figure.axes if not other.axison]
+    if not ours:
+        _titled(axes[0], handles, text)
+    elif below:
+        _titled(figure, handles, text, loc="outside lower center", ncols=len(handles))
+    elif spare:
+        _titled(spare[0], handles, text, loc="center left")
+    else:
+        _titled(figure, handles, text, loc="outside right center")
+
+
+def _titled(owner: Any, handles: Sequence[Any], text: str, **place: Any) -> Legend:
+    labels = [handle.get_label() for handle in handles]
+    made = legend(owner, handles, labels, **place)
+    made.set_title(text, prop=FontProperties(size=SMALL))
+    literal(made.get_title())
+    made.set_alignment("left")
+    return made
+
+
+def notes(*lines: str, one_line: bool) -> str:
+    """Notes above a legend, each on a line of its own if it is narrow."""
+    return ("; " if one_line else "\n").join(lines).replace("; (", " (")
+
+
+def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
+    """The given axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def panels(
+    count: int,
+    height: float,
+    ax: Any = None,
+    columns: int | None = None,
+    share_x: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """The given axes, one a panel, or a new figure's, which share their scales."""
+    if ax is not None:
+        given = [ax] if isinstance(ax, Axes) else list(np.ravel(ax))
+        if len(given) != count:
+            raise ValueError(
+                f"ax must be one axes a panel, {count} in all, got {len(given)}."
+            )
+        figure: Any = given[0].figure
+        return figure, given
+    columns = columns or {1: 1, 2: 2, 4: 2}.get(count, 3)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(2.5 * columns + 0.6, 4.6), height * rows + 0.6),
+        sharex=share_x,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for spare in grid.flat[count:]:
+        spare.set_axis_off()
+    return figure, list(grid.flat[:count])
+
+
+def outer_labels(axes: list[Axes], x: str | None, y: str) -> None:
+    """Labels on the left and wherever no panel lies below; x None: ticks everywhere."""
+    for i, ax in enumerate(axes):
+        ax.set_xlabel(x or "")
+        ax.set_ylabel(wrapped(y, 24))
+        spec = ax.get_subplotspec()
+        if spec is None:
+            continue
+        ax.label_outer()
+        columns = spec.get_gridspec().ncols
+        if x is None or i + columns >= len(axes):
+            ax.xaxis.set_tick_params(labelbottom=True)
+            ax.xaxis.label.set_visible(True)
+            ax.set_xlabel(x or "")
+
+
+def beside(ax: Axes, y: float, text: str) -> None:
+    """A note at the right of a row."""
+    ax.text(
+        1.02,
+        y,
+        text,
+        transform=ax.get_yaxis_transform(),
+        verticalalignment="center",
+        fontsize=SMALL,
+    )
+
+
+def rows_of(ax: Axes | None, titles: Sequence[str], margin: float, row: float) -> Axes:
+    """Axes with a titled row each, the first at the top; a new figure has room."""
+    names = [wrapped(text, 26) for text in titles]
+    if ax is None:
+        lines = max(name.count("\n") + 1 for name in names)
+        ax = new_axes(None, (5.8, margin + len(names) * max(row, 0.12 + 0.18 * lines)))
+    ax.set_yticks(range(len(names)), names, parse_math=False, usetex=False)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    literal(ax.xaxis.label)
+    return ax
+
+
+def title(ax: Axes, text: str, note: str = "") -> None:
+    """A panel's title, with a note below or, if there is room, behind it."""
+    name = wrapped(text, 26)
+    end = f" ({note})" if note and len(name) + len(note) < 26 else ""
+    if note and not end:
+        end = f"\n({note})"
+    literal(ax.set_title(name + end, fontsize="medium"))
+
+
+def plain(ax: Axes) -> None:
+    """No lines at the top and the right."""
+    ax.spines[["top", "right"]].set_visible(False)
