@@ -5,7 +5,9 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -110,6 +112,15 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     options.out = writable_directory(parser, options.out)
 
 
+def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
+    """`jn.compare` for tables that say n themselves: few units are no warning."""
+    import jaxnoise as jn
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
+        return jn.compare(*args, **arguments)
+
+
 def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> Path:
     """The page in ``--out``; arguments are those of `jn.report`."""
     import jaxnoise as jn
@@ -169,6 +180,21 @@ def write_summary(
         **content,
     }
     write_json(options.out / "summary.json", summary)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Whom to tell how many runs are finished: a bar, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console  # slow to import
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:

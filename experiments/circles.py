@@ -10,7 +10,6 @@ on one page.
 
 import argparse
 import sys
-import warnings
 from functools import partial
 from typing import Any
 
@@ -152,9 +151,7 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
 def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
     """For each placement and strength: n, means and spreads, and the difference."""
     names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    with warnings.catch_warnings():  # the table and the file say n themselves
-        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
-        tables = {name: jn.compare(result, metric=name) for name in names}
+    tables = {name: common.compare(result, metric=name) for name in names}
     rows = []
     for i, row in tables[COMPARED].iterrows():
         means = {

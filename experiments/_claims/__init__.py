@@ -1,0 +1,1 @@
+"""The parts of `claims.py`: plan, runs, scores, rules, the claims, and the page."""
