@@ -118,15 +118,16 @@ def _sites(parts: Mapping[str, Any]) -> dict[str, Any]:
         layer: nn.Module = jn.Dropout(parts["dropout"])
         if "activation" in parts:
             layer = jn.Noise(
-                partial(_noise_and_dropout, parts["activation"], parts["dropout"])
+                partial(noise_and_dropout, parts["activation"], parts["dropout"])
             )
         sites["activation_noise"] = layer
     return sites
 
 
-def _noise_and_dropout(stddev: Any, rate: Any, key: Array, x: Array) -> Array:
-    noise, dropout = jax.random.split(key)
-    return jn.drop_units(dropout, jn.add_gaussian_noise(noise, x, stddev), rate)
+def noise_and_dropout(stddev: Any, rate: Any, key: Array, x: Array) -> Array:
+    """Dropout of what has noise on it."""
+    noisy = jn.add_gaussian_noise(key, x, stddev)  # as it is without the dropout
+    return jn.drop_units(jax.random.fold_in(key, 1), noisy, rate)
 
 
 def _optimizer(

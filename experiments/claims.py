@@ -5,17 +5,18 @@
 trains noise in six places, its rivals and the variants of the tutorial's readers, on
 the tutorial's own points and on fresh draws of them. It prints each claim with its
 verdict, and writes claims.md, tables and pictures to ``--out``. All of it takes up to
-45 minutes on two cores; ``--quick`` tries the machinery at toy size.
+45 minutes on two cores; ``--quick`` tries the machinery at toy size, and ``--again``
+judges runs that are there.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import _common as common
 import pandas as pd
+from _claims import files
 from _claims.page import page
 from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
 from _claims.readers import readers, rivals
@@ -28,6 +29,7 @@ import jaxnoise as jn
 
 QUICK: dict[str, Any] = {"seeds": 6, "draws": 6, "epochs": 80}
 LEAST_EPOCHS = 80  # of which curves have a later half
+CHANCE = 0.5
 LABELS = {ACCURACY: "population accuracy (fraction of points)"}
 LABELS |= {LOSS: "population loss (nats)"}
 
@@ -50,6 +52,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--draws", type=common.count, default=100, help="fresh draws of the data")
     add("--epochs", type=common.count, default=4000, help="passes through train rows")
+    add(
+        "--again",
+        action="store_true",
+        help="judge the runs that are in --out again, and train nothing",
+    )
     if parser.parse_args(argv).quick:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(argv)
@@ -75,18 +82,32 @@ def main(argv: list[str] | None = None) -> int:
     """Train, judge, print, write; the exit code."""
     options = parse(argv)
     jn.use_all_cores()
+    if options.again:
+        return report(*read(options), options)
     size = size_of(options)
     with common.progress(run_count(size)[0]) as progress:
         result = run_all(size, progress)
     if result.runs.empty:
         return common.nothing_finished()
+    files.write(result, options.out)
+    common.write_summary(result, options)  # lest the rest fails
     return report(result, size, options)
+
+
+def read(options: argparse.Namespace) -> tuple[jn.SweepResult, Size]:
+    """The runs in ``--out``, and how much they were; the options become theirs."""
+    try:
+        result, config = files.read(options.out)
+        made = {name: config[name] for name in ("seeds", "draws", "seed", "epochs")}
+        vars(options).update(made, quick=config["quick"])
+    except (OSError, ValueError, KeyError) as error:
+        parser = common.Parser(prog="claims.py")
+        parser.error(f"argument --again: no runs in {options.out}: {error}")
+    return result, size_of(options)
 
 
 def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> int:
     """Print and write what the runs show."""
-    common.write_runs(result.runs, options.out / "runs.csv")
-    common.write_curves(tutorial_runs(result), options.out / "curves.npz")
     best = jn.data.circles_bayes()
     scores = Scores(result)
     table = methods(scores)
@@ -110,14 +131,6 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
     print_claims(claims, verdicts)
     print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
     return common.finish(result, options)
-
-
-def tutorial_runs(result: jn.SweepResult) -> jn.SweepResult:
-    """The part on the tutorial's own points, as a result of its own."""
-    rows = (result.runs["study"] == "tutorial").to_numpy()
-    kept = result.runs[rows].drop(columns="study").reset_index(drop=True)
-    curves = {name: values[rows] for name, values in result.curves.items()}
-    return replace(result, runs=kept, curves=curves, variables=(None,) * len(kept))
 
 
 def in_json(claims: Sequence[Claim], verdicts: Sequence[str]) -> list[dict[str, Any]]:
@@ -163,12 +176,17 @@ def draw(
         ax = jn.plots.strength_curve(
             runs, metric=metric, best=value, label=LABELS[metric]
         )
+        ax.figure.set_size_inches(9, 5)
+        if metric == ACCURACY:  # labels that are all wrong go below chance
+            ax.set_ylim(bottom=CHANCE - ROPE)
+        else:
+            ax.set_yscale("log")
         ax.figure.savefig(out / name, **size)
         rope = ROPE if metric == ACCURACY else None
         ax = jn.plots.forest(table, metric=metric, rope=rope)
         ax.figure.savefig(out / name.replace("claims", "rivals"), **size)
     figure = jn.plots.learning_curves(
-        tutorial_runs(result), metric="accuracy", best=best.accuracy
+        files.part(result, "tutorial"), metric="accuracy", best=best.accuracy
     )
     figure.savefig(out / "curves.png", **size)
     ax = jn.plots.strength_heatmap(grid(scores), metric=ACCURACY, value="difference")

@@ -1,1 +1,1 @@
-"""The parts of `claims.py`: plan, runs, scores, rules, the claims, and the page."""
+"""The parts of `claims.py`: plan, runs, files, scores, rules, claims and page."""

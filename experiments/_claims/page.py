@@ -17,7 +17,7 @@ import pandas as pd
 import jaxnoise as jn
 from _claims.plan import Size, run_count
 from _claims.rules import ROPE, RULE, Claim, number
-from _claims.scores import ACCURACY, LOSS
+from _claims.scores import ACCURACY, EARLY, LOSS
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
 MARKS = "<!-- claims -->", "<!-- end of claims -->"
@@ -66,7 +66,8 @@ def methods_table(methods: pd.DataFrame) -> str:
             row = table.iloc[i]
             digits = 4 if metric == ACCURACY else 3
             form = f"+.{digits}f"
-            cells += [_often(chosen[metric.replace("population", "chosen")])]
+            strengths = chosen[metric.replace("population", "chosen")]
+            cells += [_epoch(strengths) if name == EARLY else _often(strengths)]
             cells += [number(row["mean"], f".{digits}f")]
             low, high = (number(row[end], form) for end in ("low", "high"))
             difference = f"{number(row['difference'], form)} [{low}, {high}]"
@@ -134,6 +135,10 @@ def insert(readme: str, claims_page: str) -> str:
     first = lines.index(_line(HEADING))
     table = "\n".join(lines[first : lines.index("", first)])
     return f"{before}{start}\n\n{table}\n\n{end}{after}"
+
+
+def _epoch(epochs: pd.Series) -> str:
+    return f"epoch {epochs.median():.0f} (median)"
 
 
 def _often(strengths: pd.Series) -> str:

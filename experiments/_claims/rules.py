@@ -155,7 +155,7 @@ def measure(
         low,
         high,
         n=len(kept),
-        lost=1 - len(kept) / len(values) if len(values) else 0.0,
+        lost=(len(values) - len(kept)) / max(len(values), 1),
         p=max((_p(kept - end) for end in ends), default=math.nan),
         claimed=claimed,
         form=form,

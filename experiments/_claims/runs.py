@@ -161,8 +161,8 @@ def _noisy_scores(
         return model.apply(variables, x, train=True, rngs={"noise": key})
 
     logits = jax.lax.map(one_pass, keys)
-    probability = jax.nn.sigmoid(logits).mean(0)
-    averaged = jnp.log(probability) - jnp.log1p(-probability)
+    averaged = jax.nn.logsumexp(jax.nn.log_sigmoid(logits), axis=0)  # of log(mean p)
+    averaged -= jax.nn.logsumexp(jax.nn.log_sigmoid(-logits), axis=0)  # a logit
     scores = {
         "accuracy": jn.metrics.binary_accuracy,
         "loss": jn.losses.binary_cross_entropy,

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 import jaxnoise as jn
-from _claims.plan import DRAWS, PLACEMENTS, RIVALS
-from _claims.rules import Measure, Range, measure
+from _claims.plan import DRAWS, PLACEMENTS, RIVALS, STRENGTHS
+from _claims.rules import ROPE, Measure, Range, measure
 
 Where = tuple[str, str, float | None]  # study, placement, strength
 ACCURACY, LOSS = "population_accuracy", "population_loss"
@@ -58,19 +58,20 @@ class Scores:
         """Curves, a row a unit."""
         return self._curves[name][self._numbers(where)]
 
-    def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, int]:
+    def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """How far test accuracy rises to its peak, how far it then falls, and when.
 
-        The peak of the mean curve of every other unit; the rest measure there, as a
-        peak looks too high to those that chose it.
+        The peak is that of the mean curve, and looks too high to the units that it is
+        the mean of: every other unit is measured at the peak of the rest.
         """
         curves = self.curves(where, "test_accuracy")
         if len(curves) < 2:
-            return np.array([]), np.array([]), 0
-        peak = int(np.nanmean(curves[::2], axis=0).argmax())
-        others = curves[1::2]
-        rise, fall = (others[:, peak] - others[:, end] for end in (0, -1))
-        return rise, fall, int(self.epochs[peak])
+            return np.array([]), np.array([]), []
+        halves = np.arange(len(curves)) % 2
+        peaks = [np.nanmean(curves[halves != h], axis=0).argmax() for h in (0, 1)]
+        at_peak = curves[np.arange(len(curves)), np.array(peaks)[halves]]
+        epochs = sorted({int(self.epochs[peak]) for peak in peaks})
+        return at_peak - curves[:, 0], at_peak - curves[:, -1], epochs
 
     def jumps(self, where: Where, name: str) -> pd.Series:
         """The mean size of a change between measurements, in the later half."""
@@ -79,6 +80,16 @@ class Scores:
         sizes = np.abs(np.diff(later, axis=1))
         mean = sizes.mean(1) if sizes.shape[1] else np.full(len(sizes), np.nan)
         return pd.Series(mean, self.of(where).index)
+
+    def tolerated(self, placement: str) -> pd.Series:
+        """How many strengths, from the weakest on, cost at most `ROPE` each draw."""
+        none = self.of(("draws", "none", 0.0))
+        costs = pd.DataFrame(
+            {s: none - self.of(("draws", placement, s)) for s in STRENGTHS}
+        )
+        return (
+            (costs <= ROPE).cumprod(axis=1).sum(axis=1).where(costs.notna().all(axis=1))
+        )
 
     def table(self, placements: Sequence[str]) -> pd.DataFrame:
         """The whole draws' runs of some placements, as `jn.compare` takes them."""
@@ -134,7 +145,8 @@ def methods(scores: Scores) -> pd.DataFrame:
     """Noise and its rivals on every whole draw, at the strength chosen there.
 
     A table for `jn.compare`: accuracy of what validation accuracy chose, and loss of
-    what validation loss chose; ``chosen_accuracy`` and ``chosen_loss`` are strengths.
+    what validation loss chose; ``chosen_accuracy`` and ``chosen_loss`` are strengths,
+    and of early stopping the epochs.
     """
     kinds = {name: ([name], "") for name in (*PLACEMENTS, "both", *RIVALS)}
     kinds |= {EARLY: ([], "best_"), f"hidden, {EARLY}": (["hidden"], "best_")}
@@ -146,7 +158,10 @@ def methods(scores: Scores) -> pd.DataFrame:
             choices = scores.chosen(placements, metric, prefix)
             columns[f"population_{metric}"] = choices["score"]
             columns[f"chosen_{metric}"] = choices["strength"]
-        table = pd.DataFrame(columns).rename_axis("split").reset_index()
+        if name == EARLY:
+            epochs = scores.of(("draws", "none", 0.0), "best_epoch")
+            columns |= {f"chosen_{metric}": epochs for metric in METRICS}
+        table = pd.DataFrame(columns).dropna().rename_axis("split").reset_index()
         rows.append(table.assign(placement=name, strength=0.0, seed=0))
     return pd.concat(rows, ignore_index=True)
 
