@@ -34,8 +34,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def count(text: str) -> int:
-    """An option that is an int of at least 1."""
-    return _number(int, text, "an int of at least 1", lambda value: value >= 1)
+    """An option that is an int of at least 1, and that arrays can be counted by."""
+    value: int = _number(int, text, "an int of at least 1", lambda value: value >= 1)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
+    return value
 
 
 def seed(text: str) -> int:
@@ -121,13 +124,17 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
         return jn.compare(*args, **arguments)
 
 
-def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> Path:
+def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> None:
     """The page in ``--out``; arguments are those of `jn.report`."""
     import jaxnoise as jn
 
     use_agg()
-    config = dict(vars(options))
-    return jn.report(result, options.out / "report.html", config=config, **arguments)
+    path, config = options.out / "report.html", vars(options)
+    try:
+        jn.report(result, path, config=config, **arguments)
+    except OSError as error:
+        print(f"error: argument --report: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def use_agg() -> None:

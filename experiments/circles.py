@@ -227,6 +227,22 @@ def draw(
         figure.savefig(out / "boundary.png", bbox_inches="tight", **size)
 
 
+def write_page(result: jn.SweepResult, best: Any, options: argparse.Namespace) -> None:
+    """All of it on one page."""
+    common.write_report(
+        result,
+        options,
+        metric=COMPARED,
+        title="Does noise help on the two circles?",
+        question="Would noise on the inputs, before or after the activation, on "
+        "weights, gradients or labels raise the accuracy of a small network that is "
+        "trained on few points of two noisy circles? The accuracy is that on 20,000 "
+        "fresh points.",
+        best=best.accuracy,
+        label="population accuracy (fraction of points)",
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     options = parse(argv)
@@ -260,25 +276,14 @@ def report(
     common.write_summary(result, options, bayes=best._asdict(), rows=rows)
     if not options.no_plots:
         draw(result, data, best, options)
-    if options.report:
-        common.write_report(
-            result,
-            options,
-            metric=COMPARED,
-            title="Does noise help on the two circles?",
-            question="Would noise on the inputs, before or after the activation, on "
-            "weights, gradients or labels raise the accuracy of a small network that "
-            "is trained on few points of two noisy circles? The accuracy is that on "
-            "20,000 fresh points.",
-            best=best.accuracy,
-            label="population accuracy (fraction of points)",
-        )
     print_table(rows, best.accuracy)
     if options.seeds == 1:
         for row in rows:
             scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
             train, test = (f"{score:.3f}" for score in scores[:2])
             print(f"{row['placement']}: Train: {train}, Test: {test}")
+    if options.report:
+        write_page(result, best, options)
     return common.finish(result, options)
 
 

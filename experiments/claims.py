@@ -126,10 +126,10 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
     )
     if not options.no_plots and len(scores.draws) > 1:
         draw(result, scores, table, best, options)
-    if options.report and scores.draws:
-        write_report(scores, best, options)
     print_claims(claims, verdicts)
     print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+    if options.report and scores.draws:
+        write_report(scores, best, options)
     return common.finish(result, options)
 
 

@@ -64,16 +64,16 @@ if TYPE_CHECKING:
 _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
-    "describe": "jaxnoise.inspection:describe",
     "report": "jaxnoise.evidence.report:report",
+    "describe": "jaxnoise.inspection:describe",
     "strip_noise": "jaxnoise.inspection:strip_noise",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
-    return resolve_name(_ON_FIRST_USE[name])
+    if name in _ON_FIRST_USE:
+        return resolve_name(_ON_FIRST_USE[name])
+    raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,19 @@
 
 ``jn.nnx.GaussianNoise(0.1, rngs=rngs)`` and the others are the layers of the same names
 in `jaxnoise`; `model` puts an NNX module into a `Recipe`.
+
+A layer is active unless its ``deterministic`` is True, which ``model.train()``,
+``model.eval()`` and ``nnx.view(model, deterministic=...)`` set; ``train=`` at the call
+wins. Keys come from the stream ``"noise"`` of the `nnx.Rngs` that the constructor gets.
+As everywhere in NNX a default stream, ``nnx.Rngs(0)``, stands in for one that is not
+named: then a noise layer also changes the keys, and so the weights, of layers that are
+made after it, which ``nnx.Rngs(0, noise=1)`` avoids. No stream at all is an error at
+the first noisy call. A strength is an `nnx.Variable`: another value compiles nothing,
+``layer.stddev[...] = 0.2``.
+
+Under `nnx.vmap` and `nnx.scan` split the streams, all of them, by ``nnx.split_rngs``: a
+key that rows would share is an error, but where nothing about the layer and its x is
+mapped, such as noise on the inputs that an ensemble shares, nobody can tell.
 """
 
 from jaxnoise.noise.nnx import AlphaDropout as AlphaDropout

@@ -94,16 +94,139 @@ def test_describe(model, rows, key):
 
 def test_describe_leaves_the_model_as_it_was(rows, key):
     model = NNX(nnx.Rngs(0))
-    model.eval()
     before = jax.tree.leaves(nnx.state(model))
     first = jn.describe(model, None, rows, key)
     for a, b in zip(before, jax.tree.leaves(nnx.state(model)), strict=True):
         assert (a == b).all()
-    assert model(rows) is rows
     other = jn.describe(model, None, rows, jax.random.key(1))
     again = jn.describe(model, None, rows, key)
     assert first.equals(again)
     assert not first.equals(other)
+    model.eval()
+    off = jn.describe(model, None, rows, key)
+    assert off["fired"].tolist() == [False] * 4
+    assert model(rows) is rows
+
+
+def pairs_of_compiled_models():
+    """Models whose layers stand inside compiled functions."""
+
+    class Jitted(nnx.Module):
+        def __init__(self, rngs):
+            self.noise = jn.nnx.GaussianNoise(0.5, rngs=rngs)
+
+        @nnx.jit
+        def __call__(self, x):
+            return self.noise(x)
+
+    net = nn.Sequential([jn.GaussianNoise(0.5, train=True)])
+    apply = jax.jit(lambda x, key: net.apply({}, x, rngs={"noise": key}))
+
+    class Protocol:
+        def init(self, key, x):
+            return {"params": {}}
+
+        def apply(self, variables, x, *, train, key):
+            return apply(x, jax.random.key(0) if key is None else key), variables
+
+    def call_jitted(model, x, key):
+        return model(x)
+
+    def call_protocol(model, x, key):
+        return model.apply({}, x, train=True, key=key)[0]
+
+    yield Jitted(nnx.Rngs(0)), None, call_jitted
+    yield Protocol(), {"params": {}}, call_protocol
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["nnx.jit", "protocol"])
+def test_what_is_compiled_already(number, rows, key):
+    """Is described and stripped all the same, and afterwards as it was before."""
+    model, variables, call = list(pairs_of_compiled_models())[number]
+    assert (call(model, rows, key) != rows).all()
+    for _ in range(2):
+        table = jn.describe(model, variables, rows, key)
+        assert len(table) == 1
+        np.testing.assert_allclose(table["noise_sd"], 0.5, rtol=0.05)
+    clean = jn.strip_noise(model)
+    out = clean(rows) if variables is None else clean.apply(variables, rows)
+    np.testing.assert_array_equal(out, rows)
+    assert (call(model, rows, key) != rows).all()
+    if number:
+        jaxpr = jax.make_jaxpr(lambda x: call(model, x, key))(rows)
+        assert "callback" not in str(jaxpr)
+
+
+def test_describe_pools_a_vmapped_axis(rows, key):
+    """The deviations are those of all examples together, not of one alone."""
+
+    class Vmapped(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            layer = nn.vmap(jn.GaussianNoise, in_axes=0, split_rngs={"noise": True})
+            return layer(0.5, name="each", train=True)(x)
+
+    row = jn.describe(Vmapped(), {}, rows[:2000] + 3, key).iloc[0]
+    five_se = 5 / np.sqrt(2 * 2000)
+    np.testing.assert_allclose(row.signal_sd, 2.0, rtol=five_se)
+    np.testing.assert_allclose(row.noise_sd, 0.5, rtol=five_se)
+
+
+def test_describe_large_and_constant_signals(key):
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return jn.GaussianNoise(1.0)(x, train)
+
+    x = 1e25 * jax.random.normal(key, (2000,))
+    table = jn.describe(Net(), {}, x, key)
+    np.testing.assert_allclose(table["signal_sd"], 1e25, rtol=0.1)
+    table = jn.describe(Net(), {}, jnp.full(2000, 7.0), key)
+    assert table["signal_sd"].item() < 1e-6
+
+
+def test_layers_that_were_not_called(rows, key):
+    """Of an NNX module they come last, and did not fire; others in their order."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.layers = nnx.List(
+                [jn.nnx.GaussianNoise(0.1 * i, rngs=rngs) for i in range(12)]
+            )
+            self.unused = jn.nnx.Dropout(0.5, rngs=rngs)
+            self.off = jn.nnx.Dropout(0.5, deterministic=True, rngs=rngs)
+
+        @nnx.jit
+        def __call__(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return self.off(x)
+
+    table = jn.describe(Net(nnx.Rngs(0)), None, rows, key)
+    expected = [*(f"layers/{i}" for i in range(12)), "off", "unused"]
+    assert table["path"].tolist() == expected
+    assert table["fired"].tolist() == [True] * 12 + [False] * 2
+
+
+def test_models_that_take_more_or_less(key, x):
+    """Further arguments, and no ``train``: what strip_noise takes, describe takes."""
+
+    class Masked(nn.Module):
+        @nn.compact
+        def __call__(self, x, train, mask):
+            return jn.GaussianNoise(0.1)(x, train, mask=mask)
+
+    mask = np.array([True, False, True, False])
+    table = jn.describe(Masked(), {}, x, key, mask=mask)
+    assert table["fired"].item()
+    clean = jn.strip_noise(Masked())
+    np.testing.assert_array_equal(clean.apply({}, x, mask), x)
+    np.testing.assert_array_equal(clean.apply({}, x, mask=mask), x)
+    np.testing.assert_array_equal(clean.apply({}, x, mask=mask, train=False), x)
+    always = nn.Sequential([jn.GaussianNoise(0.1, train=True)])
+    assert jn.describe(always, {}, x, key)["fired"].item()
+    stripped = jn.strip_noise(jn.strip_noise(always))
+    assert not jn.describe(stripped, {}, x, key)["fired"].any()
 
 
 def test_describe_measures_what_the_mask_lets_through(key):
@@ -173,6 +296,11 @@ def test_how_it_prints(key):
     assert lines[1].split()[:4] == ["jitter", "GaussianNoise", "0.5", "True"]
     assert max(map(len, lines)) <= 80
     assert "nan" not in text.lower()
+    long = jn.describe(Linen(), {}, jnp.ones((10, 1)), key)
+    long["path"] = "encoder/layers/0/attention/" + long["path"]
+    assert max(map(len, str(long).splitlines())) <= 80
+    assert "…" in str(long)
+    assert "attention/jitter" in str(long.set_index("path"))
     html = jn.describe(Linen(), {}, jnp.ones((10, 1)), key)._repr_html_()
     assert "&lt;lambda&gt;" in html
     assert "nan" not in html.lower()
@@ -186,6 +314,13 @@ def test_how_it_prints(key):
 def test_describe_what_is_no_model(key, x):
     with pytest.raises(TypeError, match="model must be a Flax Linen module"):
         jn.describe(jnp.ones, {}, x, key)
+    with pytest.raises(TypeError, match="variables must be None for an NNX module"):
+        jn.describe(NNX(nnx.Rngs(0)), {"params": {}}, x, key)
+    for bad in (0, None, jax.random.PRNGKey(0)):
+        with pytest.raises(TypeError, match="key must be a typed key"):
+            jn.describe(NNX(nnx.Rngs(0)), None, x, bad)
+    with pytest.raises(ValueError, match="describe must be called outside"):
+        jax.jit(lambda x: jn.describe(Linen(), {}, x, key))(x)
 
 
 # The model without its noise
@@ -323,7 +458,6 @@ def test_layers_that_the_constructor_switched_on(image):
     clean = jn.strip_noise(model)
     clean.train()
     np.testing.assert_array_equal(clean(image), image)
-    assert not nnx.state(clean, nnx.RngState)
     assert (model(image) != image).all()
 
 
@@ -335,6 +469,11 @@ def test_parameters_are_those_of_the_model(image):
     model = TrainedNNX(nnx.Rngs(0))
     clean = jn.strip_noise(model)
     assert clean.dense.kernel is model.dense.kernel
+    assert isinstance(clean, TrainedNNX)
+    assert jax.tree.structure(nnx.state(clean)) == jax.tree.structure(nnx.state(model))
+    nnx.update(clean, nnx.state(model))
+    again = jn.strip_noise(clean)
+    np.testing.assert_array_equal(again(image), clean(image))
     model.dense.kernel[...] = 0.0  # training goes on: the clean model follows
     assert (clean.dense.kernel[...] == 0).all()
 

@@ -250,6 +250,22 @@ def test_described_stripped_and_exported(case, model_of, key):
     assert not [word for word in ("threefry", "rng", "random", "xor") if word in text]
 
 
+def test_nnx_modules_themselves(case, key):
+    """Described, stripped and exported without the engine around them."""
+    model, (x, _) = case.nnx(case.strength, nnx.Rngs(0)), case.rows()
+    x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), x)
+    table = jn.describe(model, None, x, key)
+    assert table["path"].tolist() == case.sites
+    assert table["fired"].all()
+    clean = jn.strip_noise(model)
+    model.eval()
+    np.testing.assert_array_equal(clean(x), model(x))
+    program = export.export(jax.jit(clean), platforms=["cpu", "cuda", "tpu"])(x)
+    text = program.mlir_module()
+    assert not [word for word in ("threefry", "rng", "random", "xor") if word in text]
+    np.testing.assert_allclose(program.call(x), model(x), rtol=1e-4, atol=1e-5)
+
+
 def test_padding_gets_no_noise(key):
     """Whatever stands in padded places, the noisy outputs are the same."""
     (x, _), rngs = sentences(), {"noise": key}

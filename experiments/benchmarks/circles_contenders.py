@@ -34,6 +34,7 @@ def adam(options: dict[str, Any]) -> dict[str, float]:
 
 def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     """A sweep over seeds, on all cores."""
+    import jax
     import optax
 
     import jaxnoise as jn
@@ -47,11 +48,16 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
         kernels = {arrays[name].shape: arrays[name] for name in ("w1", "w2")}
         more["kernel_init"] = lambda key, shape, dtype: kernels[shape]
 
+    def plain(stddev: float) -> Any:
+        normal = jax.random.normal
+        return jn.Noise(lambda key, x: x + stddev * normal(key, x.shape, x.dtype))
+
     def recipe(_: Any) -> jn.Recipe:
         sites = {"both": ["input", "hidden"], "none": []}.get(site, [site])
+        layer = plain if options.get("plain") else jn.GaussianNoise
         stddev = {"input": INPUT_STDDEV}
         noise: dict[str, Any] = {
-            f"{s}_noise": jn.GaussianNoise(stddev.get(s, STDDEV)) for s in sites
+            f"{s}_noise": layer(stddev.get(s, STDDEV)) for s in sites
         }
         return jn.Recipe(
             model=jn.MLP((UNITS,), 1, **noise, **more),
@@ -73,6 +79,7 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
             seeds=seeds,
             epochs=epochs,
             batch_size=32,
+            curves=("train", "test") if options.get("curves", True) else (),
             vectorize=options.get("vectorize", "auto"),
             progress=False,
         )
@@ -283,6 +290,11 @@ def floor(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return jaxnoise({**options, "site": "none"})
 
 
+def plain_normal(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+    """The engine with ``jax.random.normal`` in place of our sampler."""
+    return jaxnoise({**options, "plain": True})
+
+
 def gpu(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     """`jaxnoise` on an accelerator."""
     import jax
@@ -295,6 +307,7 @@ def gpu(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
 CONTENDERS = {
     "jaxnoise": jaxnoise,
     "jaxnoise, no noise": floor,
+    "jax.random.normal in jaxnoise": plain_normal,
     "jit(vmap(scan))": obvious_jax,
     "Keras": keras,
     "PyTorch loop": torch_loop,

@@ -5,6 +5,7 @@ repeats the layer until a repeat takes some tens of milliseconds.
 """
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,13 +23,21 @@ def in_jax(layer: Callable[..., Any], options: dict[str, Any]) -> tuple[Repeat, 
     x = jnp.zeros(options["size"], options["dtype"])
     keys = [jax.random.key(seed) for seed in range(options["calls"])]
     jitted = jax.jit(layer)
+    notes = compiled_by(lambda: jax.block_until_ready(jitted(keys[0], x)))
 
     def repeat() -> None:
         for key in keys:
             jax.block_until_ready(jitted(key, x))
 
     repeat()
-    return repeat, {}
+    return repeat, notes
+
+
+def compiled_by(call: Callable[[], Any]) -> dict[str, Any]:
+    """What the first call takes, which compiles."""
+    started = time.perf_counter()
+    call()
+    return {"compile_seconds": time.perf_counter() - started}
 
 
 def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
@@ -67,29 +76,31 @@ def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
         state = [v.value for v in layer.non_trainable_variables]
         run = jax.jit(lambda s, x: layer.stateless_call([], s, x, training=True))
 
-        def repeat() -> None:
+        def once() -> None:
             nonlocal state
-            for _ in calls:
-                y, state = run(state, x)
-                jax.block_until_ready(y)
+            y, state = run(state, x)
+            jax.block_until_ready(y)
 
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         graph = tf.function(lambda x: layer(x, training=True))
 
-        def repeat() -> None:
-            for _ in calls:
-                graph(x)
+        def once() -> None:
+            graph(x)
 
     else:
 
-        def repeat() -> None:
-            for _ in calls:
-                layer(x, training=True)
+        def once() -> None:
+            layer(x, training=True)
 
+    def repeat() -> None:
+        for _ in calls:
+            once()
+
+    notes = compiled_by(once)
     repeat()
-    return repeat, {}
+    return repeat, notes
 
 
 def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:

@@ -26,7 +26,7 @@ class Absent(Exception):
 
 
 class Died(Exception):
-    """A contender that ended by itself."""
+    """A contender that ended by itself, and the last that it said."""
 
 
 class Worker:
@@ -39,7 +39,7 @@ class Worker:
         options: dict[str, Any],
         environment: dict[str, str],
     ) -> None:
-        self.name = contender
+        self.name = self.contender = contender
         self.errors = tempfile.TemporaryFile("w+")  # a pipe that none reads would fill
         self.process = subprocess.Popen(
             [sys.executable, __file__, benchmark, contender, json.dumps(options)],
@@ -50,6 +50,7 @@ class Worker:
             env={**os.environ, **environment},
         )
         self.seconds: list[float] = []
+        self.peak_bytes = float("nan")  # of the process so far
         try:
             self.notes = self._answer()
         except BaseException:
@@ -65,6 +66,7 @@ class Worker:
             pass  # the answer is missing too
         answer = self._answer()
         self.seconds.append(answer["seconds"])
+        self.peak_bytes = answer["peak_bytes"]
         return answer
 
     def close(self) -> None:
@@ -77,18 +79,11 @@ class Worker:
         line = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
             self.errors.seek(0)
-            raise Died(f"{self.name} died: {self.errors.read()[-2000:]}")
+            raise Died(self.errors.read()[-2000:].strip())
         answer: dict[str, Any] = json.loads(line)
         if "absent" in answer:
             raise Absent(answer["absent"])
         return answer
-
-
-def take_turns(workers: list[Worker], repeats: int) -> None:
-    """Every worker once, then all again: a slow minute hits them alike."""
-    for _ in range(repeats):
-        for worker in workers:
-            worker.repeat()
 
 
 def peak_bytes() -> float:

@@ -20,6 +20,7 @@ from jaxnoise.evidence.words import (
     count,
     decimals,
     direction,
+    fixed,
     in_words,
     short,
     signed,
@@ -111,20 +112,7 @@ def _comparisons(
             _scores(rows),
             partial(plots.strength_curve, result, best=best, **named, **options),
         )
-    for placement in _two_strengths(others):
-        yield Sketch(
-            f"Difference to {baseline} in {score} for the two strengths of "
-            f"{short(placement)} {which}",
-            _differences(rows[rows["placement"] == placement]),
-            partial(
-                plots.strength_heatmap,
-                result,
-                value="difference",
-                placement=placement,
-                **named,
-                **options,
-            ),
-        )
+    yield from _maps(result, rows, options, label)
     yield Sketch(
         f"{_capital(score)} of every run ({spread}).",
         _scores(rows),
@@ -136,6 +124,33 @@ def _comparisons(
             **named,
         ),
     )
+
+
+def _maps(
+    result: Table, rows: pd.DataFrame, options: Mapping[str, Any], label: str | None
+) -> Iterator[Sketch]:
+    """Maps of the placements of which two strengths vary, and no more."""
+    facts = rows.attrs
+    baseline, score = short(facts["baseline"]), in_words(facts["metric"])
+    others = rows[rows["verdict"] != "baseline"]
+    leaves = [column for column in others if str(column).startswith("strength.")]
+    counts = others.groupby("placement", sort=False)[leaves].nunique()
+    for placement in counts.index[(counts > 1).sum(axis=1) == 2]:
+        yield Sketch(
+            f"Difference to {baseline} in {score} for the two strengths of "
+            f"{short(placement)} ({_units(rows)}; "
+            f"{direction(facts['lower_is_better'])}).",
+            _differences(rows[rows["placement"] == placement]),
+            partial(
+                plots.strength_heatmap,
+                result,
+                metric=facts["metric"],
+                value="difference",
+                placement=placement,
+                label=label,
+                **options,
+            ),
+        )
 
 
 def _panels(
@@ -222,13 +237,6 @@ def _has_strengths(others: pd.DataFrame) -> bool:
     return bool((positive["placement"].value_counts() > 1).any())
 
 
-def _two_strengths(others: pd.DataFrame) -> list[Any]:
-    """The placements of which two strengths vary, and no more."""
-    leaves = [column for column in others if str(column).startswith("strength.")]
-    counts = others.groupby("placement", sort=False)[leaves].nunique()
-    return list(counts.index[(counts > 1).sum(axis=1) == 2])
-
-
 def _units(rows: pd.DataFrame) -> str:
     others = rows[rows["verdict"] != "baseline"]
     return count((others if len(others) else rows)["n"], rows.attrs["unit"])
@@ -256,8 +264,8 @@ def _scores(rows: pd.DataFrame) -> list[str]:
     spoken = []
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
         if np.isfinite(row.mean):
-            sd = f" ± {row.sd:.{digits}f}" if np.isfinite(row.sd) else ""
-            spoken.append(f"{title}: {row.mean:.{digits}f}{sd}")
+            sd = f" ± {fixed(row.sd, digits)}" if np.isfinite(row.sd) else ""
+            spoken.append(f"{title}: {fixed(row.mean, digits)}{sd}")
         else:
             spoken.append(f"{title}: no finite run")
     return spoken

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jaxnoise.evidence.stats import FEW_UNITS, LEAST_UNITS
-from jaxnoise.evidence.words import cell_titles, decimals, signed
+from jaxnoise.evidence.words import cell_titles, decimals, fixed, signed
 
 
 def limits(
@@ -81,7 +81,7 @@ def _chosen_here(others: pd.DataFrame, score_set: str) -> str:
 
 def _optimism(chosen: Any) -> str:
     digits = decimals([chosen.high - chosen.low, chosen.optimism], 3)
-    claimed, score = f"{chosen.claimed:.{digits}f}", f"{chosen.score:.{digits}f}"
+    claimed, score = fixed(chosen.claimed, digits), fixed(chosen.score, digits)
     optimism, test = signed(chosen.optimism, digits), chosen.report_on
     return (
         f"The choice was made on the {chosen.choose_on} rows, and its score on the "

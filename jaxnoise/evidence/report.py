@@ -23,10 +23,11 @@ from jaxnoise.evidence.facts import configuration, provenance, rows_used
 from jaxnoise.evidence.illustrations import illustrations
 from jaxnoise.evidence.limits import limits
 from jaxnoise.evidence.scores import runs_of
+from jaxnoise.evidence.selection import Selection
 from jaxnoise.evidence.stats import compare_quietly
 from jaxnoise.evidence.tables import comparison_tables, legend
 from jaxnoise.evidence.units import PAIR_BY
-from jaxnoise.evidence.words import in_words
+from jaxnoise.evidence.words import Table, in_words
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
@@ -84,7 +85,7 @@ def report(
 
     Raises:
         TypeError: if an argument is of the wrong kind.
-        ValueError: as `compare`, or if there is no metric.
+        ValueError: as `compare` raises it, or if there is no metric.
         OSError: if the file cannot be written.
 
     Example:
@@ -100,15 +101,7 @@ def report(
         >>> "There is no verdict on input, 0.1 against none" in page
         True
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, got {type(path).__name__}.")
-    if config is not None and not isinstance(config, Mapping):
-        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
-    if not isinstance(result, SweepResult | pd.DataFrame):
-        raise TypeError(
-            "result must be a SweepResult or a pandas table, "
-            f"got {type(result).__name__}."
-        )
+    _check_kinds(result, path, config)
     runs = runs_of(result)
     metric = _default_metric(runs) if metric is None else metric
     options: dict[str, Any] = {
@@ -121,15 +114,10 @@ def report(
     }
     rows = compare_quietly(result, metric=metric, **options)
     score_set, name = _set_and_name(runs, metric)
-    chosen, unchosen = None, ""
-    if choose_on not in (None, score_set) and f"{choose_on}_{name}" in runs:
-        asked = {k: v for k, v in options.items() if k != "rope"}
-        asked |= {"metric": name, "choose_on": choose_on, "report_on": score_set}
-        try:
-            chosen = select(result, **asked)
-        except ValueError as error:  # such as no finite run: the page says so
-            unchosen = f"Nothing was chosen on the {choose_on} rows: {error}"
+    chosen, unchosen = _choose(result, choose_on, score_set, name, options)
     complete = getattr(result, "complete", True)
+    splits = runs["split"].nunique() if "split" in runs else 1
+    told: dict[str, Any] = {"splits": splits, "complete": complete}
     page = _template().render(
         title=title or f"Would noise help? A comparison in {in_words(metric)}",
         question=question
@@ -144,18 +132,39 @@ def report(
         legend=legend(rows),
         figures=illustrations(result, rows, options, name=name, best=best, label=label),
         facts=[provenance(result, rows), *configuration(config)],
-        limits=[
-            *([unchosen] if unchosen else []),
-            *limits(
-                rows,
-                score_set=score_set,
-                splits=runs["split"].nunique() if "split" in runs else 1,
-                complete=complete,
-                chosen=chosen,
-            ),
-        ],
+        limits=[*unchosen, *limits(rows, score_set=score_set, chosen=chosen, **told)],
     )
     return _write(Path(path), page)
+
+
+def _check_kinds(result: Any, path: Any, config: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path, got {type(path).__name__}.")
+    if config is not None and not isinstance(config, Mapping):
+        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
+    if not isinstance(result, SweepResult | pd.DataFrame):
+        raise TypeError(
+            "result must be a SweepResult or a pandas table, "
+            f"got {type(result).__name__}."
+        )
+
+
+def _choose(
+    result: Table,
+    choose_on: str | None,
+    score_set: str,
+    name: str,
+    options: Mapping[str, Any],
+) -> tuple[Selection | None, list[str]]:
+    """What `select` chooses if there are rows to choose on, or why it cannot."""
+    if choose_on in (None, score_set) or f"{choose_on}_{name}" not in runs_of(result):
+        return None, []
+    asked = {key: value for key, value in options.items() if key != "rope"}
+    asked |= {"metric": name, "choose_on": choose_on, "report_on": score_set}
+    try:
+        return select(result, **asked), []
+    except ValueError as error:  # such as no finite run
+        return None, [f"Nothing was chosen on the {choose_on} rows: {error}"]
 
 
 def _default_metric(runs: pd.DataFrame) -> str:
@@ -179,8 +188,9 @@ def _score_columns(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
     names = [
         column
         for column in runs
-        if column not in known
-        and not str(column).startswith("best_")
+        if isinstance(column, str)
+        and column not in known
+        and not column.startswith("best_")
         and pd.api.types.is_numeric_dtype(runs[column])
         and not pd.api.types.is_bool_dtype(runs[column])
     ]

@@ -13,6 +13,7 @@ from jaxnoise.evidence.stats import ALPHA, LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.words import (
     decimals,
     direction,
+    fixed,
     in_words,
     number,
     quoted,
@@ -112,7 +113,7 @@ def _score_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
     return (
         {"n": [str(n) for n in rows["n"]]}
         | {
-            head: [_known(x, f"{{:.{digits}f}}".format) for x in rows[name]]
+            head: [_known(x, partial(fixed, digits=digits)) for x in rows[name]]
             for head, name in names.items()
         }
         | {"Diverged": [str(n) for n in rows["diverged"]]}

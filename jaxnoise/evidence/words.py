@@ -9,6 +9,7 @@ import pandas as pd
 from jaxnoise.evidence.stats import FEW_UNITS
 from jaxnoise.results import SweepResult, cell_columns
 
+MOST_DECIMALS = 9
 LONGEST = 60  # letters of a placement's name
 Table = SweepResult | pd.DataFrame
 
@@ -25,7 +26,7 @@ def cell_titles(table: pd.DataFrame) -> list[str]:
     counts = cells["placement"].value_counts()
     titles = []
     for cell in cells.to_dict("records"):
-        several = counts[cell["placement"]] > 1
+        several = bool(counts[cell["placement"]] > 1)
         parts = [short(str(cell["placement"]))]
         for column in columns:
             if column != "placement" and _is_shown(cell[column], several):
@@ -35,8 +36,9 @@ def cell_titles(table: pd.DataFrame) -> list[str]:
     return titles
 
 
-def short(name: str) -> str:
+def short(name: Any) -> str:
     """A name that fits a figure; a blank one is quoted."""
+    name = str(name)
     if len(name) > LONGEST:
         return f"{name[: LONGEST - 20]} … {name[-17:]}"
     return quoted(name)
@@ -74,10 +76,16 @@ def in_words(column: str) -> str:
     return str(column).replace("_", " ")
 
 
+def fixed(value: float, digits: int, sign: str = "-") -> str:
+    """A number to so many decimals, or in powers of ten where it would be long."""
+    long = digits > MOST_DECIMALS or abs(value) >= 1e9
+    text = f"{value:{sign}.3g}" if long else f"{value:{sign}.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("+-")
+
+
 def signed(value: float, digits: int) -> str:
     """A difference with its sign; a true minus is as wide as a plus."""
-    rounded = f"{value:+.{digits}f}"
-    return rounded.replace("-", "−") if float(rounded) else rounded[1:]
+    return fixed(value, digits, "+")
 
 
 def p_words(p: float) -> str:
@@ -98,4 +106,4 @@ def decimals(spreads: Any, digits: int = 3) -> int:
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     if not sizes.size:
         return digits
-    return int(np.clip(digits - 1 - np.floor(np.log10(np.median(sizes))), 0, 9))
+    return int(max(digits - 1 - np.floor(np.log10(np.median(sizes))), 0))

@@ -7,6 +7,7 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -103,6 +104,13 @@ def call_masked(
         kw["mask"] = mask  # for a noise of ours inside
     real = jnp.where(full_mask(mask, jnp.asarray(x)), x, 0)  # no gradient meets a NaN
     return apply_mask(mask, fn(key, real, *args, **kw), jnp.asarray(x))
+
+
+def name_of(function: Any) -> str:
+    """The name of a function, or of the one inside a partial."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def as_switch(label: str, train: Any) -> Any:

@@ -25,7 +25,8 @@ class Noise(NoiseLayer):
     Args:
         fn: a function ``(key, x) -> x`` that keeps the shape, as in `jaxnoise.Noise`.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Raises:
         TypeError: if ``fn`` is no function or ``rngs`` no `nnx.Rngs`.
@@ -62,7 +63,8 @@ class GaussianNoise(NamedNoise):
             an array, a schedule or a `Learnable`.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -79,7 +81,7 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.add_gaussian_noise)
+    _fn = staticmethod(functions.add_gaussian_noise)
 
     def __init__(
         self,
@@ -110,7 +112,8 @@ class CorrelatedNoise(NamedNoise):
         axis: along which neighbours are correlated, such as time.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
@@ -126,7 +129,7 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    fn = staticmethod(functions.add_correlated_noise)
+    _fn = staticmethod(functions.add_correlated_noise)
 
     def __init__(
         self,
@@ -161,7 +164,8 @@ class SaltAndPepperNoise(NamedNoise):
         high: the value of salt.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
@@ -176,7 +180,7 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    fn = staticmethod(functions.salt_and_pepper)
+    _fn = staticmethod(functions.salt_and_pepper)
 
     def __init__(
         self,
@@ -208,7 +212,8 @@ class Dropout(NamedNoise):
         rate: probability of a 0, from 0 to 1; a number, an array, or a schedule.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -223,7 +228,7 @@ class Dropout(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.drop_units)
+    _fn = staticmethod(functions.drop_units)
 
     def __init__(
         self,
@@ -254,7 +259,8 @@ class GaussianDropout(NamedNoise):
             `Learnable`.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Raises:
         ValueError: if both are given or none, or the rate is 1.
@@ -272,7 +278,7 @@ class GaussianDropout(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.multiply_gaussian_noise)
+    _fn = staticmethod(functions.multiply_gaussian_noise)
 
     def __init__(
         self,
@@ -305,7 +311,8 @@ class AlphaDropout(NamedNoise):
         rate: probability of a drop, from 0 to 1; a number, an array, or a schedule.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
@@ -319,7 +326,7 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    fn = staticmethod(functions.alpha_dropout)
+    _fn = staticmethod(functions.alpha_dropout)
 
     def __init__(
         self,
@@ -348,7 +355,8 @@ class NEFTuneNoise(NamedNoise):
             schedule or a `Learnable`.
         shared_axes: axes of ``x`` along which one draw is shared.
         deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from.
+        rngs: where the stream ``"noise"`` comes from, or the default stream if there
+            is none of that name.
 
     Reference:
         N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",
@@ -364,7 +372,7 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.neftune_noise)
+    _fn = staticmethod(functions.neftune_noise)
 
     def __init__(
         self,

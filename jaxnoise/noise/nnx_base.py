@@ -18,7 +18,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
-from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
+from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
@@ -38,9 +38,13 @@ class TrainOnly(Observable, nnx.Module):
     """What is active in training alone: the switch, and the key of the call."""
 
     path: Any = ""  # in the model, where someone described it
-    stripped: Any = False  # whether no switch turns it on any more
 
     def __init__(self, *, deterministic: bool, rngs: Rngs) -> None:
+        if not isinstance(deterministic, bool):
+            raise TypeError(
+                f"{type(self).__name__}: deterministic must be a bool, "
+                f"got {deterministic!r}."
+            )
         self.deterministic = deterministic
         if isinstance(rngs, nnx.Rngs):
             rngs = _stream(rngs)
@@ -51,35 +55,40 @@ class TrainOnly(Observable, nnx.Module):
             )
         self.rngs = nnx.data(None if rngs is None else rngs.fork())
 
-    def set_view(
-        self, deterministic: bool | None = None, stripped: bool | None = None
-    ) -> None:
+    def set_view(self, deterministic: bool | None = None) -> None:
         """What `nnx.view` calls.
 
         Args:
             deterministic: if True, no noise.
-            stripped: if True, no noise, whatever ``train`` or ``deterministic`` say.
         """
         if deterministic is not None:
             self.deterministic = deterministic
-        if stripped:
-            self.stripped = True
-            self.rngs = nnx.data(None)
 
     def _path(self) -> str:
         return str(self.path)
 
     def _switch(self, train: Any) -> Any:
         """True, False, or a traced boolean."""
-        if self.stripped or is_stripped():
+        if is_stripped():
             return False
         train = not self.deterministic if train is None else train
         return as_switch(self._label(), train)
 
-    def _key(self, rngs: Any, x: Array) -> Array:
-        """The call's key: given on purpose, or of the call's or the layer's stream."""
+    def _key(self, rngs: Any, *used: Any) -> Array:
+        """The call's key: given on purpose, or of the call's or the layer's stream.
+
+        Args:
+            rngs: what the call was given.
+            used: what the noise will stand beside; along a vmapped axis of any of it a
+                key of a stream must differ.
+        """
         if isinstance(rngs, jax.Array):
             return rngs
+        if not (rngs is None or isinstance(rngs, nnx.Rngs | nnx.RngStream)):
+            raise TypeError(
+                f"{self._label()}: rngs must be an nnx.Rngs, a stream or a typed key, "
+                f"got {rngs!r}."
+            )
         stream = self.rngs if rngs is None else rngs
         if isinstance(stream, nnx.Rngs):
             stream = _stream(stream)
@@ -95,9 +104,11 @@ class TrainOnly(Observable, nnx.Module):
             raise ValueError(
                 f"{self._label()} is closed over by a function under jax.jit, jax.vmap "
                 "or the like, where its key stream cannot move on: use nnx.jit or "
-                "nnx.vmap with the model as an argument, or give rngs=key to the call."
+                "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
+                "inside, or give rngs=key to the call."
             ) from error
-        return jax.random.wrap_key_data(_own_words(words, jnp.isnan(x.ravel()[:1])))
+        first = [jnp.isnan(jnp.ravel(array)[:1]) for array in used]
+        return jax.random.wrap_key_data(_own_words(words, jnp.concatenate(first)))
 
 
 def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
@@ -106,22 +117,22 @@ def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
 
 
 @custom_vmap
-def _own_words(words: Array, of_x: Array) -> Array:
-    """``words``, refused if a vmapped axis of x shares them: rows of equal noise."""
+def _own_words(words: Array, used: Array) -> Array:
+    """``words``, refused if a vmapped axis shares them: rows of equal noise."""
     return words
 
 
 @_own_words.def_vmap
-def _(axis_size: int, batched: list[bool], words: Array, of_x: Array) -> Any:
-    words_batched, x_batched = batched
-    if x_batched and not words_batched:
+def _(axis_size: int, batched: list[bool], words: Array, used: Array) -> Any:
+    words_batched, used_batched = batched
+    if used_batched and not words_batched:
         raise ValueError(
             "the noise would be the same along a vmapped axis: split the layers' "
             "streams, by nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes("
             "{nnx.RngState: 0, ...: None}), or share it on purpose by rngs=key at the "
             "call."
         )
-    return _own_words(words, of_x), words_batched
+    return _own_words(words, used), words_batched
 
 
 class NoiseLayer(TrainOnly):
@@ -159,8 +170,8 @@ class NoiseLayer(TrainOnly):
             if is_observed():
                 self._report(self._noise(train)[1], False, x, x, mask)
             return x
-        key = self._key(rngs, jnp.asarray(x))
         fn, strength = self._noise(train)
+        key = self._key(rngs, x, *([] if callable(strength) else [strength]))
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
         self._report(strength, train, x, noisy, mask)
         return noisy
@@ -169,7 +180,7 @@ class NoiseLayer(TrainOnly):
 class NamedNoise(NoiseLayer):
     """A short form of `Noise`: a noise function with its strength and arguments."""
 
-    fn: ClassVar[NoiseFn]
+    _fn: ClassVar[NoiseFn]  # Flax would take a public function for a method
 
     def __init__(
         self,
@@ -187,7 +198,8 @@ class NamedNoise(NoiseLayer):
         self.strength_name = name
         self.argument_names = tuple(arguments)
         for argument, number in arguments.items():
-            setattr(self, argument, number)
+            array = hasattr(number, "dtype")
+            setattr(self, argument, nnx.data(number) if array else number)
         self.schedule = None
         if isinstance(value, Learnable):
             self.floor = value.floor
@@ -202,7 +214,7 @@ class NamedNoise(NoiseLayer):
         level = self._level(train)
         arguments = {name: getattr(self, name) for name in self.argument_names}
         arguments |= self._keywords(self.strength_name, level)
-        return partial(type(self).fn, **arguments, shared_axes=self.shared_axes), level
+        return partial(type(self)._fn, **arguments, shared_axes=self.shared_axes), level
 
     def _keywords(self, name: str, level: Any) -> dict[str, Any]:
         """The function's argument for the strength."""
@@ -212,10 +224,13 @@ class NamedNoise(NoiseLayer):
         """The strength: as it is, of the step, or of a parameter."""
         name = self.strength_name
         if hasattr(self, PREFIX + name):
-            parameter = getattr(self, PREFIX + name)[...]
-            return jnp.asarray(self.floor) + jax.nn.softplus(parameter)
+            return learned(getattr(self, PREFIX + name)[...], self.floor)
         if self.schedule is None:
-            return getattr(self, name)[...]
+            level = getattr(self, name)
+            if isinstance(level, nnx.Variable):
+                return level[...]
+            check_level(type(self).__name__, name, level)  # assigned in its place
+            return jnp.asarray(level, float)
         step = getattr(self, f"{name}_step")
         level = self.schedule(step[...])
         if train is not False:

@@ -96,7 +96,7 @@ class NoisyDense(TrainOnly):
             out = noisy_product(params, x)
             self._report(strength, False, out, out)
             return out
-        out = noisy_product(params, x, self._key(rngs, x), train)
+        out = noisy_product(params, x, self._key(rngs, x, *params.values()), train)
         if is_observed():
             self._report(strength, train, noisy_product(params, x), out)
         return out

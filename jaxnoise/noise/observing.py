@@ -7,61 +7,65 @@ report every call; without one a report costs nothing.
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
+from itertools import count
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
-from jaxnoise.noise.arguments import full_mask
+from jaxnoise.noise.arguments import full_mask, name_of
 
 
 class Call(NamedTuple):
-    """One call of one layer."""
+    """One call of one layer; of a vmapped one, one example's."""
 
+    order: int  # of the calls while they are traced
     path: str
     noise: str
     strength: Any  # NaN for a function without a strength of its own
     fired: Any
-    signal_sd: Any
-    noise_sd: Any
+    count: Any  # of values that the mask lets through
+    signal: Any  # their mean and standard deviation without noise
+    change: Any  # and those of what noise added
 
 
-Observer = Callable[[Call], None]
-_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
-_stripped: ContextVar[bool] = ContextVar("stripped", default=False)
+class _Observation:
+    """An observer, with an identity for the caches of compiled functions."""
+
+    def __init__(self, observer: Callable[[Call], None]) -> None:
+        self.observer = observer
+        self.orders = count()
+
+
+# Functions that are compiled in such a context are not those compiled elsewhere.
+_observation = jax.make_user_context(None)
+_stripped = jax.make_user_context(False)
 
 
 @contextmanager
 def stripped() -> Iterator[None]:
     """Switch off all layers, those too whose constructor switched them on."""
-    token = _stripped.set(True)
-    try:
+    with _stripped(True):
         yield
-    finally:
-        _stripped.reset(token)
 
 
 def is_stripped() -> bool:
     """Whether all noise is off."""
-    return _stripped.get()
+    return bool(_stripped.value)
 
 
 @contextmanager
-def observed(observer: Observer) -> Iterator[None]:
+def observed(observer: Callable[[Call], None]) -> Iterator[None]:
     """Give the calls of all layers to ``observer``; traced ones when they run."""
-    token = _observer.set(observer)
-    try:
+    with _observation(_Observation(observer)):
         yield
         jax.effects_barrier()
-    finally:
-        _observer.reset(token)
 
 
 def is_observed() -> bool:
     """Whether an observer listens."""
-    return _observer.get() is not None
+    return _observation.value is not None
 
 
 class Observable:
@@ -87,28 +91,40 @@ class Observable:
             noisy: what came out.
             mask: True where noise applied; the rest is not measured.
         """
-        observer = _observer.get()
-        if observer is None:
+        observation = _observation.value
+        if observation is None:
             return
         noise = type(self).__name__
         if callable(strength):
-            noise, strength = f"{noise}({_name(strength)})", _strength_of(strength)
+            noise, strength = f"{noise}({name_of(strength)})", _strength_of(strength)
         clean, noisy = jnp.asarray(clean), jnp.asarray(noisy)
-        where = None
+        where = jnp.ones(clean.shape, bool)
         if mask is not None:
-            where = jnp.broadcast_to(full_mask(mask, clean), clean.shape)
+            where &= full_mask(mask, clean)
         wide = jnp.promote_types(clean.dtype, jnp.float32)
         clean, noisy = clean.astype(wide), noisy.astype(wide)
         values = (
             jnp.asarray(strength, jnp.float32),
             jnp.asarray(fired),
-            jnp.std(clean, where=where),
-            jnp.std(noisy - clean, where=where),
+            where.sum(),
+            _moments(clean, where),
+            _moments(noisy - clean, where),
         )
-        path = self._path()
-        jax.debug.callback(
-            lambda *values: observer(Call(path, noise, *values)), *values
-        )
+        order, path = next(observation.orders), self._path()
+
+        def tell(*values: Any) -> None:
+            observation.observer(Call(order, path, noise, *values))
+
+        jax.debug.callback(tell, *values)
+
+
+def _moments(x: Array, where: Array) -> Array:
+    """Mean and standard deviation, also of values whose squares overflow."""
+    mean = jnp.mean(x, where=where)
+    x = jnp.where(where, x - mean, 0)
+    largest = jnp.max(jnp.abs(x), initial=0)
+    size = jnp.where(largest > 0, largest, 1)
+    return jnp.stack([mean, size * jnp.sqrt(jnp.mean((x / size) ** 2, where=where))])
 
 
 def _strength_of(function: Any) -> Any:
@@ -118,9 +134,3 @@ def _strength_of(function: Any) -> Any:
         return jnp.asarray(third.default, jnp.float32)
     except (IndexError, TypeError, ValueError):
         return jnp.nan
-
-
-def _name(function: Any) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return getattr(function, "__name__", type(function).__name__)

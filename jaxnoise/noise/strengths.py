@@ -73,7 +73,12 @@ class Learnable:
 
     def value(self, parameter: Float[Array, "..."]) -> Float[Array, "..."]:
         """The strength of a parameter."""
-        return jnp.asarray(self.floor) + jax.nn.softplus(parameter)
+        return learned(parameter, self.floor)
+
+
+def learned(parameter: Array, floor: ArrayLike) -> Array:
+    """The strength of a parameter, above its floor."""
+    return jnp.asarray(floor) + jax.nn.softplus(parameter)
 
 
 def strength_prior(beta: ArrayLike) -> Callable[[Any, Any, Any], Float[Array, ""]]:

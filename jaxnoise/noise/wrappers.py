@@ -24,6 +24,7 @@ from jaxnoise.noise.arguments import (
     fitting,
     floating,
     full_mask,
+    name_of,
 )
 
 NoiseFn = Callable[..., Array]
@@ -76,7 +77,7 @@ def clipped(
             inside = with_gradient_of(inside, value)
         return apply_mask(mask, inside, x)
 
-    return _with_signature(noisy, fn)
+    return _with_signature("clipped", noisy, fn)
 
 
 def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
@@ -109,7 +110,9 @@ def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
         [1. 1.]
     """
     name = _strength_name("relative", fn)
-    return _measured(fn, to, name, name, check_strength, lambda level: level)
+    return _measured(
+        "relative", fn, to, name, name, check_strength, lambda level: level
+    )
 
 
 def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
@@ -139,7 +142,7 @@ def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
         True
     """
     name = _strength_name("snr_db", fn)
-    return _measured(fn, to, name, "snr_db", _check_decibels, _from_decibels)
+    return _measured("snr_db", fn, to, name, "snr_db", _check_decibels, _from_decibels)
 
 
 def _check_decibels(name: str, value: Any) -> None:
@@ -156,6 +159,7 @@ def _from_decibels(level: Any) -> Array:
 
 
 def _measured(
+    wrapper: str,
     fn: NoiseFn,
     to: str,
     name: str,
@@ -185,7 +189,7 @@ def _measured(
             rest = [scaled, *rest]
         return call_masked(fn, key, x, *rest, mask=mask, **kwargs)
 
-    return _with_signature(noisy, fn, {name: shown})
+    return _with_signature(wrapper, noisy, fn, {name: shown})
 
 
 def _deviation(x: Array, to: str, mask: Any) -> Array:
@@ -222,9 +226,10 @@ def _strength_name(wrapper: str, fn: Any) -> str:
 
 
 def _with_signature(
-    noisy: NoiseFn, fn: NoiseFn, renamed: dict[str, str] | None = None
+    wrapper: str, noisy: NoiseFn, fn: NoiseFn, renamed: dict[str, str] | None = None
 ) -> NoiseFn:
-    """``noisy`` with the arguments of ``fn``, some renamed, and a mask."""
+    """``noisy`` with the name and arguments of ``fn``, some renamed, and a mask."""
+    noisy.__name__ = f"{wrapper}({name_of(fn)})"
     parameters = list(inspect.signature(fn).parameters.values())
     parameters = [
         p.replace(name=(renamed or {}).get(p.name, p.name)) for p in parameters

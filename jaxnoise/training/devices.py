@@ -9,7 +9,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxnoise.training.settings import as_count
+
 AXIS = "runs"
+DEVICES_FLAG = "--xla_force_host_platform_device_count"
 CPU_OPTIONS: dict[str, Any] = {
     # Whole vector registers; XLA's default is half of AVX-512.
     "xla_cpu_prefer_vector_width": 512,
@@ -33,7 +36,7 @@ def use_all_cores() -> None:
 
     Runs are independent, and one run per core at a time is faster on a CPU than many
     runs in one batch. Call it before anything of JAX runs. A number of devices that
-    was set before, by ``jax_num_cpu_devices``, is left as it is.
+    was set before, by ``jax_num_cpu_devices`` or in ``XLA_FLAGS``, is left as it is.
 
     Raises:
         RuntimeError: if JAX has started already and has fewer CPU devices than cores.
@@ -43,11 +46,13 @@ def use_all_cores() -> None:
         >>> jn.use_all_cores()  # first thing in a script
     """
     cores = _cores()
-    if jax.config.jax_num_cpu_devices > 0 or cores == 1:  # type: ignore[attr-defined]
+    if _number_was_set() or cores == 1:
         return
     try:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError:
+        if len(jax.local_devices(backend="cpu")) >= cores:
+            return
         raise RuntimeError(
             "use_all_cores: too late, JAX has started; call it first, right after the "
             "imports."
@@ -57,10 +62,16 @@ def use_all_cores() -> None:
 def runs_mesh() -> Mesh:
     """All local devices in a row."""
     devices = jax.local_devices()
-    chosen = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
-    if jax.default_backend() == "cpu" and not chosen and _cores() > 1:
+    alone = len(devices) == 1 and devices[0].platform == "cpu"
+    if alone and not _number_was_set() and _cores() > 1:
         _say_how_to_use_all_cores()
     return Mesh(np.array(devices), (AXIS,))
+
+
+def _number_was_set() -> bool:
+    """Whether someone has said how many CPU devices there are to be."""
+    by_config = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
+    return by_config or DEVICES_FLAG in os.environ.get("XLA_FLAGS", "")
 
 
 @cache
@@ -88,18 +99,24 @@ def _known(name: str, value: Any) -> bool:
     return True
 
 
-def check_vectorize(vectorize: int | str) -> None:
-    """Refuse what is neither ``"auto"`` nor a number of runs."""
-    if vectorize == "auto":
-        return
-    if isinstance(vectorize, bool) or not isinstance(vectorize, int) or vectorize < 1:
-        raise ValueError(
-            f"vectorize must be 'auto' or an int of at least 1, got {vectorize!r}."
-        )
+def as_vectorize(vectorize: Any) -> int | str:
+    """``"auto"``, or a number of runs; anything else is refused."""
+    if isinstance(vectorize, str) and vectorize == "auto":
+        return vectorize
+    return as_count("vectorize", vectorize, "'auto' or an int")
 
 
-def block_size(vectorize: int | str, run: RunSize) -> int:
-    """How many such runs are vmapped together on a device, whatever their number."""
+def block_size(vectorize: int | str, run: RunSize, most: int | None = None) -> int:
+    """How many such runs are vmapped together on a device.
+
+    Args:
+        vectorize: as for `jaxnoise.sweep`.
+        run: what such a run takes.
+        most: runs that a device will find to do together. An accelerator's block is
+            computed in full, so it is the next power of two at most: a handful of
+            sizes, and none on a CPU, where a block holds few runs and other seeds must
+            compile nothing.
+    """
     if isinstance(vectorize, int):
         return vectorize
     if jax.default_backend() == "cpu":
@@ -107,7 +124,9 @@ def block_size(vectorize: int | str, run: RunSize) -> int:
         # does not count: paired runs should be computed alike.
         return SMALL_BLOCK if run.products <= SMALL_RUN else 1
     memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 2**33)
-    return max(1, min(ACCELERATOR_BLOCK, memory // 2 // max(1, run.peak_bytes)))
+    fits = memory // 2 // max(1, run.peak_bytes)
+    enough = ACCELERATOR_BLOCK if most is None else 2 ** (most - 1).bit_length()
+    return max(1, min(ACCELERATOR_BLOCK, fits, enough))
 
 
 def describe(mesh: Mesh) -> str:

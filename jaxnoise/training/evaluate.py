@@ -1,7 +1,7 @@
 """Metrics and losses over sets of rows, by the clean pass.
 
-`evaluate` gives the means over every row of some sets; `per_row` holds what a recipe's
-functions return to its contract.
+`evaluate` gives the means over every row of some sets, `metric_names` their names;
+`per_row` holds what a recipe's functions return to its contract.
 """
 
 from collections import OrderedDict
@@ -42,6 +42,21 @@ def evaluate(
         for function, total in zip(functions, totals, strict=True):
             means[f"{name}_{function}"] = total / row_count(data[name])
     return means
+
+
+def metric_names(sets: Iterable[str], functions: Iterable[str]) -> list[str]:
+    """``<set>_<function>`` for all of them; refused if two would have one name."""
+    sets, functions = list(sets), list(functions)
+    names = [f"{name}_{function}" for name in sets for function in functions]
+    best = ["epoch", *names] if "validation" in sets else []
+    every = [*names, *(f"best_{name}" for name in best)]
+    twice = sorted({name for name in every if every.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"metrics must have names of their own, got {twice[0]!r} twice from sets "
+            f"({', '.join(sets)}) and metrics ({', '.join(functions)}); rename one."
+        )
+    return names
 
 
 def per_row(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from jaxnoise.training.recipe import Variables
+from jaxnoise.training.recipe import Variables, takes_train
 
 ROLES = ("params", "noise", "dropout", "default")  # the streams of the constructor
 
@@ -18,14 +18,17 @@ ROLES = ("params", "noise", "dropout", "default")  # the streams of the construc
 def model(factory: Callable[[nnx.Rngs], nnx.Module]) -> "NNXModel":
     """Return an NNX module as the model of a recipe.
 
-    Parameters are trained; batch statistics and other variables are carried. Every step
+    Parameters are trained; batch statistics and other variables are carried; a bare
+    array is a constant that the factory makes anew. Every step
     gets fresh keys for all streams of the module, which differ by the streams' place in
-    it. The module is called as ``module(x)`` after ``train()`` or ``eval()``, or with
-    ``train=`` if it takes that.
+    it: name layers by attributes, as one inserted into an `nnx.Sequential` moves the
+    others to other places. The module is called as ``module(x)`` after ``train()`` or
+    ``eval()``, or with ``train=`` if it takes that.
 
     Args:
-        factory: ``rngs -> module``, such as ``lambda rngs: Net(64, rngs=rngs)``; called
-            while tracing, so that strengths in it may be traced.
+        factory: ``rngs -> module``, such as ``lambda rngs: Net(64, rngs=rngs)``, or a
+            class of modules that needs ``rngs`` alone; called while tracing, so that
+            strengths in it may be traced.
 
     Raises:
         TypeError: if ``factory`` is no function, or, in use, makes no NNX module.
@@ -57,8 +60,14 @@ def model(factory: Callable[[nnx.Rngs], nnx.Module]) -> "NNXModel":
 class NNXModel:
     """An NNX module behind the protocol: a collection for each type of variable."""
 
-    def __init__(self, factory: Callable[[nnx.Rngs], nnx.Module]) -> None:
+    def __init__(self, factory: Callable[..., nnx.Module]) -> None:
         self.factory = factory
+        # a class of NNX hides its signature
+        named = (
+            getattr(factory, "__init__", None) if isinstance(factory, type) else None
+        )
+        rngs = inspect.signature(named or factory).parameters.get("rngs")
+        self.by_keyword = rngs is not None and rngs.kind is rngs.KEYWORD_ONLY
 
     def init(self, key: Array, x: Any) -> Variables:
         """Return fresh variables; ``x`` is not needed."""
@@ -70,25 +79,29 @@ class NNXModel:
         """Return outputs and variables; with ``train=False`` clean, and without key."""
         module = self.module(variables, key)
         module.train() if train else module.eval()
-        takes_train = "train" in inspect.signature(type(module).__call__).parameters
-        outputs = module(x, train=train) if takes_train else module(x)
+        outputs = module(x, train=train) if takes_train(module) else module(x)
         if not train:
             return outputs, variables
-        return outputs, self._collections(nnx.state(module))
+        return outputs, _like(variables, self._collections(nnx.state(module)))
 
     def module(self, variables: Variables, key: Array | None = None) -> Any:
         """The module with these variables, and with streams of its own from the key."""
-        shapes = nnx.eval_shape(lambda: self._make(jax.random.key(0)))
+        # its first weights are not used, and cost nothing in a compiled program
+        module = self._make(jax.random.key(0))
 
         def value(path: Any, variable: nnx.Variable) -> Any:
-            return _at(variables[_collection(variable)], path)
+            node: Any = variables[_collection(variable)]
+            for part in path:
+                node = node[str(part)]
+            return node
 
         # a clean pass draws nothing
-        return with_streams(shapes, jax.random.key(0) if key is None else key, value)
+        return with_streams(module, jax.random.key(0) if key is None else key, value)
 
     def _make(self, key: Array) -> nnx.Module:
         keys = jax.random.split(key, len(ROLES))
-        module = self.factory(nnx.Rngs(**dict(zip(ROLES, keys, strict=True))))
+        rngs = nnx.Rngs(**dict(zip(ROLES, keys, strict=True)))
+        module = self.factory(rngs=rngs) if self.by_keyword else self.factory(rngs)
         if not isinstance(module, nnx.Module):
             raise TypeError(f"factory must return an nnx.Module, got {module!r}.")
         return module
@@ -96,12 +109,12 @@ class NNXModel:
     def _collections(self, state: Any) -> Variables:
         """Nested dicts of arrays by collection; streams are left out."""
         variables: Variables = {"params": {}}
-        for path, variable in nnx.to_flat_state(state):
-            if not isinstance(variable, nnx.RngState):
-                node = variables.setdefault(_collection(variable), {})
+        for path, leaf in nnx.to_flat_state(state):
+            if isinstance(leaf, nnx.Variable) and not isinstance(leaf, nnx.RngState):
+                node = variables.setdefault(_collection(leaf), {})
                 for part in path[:-1]:
                     node = node.setdefault(str(part), {})
-                node[str(path[-1])] = variable[...]
+                node[str(path[-1])] = jax.tree.map(jnp.asarray, leaf.get_value())
         return variables
 
 
@@ -113,22 +126,21 @@ def with_streams(
     Args:
         module: is used up.
         key: of all streams.
-        value: ``(path, variable) -> array`` for all other variables; None keeps theirs.
+        value: ``(path, variable) -> value`` for all other variables; None keeps theirs.
     """
     definition, state = nnx.split(module)
     leaves = []
-    for path, variable in nnx.to_flat_state(state):
-        if isinstance(variable, nnx.RngKey):
+    for path, leaf in nnx.to_flat_state(state):
+        if isinstance(leaf, nnx.RngKey):
             of_path = jax.random.fold_in(key, crc32(repr(path).encode()))
             # layers that are stacked, for a scan over them, have a stream each
-            array = (
-                jax.random.split(of_path, variable.shape) if variable.shape else of_path
-            )
-        elif isinstance(variable, nnx.RngState):
-            array = jnp.zeros(variable.shape, variable.dtype)
-        else:
-            array = variable[...] if value is None else value(path, variable)
-        leaves.append((path, variable.replace(array)))
+            new = jax.random.split(of_path, leaf.shape) if leaf.shape else of_path
+            leaf = leaf.replace(new)
+        elif isinstance(leaf, nnx.RngState):
+            leaf = leaf.replace(jnp.zeros(leaf.shape, leaf.dtype))
+        elif isinstance(leaf, nnx.Variable) and value is not None:
+            leaf = leaf.replace(value(path, leaf))
+        leaves.append((path, leaf))  # a bare array is a constant
     return nnx.merge(definition, nnx.from_flat_state(leaves))
 
 
@@ -142,7 +154,8 @@ def _collection(variable: nnx.Variable) -> str:
         return type(variable).__name__
 
 
-def _at(node: Any, path: Any) -> Any:
-    for part in path:
-        node = node[str(part)]
-    return node
+def _like(before: Any, after: Any) -> Any:
+    """The part of ``after`` that was there before; a call may sow more."""
+    if not isinstance(before, dict):
+        return after
+    return {name: _like(node, after[name]) for name, node in before.items()}

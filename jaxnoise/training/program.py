@@ -6,6 +6,7 @@ out one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,9 +21,11 @@ from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
 from jaxnoise.training.devices import AXIS, RunSize, compiler_options
 from jaxnoise.training.plan import Run
-from jaxnoise.training.run import RecipeFn, Settings, make_train
+from jaxnoise.training.recipe import Recipe
+from jaxnoise.training.run import RecipeFn, make_train
+from jaxnoise.training.settings import Settings
 
-CALL_BLOCKS = 4  # blocks that a device does in one call: bounds memory and waits
+CALL_BLOCKS = 4  # blocks that a device does in one call at most: bounds memory
 
 
 class TracedRun(NamedTuple):
@@ -32,11 +35,41 @@ class TracedRun(NamedTuple):
     size: RunSize
 
 
-@lru_cache(maxsize=128)
+@dataclass(frozen=True, eq=False)
+class ByIdentity:
+    """A recipe that has no hash of its own, for the caches: itself, and no equal one.
+
+    The caches hold the recipe with it, so that its id is not used again.
+    """
+
+    recipe: RecipeFn
+
+    def __call__(self, strength: Any) -> Recipe:
+        """What the recipe returns."""
+        return self.recipe(strength)
+
+    def __hash__(self) -> int:
+        return id(self.recipe)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and self.recipe is other.recipe
+
+
 def traced_run(
     recipe: RecipeFn, settings: Settings, signature: tuple[Any, ...]
 ) -> TracedRun:
     """Trace a run with a strength and data of this signature; calls the recipe once."""
+    try:
+        hash(recipe)
+    except TypeError:
+        recipe = ByIdentity(recipe)
+    return _traced_run(recipe, settings, signature)
+
+
+@lru_cache(maxsize=128)
+def _traced_run(
+    recipe: RecipeFn, settings: Settings, signature: tuple[Any, ...]
+) -> TracedRun:
     structure, leaves = signature
     strength, data = jax.tree.unflatten(structure, leaves)
     train = make_train(recipe, **vars(settings))

@@ -1,38 +1,69 @@
 """A progress bar that counts runs, on stderr and only on a terminal."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import NamedTuple
 
 ProgressFn = Callable[[int, int], None]
 
 
+class Progress(NamedTuple):
+    """Whom a sweep tells how far it is."""
+
+    begin: Callable[[], None]  # all is compiled: the runs begin
+    report: ProgressFn
+
+
 @contextmanager
-def progress_of(progress: bool | ProgressFn | None, total: int) -> Iterator[ProgressFn]:
-    """Yield ``report(done, total)`` for what ``progress`` of `jaxnoise.sweep` asks."""
+def progress_of(progress: bool | ProgressFn | None, total: int) -> Iterator[Progress]:
+    """Yield what to tell, for what ``progress`` of `jaxnoise.sweep` asks."""
     if callable(progress):
-        yield progress
+        yield Progress(lambda: None, progress)
     elif progress is False or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield Progress(lambda: None, lambda done, total: None)
     else:
-        with _bar(total) as report:
-            yield report
+        with _bar(total) as bar:
+            yield bar
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[ProgressFn]:
+def _bar(total: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
     from rich import progress as rich  # slow to import
     from rich.console import Console
 
     columns = (
-        rich.TextColumn("training"),
+        rich.TextColumn("{task.description}"),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TextColumn("runs"),
         rich.TimeElapsedColumn(),
-        rich.TextColumn("left"),
-        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[pace]}"),
     )
-    with rich.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("training", total=total)
-        yield lambda done, total: bar.update(task, completed=done)
+    console = Console(stderr=True)
+    with rich.Progress(*columns, console=console, get_time=clock) as bar:
+        task = bar.add_task("compiling", start=False, total=total, pace="")
+
+        def begin() -> None:
+            bar.start_task(task)
+            bar.update(task, description="training")
+
+        def report(done: int, total: int) -> None:
+            # Rich's own estimate forgets what is older than half a minute.
+            pace = pace_of(done, total, bar.tasks[0].elapsed or 0.0)
+            bar.update(task, completed=done, pace=pace)
+
+        yield Progress(begin, report)
+
+
+def pace_of(done: int, total: int, seconds: float) -> str:
+    """The rate and the time left in words, where so many runs took so long."""
+    if not (done and seconds > 0):
+        return ""
+    fast = done >= seconds
+    rate = done / seconds if fast else seconds / done
+    shown = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+    left = timedelta(seconds=round(seconds / done * (total - done)))
+    return f"{shown} {'runs/s' if fast else 's/run'}, {left} left"

@@ -118,7 +118,7 @@ class Recipe:
 def as_model(model: Any) -> Model:
     """Return ``model`` behind the protocol, or say why it does not fit."""
     if isinstance(model, nn.Module):
-        if "train" not in inspect.signature(type(model).__call__).parameters:
+        if not takes_train(model):
             raise TypeError(
                 f"model: {type(model).__name__}.__call__ must take `train`, as in "
                 "def __call__(self, x, train)."
@@ -133,6 +133,11 @@ def as_model(model: Any) -> Model:
             f"got {got if len(got) < 60 else type(model).__name__}."
         )
     return model
+
+
+def takes_train(module: Any) -> bool:
+    """Whether a module of either kind is called with ``train``."""
+    return "train" in inspect.signature(type(module).__call__).parameters
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ initialises, scans over epochs and minibatches, and evaluates: for ``jit``, ``vm
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,41 +19,14 @@ from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 from jaxnoise.autodiff import straight_through
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
-from jaxnoise.training.evaluate import evaluate, per_row
-from jaxnoise.training.recipe import Model, Recipe, Variables, as_model
+from jaxnoise.training.checked_model import CheckedModel
+from jaxnoise.training.evaluate import evaluate, metric_names, per_row
+from jaxnoise.training.keys import Keys
+from jaxnoise.training.recipe import Recipe, Variables, as_model
+from jaxnoise.training.settings import CURVES, Count, Settings
 
 RecipeFn = Callable[[Any], Recipe]
 Train = Callable[..., RunResult]
-
-CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
-
-
-class Keys(NamedTuple):
-    """One key a role, so that a change in one leaves the others as they were."""
-
-    init: Array
-    order: Array
-    noise: Array  # and dropout, which the model's adapter splits off
-    weights: Array
-    labels: Array
-    gradients: Array
-
-    @classmethod
-    def of_run(cls, key: Array, split: Any) -> "Keys":
-        """Splits share initial weights and batch order, and differ in all else."""
-        dtype = getattr(key, "dtype", None)
-        if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-            raise TypeError(
-                f"key must be a typed key, jax.random.key(seed), got {key!r}."
-            )
-        implementation = str(jax.random.key_impl(key))
-        if implementation != "threefry2x32":  # rbg runs would share draws under vmap
-            raise TypeError(
-                f"key must be a threefry2x32 key, got one of {implementation}."
-            )
-        keys = cls(*jax.random.split(key, len(cls._fields)))
-        folded = (jax.random.fold_in(k, split) for k in keys[2:])
-        return cls(keys.init, keys.order, *folded)
 
 
 class State(NamedTuple):
@@ -74,44 +46,13 @@ class Best(NamedTuple):
     variables: Variables
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The static choices of a run, checked."""
-
-    epochs: int
-    batch_size: int
-    curves: Sequence[str] = CURVES
-    metrics_every: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "metrics_every"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
-        if isinstance(self.curves, str):
-            raise ValueError(
-                f"curves must be a sequence of set names, got {self.curves!r}."
-            )
-        object.__setattr__(self, "curves", tuple(self.curves))
-
-    def curve_sets(self, data: Data) -> list[str]:
-        """The sets whose curves are kept; a name that is no set is refused."""
-        absent = [name for name in self.curves if name not in data]
-        if absent and self.curves != CURVES:
-            raise ValueError(
-                f"curves must name sets of the data ({', '.join(data)}), "
-                f"got {absent[0]!r}."
-            )
-        return [name for name in self.curves if name in data]
-
-
 def make_train(
     recipe: RecipeFn,
     *,
-    epochs: int,
-    batch_size: int,
+    epochs: Count,
+    batch_size: Count,
     curves: Sequence[str] = CURVES,
-    metrics_every: int = 1,
+    metrics_every: Count = 1,
 ) -> Train:
     """Return ``train(key, strength, data, split=0) -> RunResult``, one run, pure.
 
@@ -136,8 +77,10 @@ def make_train(
 
     Raises:
         ValueError: if a number is below 1; while tracing, if ``curves`` names no set of
-            the data, targets do not fit the outputs, or a loss or metric does not give
-            one value a row.
+            the data, targets do not fit the outputs, a loss or metric does not give
+            one value a row, two metrics would have one name, or the model returns
+            variables of another form than it was given.
+        TypeError: while tracing, if the model does not return what the protocol says.
 
     Reference: one training as one pure function, as in PureJaxRL (Lu et al.,
         "Discovered policy optimisation", 2022).
@@ -183,12 +126,13 @@ class _Run:
         if not isinstance(recipe, Recipe):
             raise TypeError(f"recipe must return a jn.Recipe, got {recipe!r}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
-        self.model: Model = as_model(recipe.model)
+        self.model = CheckedModel(as_model(recipe.model))
         self.optimizer = optax.with_extra_args_support(recipe.optimizer)
         self.rows = row_count(data.train)
         self.batch_size = min(settings.batch_size, self.rows)
         self.steps_per_epoch = -(-self.rows // self.batch_size)
         self.curve_sets = settings.curve_sets(data)
+        self.names = metric_names(data, (*recipe.metrics, "loss"))
 
     def result(self) -> RunResult:
         state, curves = self.train()
@@ -215,9 +159,7 @@ class _Run:
         rest = [name for name in self.data if name not in measured]
         values = self.evaluate(variables, rest)
         values |= {name: curve[-1] for name, curve in curves.items() if ended}
-        functions = (*self.recipe.metrics, "loss")
-        names = [f"{name}_{function}" for name in self.data for function in functions]
-        return OrderedDict((name, values[name]) for name in names)
+        return OrderedDict((name, values[name]) for name in self.names)
 
     def train(self) -> tuple[State, OrderedDict[str, Array]]:
         """All epochs: full periods between measurements, then the epochs left over."""

@@ -440,7 +440,15 @@ def test_drawing_panels_into_given_axes(result):
         jn.plots.learning_curves(result, metric="loss", ax=grid[0])
 
 
-NAMES = ("<script>alert(1)</script>", "$x_1$", "_hidden", "größer λ", "a" * 90, "b $ c")
+NAMES = (
+    7,
+    "<script>alert(1)</script>",
+    "$x_1$",
+    "_hidden",
+    "größer λ",
+    "a" * 90,
+    "b $ c",
+)
 
 
 def test_names_are_shown_as_they_are():
@@ -456,10 +464,10 @@ def test_names_are_shown_as_they_are():
     )
     for figure in pictures:
         written = "\n".join(texts(figure))
-        for name in NAMES:
+        for name in map(str, NAMES):
             assert name[:20] in written.replace("\n", " ")
         for text in figure.findobj(Text):
-            if any(name[:5] in text.get_text() for name in (*NAMES, "test $s")):
+            if any(n[:5] in text.get_text() for n in (*NAMES[1:], "test $s")):
                 assert not text.get_parse_math()
 
 
@@ -523,3 +531,13 @@ def test_pictures_that_need_more_than_there_is(result, two_strengths):
     third = two_strengths.assign(**{"strength.third": third})
     with pytest.raises(ValueError, match="two strengths that vary"):
         heatmap(third, metric="accuracy")
+
+
+def test_a_legend_stays_within_given_axes(result):
+    """There may be other axes at the right."""
+    figure, grid = plt.subplots(1, 2, layout="constrained")
+    jn.plots.strength_curve(result, metric="test_loss", ax=grid[0])
+    figure.canvas.draw()
+    legend, axes = (a.get_window_extent() for a in (grid[0].get_legend(), grid[0]))
+    assert axes.x0 <= legend.x0 < legend.x1 <= axes.x1
+    assert grid[0].get_legend().get_title().get_text() == "means of n = 4 seeds, few"

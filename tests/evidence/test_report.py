@@ -195,6 +195,14 @@ def test_every_figure_says_its_numbers(result, draw):
 ONE = (("none", 0.0), ("input", 0.1))
 
 
+def test_scores_of_any_size(write):
+    table = made_up(ONE, seeds=6, gain={("input", 0.1): 0.5}).runs
+    for scale, said in ((1e-14, r"\+\d\.\d+e−15"), (1e12, r"\+\d\.\d+e\+11")):
+        scaled = table.assign(accuracy=table["test_accuracy"] * scale)
+        answer = write(scaled, metric="accuracy").text("Answer")
+        assert re.match(rf"input, 0.1 is better than none in .* {said} ", answer)
+
+
 @pytest.mark.parametrize(
     ("gain", "options", "said"),
     [

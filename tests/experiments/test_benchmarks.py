@@ -1,9 +1,11 @@
 """The benchmarks at toy size: all is measured, and absent peers are named."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +60,91 @@ def test_ratios_are_those_of_the_entries(measured):
     [ratio] = [r for r in report["ratios"] if r["name"] == "NumPy"]
     theirs, ours = (values["layer float32", n] for n in ("NumPy", "jaxnoise"))
     assert ratio["ratio"] == pytest.approx(theirs / ours)
+
+
+def test_goals_are_among_the_ratios(measured):
+    report, _ = measured
+    values = {(e["benchmark"], e["name"]): e["value"] for e in report["entries"]}
+    goals = {r["name"]: r for r in report["ratios"]}
+    plain = goals["jax.random.normal in jaxnoise"]
+    assert plain["at_least"] == 1.5
+    theirs = values["circles hidden", "jax.random.normal in jaxnoise, 4 seeds"]
+    ours = values["circles hidden", "jaxnoise, 4 seeds"]
+    assert plain["ratio"] == pytest.approx(theirs / ours)
+    flat = goals["greatest by least cost per run, from 64 runs on"]
+    costs = [values["scaling runs", f"{n} runs"] for n in (64, 128)]
+    assert flat["value"] == pytest.approx(max(costs) / min(costs))
+    assert flat["ratio"] == pytest.approx(1.15 / flat["value"])
+
+
+def test_compilation_is_told_apart(measured):
+    report, _ = measured
+    told = {(e["benchmark"], e["name"]): e for e in report["entries"]}
+    for benchmark, name in [
+        ("circles hidden", "jit(vmap(scan)), 4 seeds"),
+        ("layer float32", "jaxnoise"),
+        ("layer float32", "copy"),
+        ("scaling units", "50 units"),
+    ]:
+        assert told[benchmark, name]["compile_seconds"] > 0
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The modules beside run.py."""
+    monkeypatch.syspath_prepend(str(RUN.parent.parent))
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    return importlib.import_module
+
+
+CONTENDERS = """
+import os, sys
+
+def works(options):
+    return (lambda: 1), {"compile_seconds": 0.5}
+
+def dies(options):
+    print("no such instruction", file=sys.stderr, flush=True)
+    os.abort()
+
+def dies_later(options):
+    return lambda: dies(options), {}
+
+CONTENDERS = {"works": works, "dies": dies, "dies later": dies_later}
+CONTENDERS["sweep"] = dies_later
+"""
+
+
+def test_contenders_that_die_are_left_out(benchmarks, tmp_path, monkeypatch, capsys):
+    (tmp_path / "toy_contenders.py").write_text(CONTENDERS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    report = benchmarks("benchmark_report").Report()
+    names = ["works", "dies", "dies later", "sweep", "works"]
+    workers = [report.start(name, "toy_contenders", name, {}) for name in names]
+    assert workers[1] is None
+    alive = report.take_turns(workers, 2)
+    assert alive == [workers[0], workers[4]]
+    assert [len(worker.seconds) for worker in alive] == [2, 2]
+    report.add("toy", "works", alive[0], 1, "s")
+    report.close()
+    assert set(report.absent) == {"dies", "dies later", "sweep"}
+    assert set(report.absent.values()) == {"died: no such instruction"}
+    # that a peer dies is told; that we die is a failure
+    [failure] = report.failed
+    assert failure.startswith("sweep died: no such instruction")
+    out = capsys.readouterr().out
+    assert "  dies later: left out (died: no such instruction)" in out
+    assert "compiled in 0.5 s" in out
+
+
+def test_accelerators_are_measured_with_noise_and_curves_and_without(benchmarks):
+    sizes = SimpleNamespace(accelerator_seeds=(1000,))
+    other = benchmarks("other_benchmarks")
+    plans = other.accelerator_plans(sizes)
+    assert {(plan["site"], plan["curves"]) for plan in plans.values()} == {
+        (site, curves) for site in ("hidden", "none") for curves in (True, False)
+    }
+    assert plans[other.GOAL] == {"seeds": 1000, "site": "hidden", "curves": True}
 
 
 def test_what_cannot_run_is_named(measured):

@@ -148,6 +148,20 @@ def test_report(everything):
     assert "Interrupted" not in page
 
 
+@pytest.mark.bad_input
+def test_report_that_cannot_be_written(circles, tmp_path, capsys):
+    """All else is written and printed before."""
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        toy(circles, tmp_path, "--placement", "input", "--report")
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("error: argument --report: path must be a file that can be")
+    assert err.count("\n") == 1
+    assert "best possible" in out
+    assert (tmp_path / "summary.json").exists()
+
+
 def test_no_plots_and_same_numbers_again(circles, everything, tmp_path):
     toy(circles, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -333,6 +347,9 @@ def test_all_runs_diverge(circles, tmp_path, capsys):
         (["--data-noise", "-1"], "--data-noise: must be a finite number"),
         (["--data-seed", "-1"], "--data-seed: must be an int from 0"),
         (["--population-seed", "x"], "--population-seed: must be an int from 0"),
+        (["--epochs", "9" * 20], "--epochs: must be less than 2**31, got 9999"),
+        (["--samples", "9" * 20], "--samples: must be less than 2**31, got 9999"),
+        (["--hidden-units", "9" * 20], "--hidden-units: must be less than 2**31"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
     ids=" ".join,

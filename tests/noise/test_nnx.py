@@ -80,7 +80,7 @@ def test_there_is_every_layer():
     named = {layer.__name__ for layer in NamedNoise.__subclasses__()}
     assert named == {name for name, *_ in CASES.values()} - {"Noise"}
     for layer in NamedNoise.__subclasses__():
-        assert layer.fn is getattr(jn, layer.__name__).fn
+        assert layer._fn is getattr(jn, layer.__name__).fn
 
 
 @battery
@@ -306,6 +306,52 @@ def test_under_lax_map_and_shard_map(x):
     np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)
 
 
+def test_what_differs_along_an_axis_needs_keys_that_do():
+    """Mapped strengths, or weights, on an x that all share."""
+    shared = nnx.StateAxes({nnx.RngState: None, ...: 0})
+
+    @nnx.vmap
+    def strengths(stddev):
+        return jn.nnx.GaussianNoise(stddev, rngs=nnx.Rngs(noise=0))
+
+    @nnx.split_rngs(splits=2, only="params")
+    @partial(nnx.vmap, in_axes=(nnx.StateAxes({"params": 0, ...: None}),))
+    def dense(rngs):
+        return jn.nnx.NoisyDense(3, 2, rngs=rngs)
+
+    layers = (strengths(jnp.array([0.1, 0.2])), dense(nnx.Rngs(params=0, noise=1)))
+    for layer in layers:
+        layer.rngs = nnx.Rngs(noise=0).noise.fork()
+        with pytest.raises(ValueError, match="the same along a vmapped axis"):
+            nnx.vmap(lambda layer, x: layer(x), in_axes=(shared, None))(
+                layer, jnp.ones((4, 3))
+            )
+
+
+def test_a_strength_that_is_assigned(key, x):
+    """In place of the variable: taken, and checked."""
+    layer = gaussian()
+    layer.stddev = 0.5
+    np.testing.assert_allclose(layer(x, rngs=key), jn.add_gaussian_noise(key, x, 0.5))
+    layer.stddev = -0.5
+    with pytest.raises(ValueError, match="stddev must be finite and >= 0, got -0.5"):
+        layer(x, rngs=key)
+
+
+def test_tabulate(x):
+    """NNX' own table of a model with active noise."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.noise = jn.nnx.GaussianNoise(0.1, rngs=rngs)
+
+        def __call__(self, x):
+            return self.noise(x)
+
+    text = nnx.tabulate(Net(nnx.Rngs(0)), x, console_kwargs={"width": 200})
+    assert "GaussianNoise" in text
+
+
 def test_a_schedule_counts_noisy_calls(key):
     layer = jn.nnx.GaussianNoise(lambda step: 0.5 * step, rngs=nnx.Rngs(noise=0))
     x = jnp.zeros(4)
@@ -446,6 +492,11 @@ def test_bad_arguments(key, x):
         jn.nnx.NoisyDense(2, 3, stddev_init=-1.0, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"Noise: noise must keep the shape of x"):
         jn.nnx.Noise(lambda key, x: x[:, :2])(x, rngs=key)
+    for bad in (0, "noise"):
+        with pytest.raises(TypeError, match="rngs must be an nnx.Rngs, a stream or a"):
+            gaussian()(x, rngs=bad)
+    with pytest.raises(TypeError, match="deterministic must be a bool, got 'yes'"):
+        jn.nnx.GaussianNoise(0.1, deterministic="yes")
     legacy = jax.random.PRNGKey(0)
     with pytest.raises(TypeError, match="key must be a typed key"):
         jn.nnx.GaussianNoise(0.1)(x, rngs=legacy)

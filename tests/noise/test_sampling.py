@@ -3,6 +3,7 @@
 from functools import partial
 
 import jax
+import jax.extend.random
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -150,6 +151,38 @@ def test_no_correlation_between_keys():
     for z in (values, values**2 - 1):
         correlations = np.corrcoef(z) - np.eye(len(keys))
         assert abs(correlations).max() <= 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("words", [((0, 5), (1, 5)), ((5, 0), (5, 1))])
+def test_no_correlation_between_keys_that_differ_in_one_word(words):
+    keys = [jax.random.wrap_key_data(np.array(pair, np.uint32)) for pair in words]
+    n = 10**6
+    one, two = (np.asarray(standard_normal(key, (n,)), np.float64) for key in keys)
+    for a, b, variance in ((one, two, 1), (one**2 - 1, two**2 - 1, 2)):
+        assert abs(np.mean(a * b)) / variance <= 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("key_words", [(0, 5), (5, 0), (2**32 - 1, 2**31)])
+def test_words_are_those_of_jax(key_words, edges):
+    """Both words of the key count, and all bits of the counter."""
+    key = jnp.array(key_words, jnp.uint32)
+    counters = np.concatenate([np.full_like(edges, sampling.STREAM), edges])
+    expected = jax.extend.random.threefry_2x32(key, counters).reshape(2, -1)
+    np.testing.assert_array_equal(
+        np.stack(sampling._words(key, jnp.array(edges))), expected
+    )
+
+
+@pytest.mark.parametrize("way", [sampling._by_pair, sampling._by_element])
+def test_no_block_is_drawn_twice(way, key):
+    """The two uniforms of a block are 48 of its bits: of 2**23 blocks hardly two share
+    them, 0.1 pairs are expected."""
+    n = 2**24
+    draw = jax.jit(partial(way, sampling.fractions, (n, 1)))
+    bits = np.asarray(draw(jax.random.key_data(key)) * 2**24).astype(np.uint64)
+    blocks = bits[: n // 2, 0] << np.uint64(24) | bits[n // 2 :, 0]
+    blocks.sort()
+    assert np.count_nonzero(blocks[1:] == blocks[:-1]) <= 3
 
 
 def test_draws_are_no_words_of_derived_keys():

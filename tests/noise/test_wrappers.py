@@ -195,6 +195,12 @@ def test_large_values_are_measured(key):
     np.testing.assert_allclose(ratio, 1e20, rtol=1e-3)
 
 
+def test_names_are_those_of_the_wrapped():
+    nested = jn.clipped(partial(jn.relative(jn.add_gaussian_noise), stddev=1.0), 0, 1)
+    assert nested.__name__ == "clipped(relative(add_gaussian_noise))"
+    assert jn.snr_db(jn.add_gaussian_noise).__name__ == "snr_db(add_gaussian_noise)"
+
+
 def test_as_a_layer(key, x):
     noise = partial(jn.relative(jn.clipped(jn.add_gaussian_noise, -1, 1)), stddev=0.5)
     layer = jn.Noise(noise, train=True)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jaxnoise.training import devices
@@ -35,6 +36,35 @@ def test_a_number_that_was_set_is_kept():
         "import jaxnoise as jn; jn.use_all_cores(); assert jax.device_count() == 3"
     )
     result = run(code)
+    assert result.returncode == 0, result.stderr
+
+
+FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+
+
+def test_a_number_in_the_flags_is_kept():
+    code = "import jax, jaxnoise as jn; jn.use_all_cores(); jn.use_all_cores();"
+    result = run(code + "assert jax.device_count() == 4", **FOUR)
+    assert result.returncode == 0, result.stderr
+
+
+def test_several_devices_need_no_advice():
+    code = (
+        "import os; from jaxnoise.training import devices; devices._cores = lambda: 8;"
+        "assert devices.runs_mesh().size == 4;"
+        "os.environ.pop('XLA_FLAGS'); devices.runs_mesh()"
+    )
+    result = run(code, **FOUR)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_not_too_late_where_there_are_devices_enough():
+    code = (
+        "import os, jax, jaxnoise as jn; from jaxnoise.training import devices;"
+        "devices._cores = lambda: 4; assert jax.device_count() == 4;"
+        "os.environ.pop('XLA_FLAGS'); jn.use_all_cores()"
+    )
+    result = run(code, **FOUR)
     assert result.returncode == 0, result.stderr
 
 
@@ -86,3 +116,25 @@ def test_block_size_follows_the_size_of_a_run(monkeypatch):
     assert devices.block_size("auto", large) == devices.ACCELERATOR_BLOCK
     assert devices.block_size("auto", devices.RunSize(1, 2**30)) == 4
     assert devices.block_size("auto", devices.RunSize(1, 2**40)) == 1
+
+
+def test_accelerator_blocks_are_no_larger_than_a_share(monkeypatch):
+    """As a power of two: a handful of programs, whatever the number of runs."""
+    small = devices.RunSize(1, 1)
+    assert devices.block_size("auto", small, 3) == devices.SMALL_BLOCK  # on a CPU
+    assert devices.block_size(6, small, 3) == 6
+    monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
+    blocks = {n: devices.block_size("auto", small, n) for n in range(1, 2000)}
+    assert blocks[1] == 1
+    assert blocks[125] == blocks[128] == 128
+    assert all(n <= blocks[n] < 2 * n for n in range(1, 512))
+    assert len(set(blocks.values())) == 10
+    assert blocks[1999] == devices.ACCELERATOR_BLOCK
+    assert devices.block_size("auto", devices.RunSize(1, 2**30), 100) == 4
+
+
+@pytest.mark.parametrize("number", [3, np.int64(3), np.uint8(3)])
+def test_vectorize_is_a_word_or_a_number(number):
+    assert devices.as_vectorize("auto") == "auto"
+    block = devices.as_vectorize(number)
+    assert (block, type(block)) == (3, int)

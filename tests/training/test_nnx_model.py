@@ -229,6 +229,48 @@ def test_dropout_schedules_and_train_arguments(key, x):
     np.testing.assert_array_equal(clean, x)
 
 
+class Count(nnx.Variable):
+    """A class of variables that nobody registered."""
+
+
+class Odd(nnx.Module):
+    """Bare arrays, numbers in variables, several in one, and one that a call adds."""
+
+    def __init__(self, *, rngs):
+        self.noise = jn.nnx.SaltAndPepperNoise(
+            0.5, low=jnp.zeros(3), high=np.ones(3, np.float32), rngs=rngs
+        )
+        self.scale = jnp.full(3, 2.0)
+        self.calls = Count(0)
+        self.many = nnx.Variable({"a": jnp.ones(2), "b": jnp.ones(())})
+        self.dense = nnx.Linear(3, 1, rngs=rngs)
+
+    def __call__(self, x):
+        x = self.noise(x * self.scale)
+        self.calls.set_value(self.calls.get_value() + 1)
+        self.seen = nnx.Intermediate((x,))
+        return self.dense(x)
+
+
+def test_modules_with_all_sorts_of_state(key, x):
+    model = jn.nnx.model(Odd)  # a class with keyword-only rngs, as NNX teaches it
+    variables = model.init(key, x)
+    assert set(variables) == {"params", "Count", "noise_strength", "Variable"}
+    outputs, left = model.apply(variables, x, train=True, key=key)
+    assert jax.tree.structure(left) == jax.tree.structure(variables)
+    assert left["Count"]["calls"] == 1
+    table = jn.describe(Odd(rngs=nnx.Rngs(0)), None, x, key)
+    assert table["path"].tolist() == ["noise"]
+    data = jn.Data(train=(x, x[:, :1]))
+
+    def odd(_):
+        return jn.Recipe(model, jn.losses.squared_error, optax.sgd(0.1))
+
+    result = jax.jit(jn.make_train(odd, epochs=3, batch_size=2))(key, 0.0, data)
+    assert result.finite
+    assert result.variables["Count"]["calls"] == 6
+
+
 def test_lowers_for_every_platform(data, key):
     train = jn.make_train(lambda s: recipe(gaussian(s)), epochs=2, batch_size=16)
     exported = export.export(jax.jit(train), platforms=["cpu", "cuda", "tpu"])

@@ -734,3 +734,74 @@ def test_under_64_bit_types(key):
         result = jax.jit(run)(key, 0.1, sets)
         assert result.finite
         assert result.metrics["train_loss"].dtype == np.float64
+
+
+# Models that do not keep to the protocol
+
+
+class Returns:
+    """A linear model that returns what a test tells it to."""
+
+    def __init__(self, init=None, apply=None):
+        self._init, self._apply = init, apply
+
+    def init(self, key, x):
+        return {"params": {"w": jnp.ones((2, 1))}} if self._init is None else self._init
+
+    def apply(self, variables, x, *, train, key):
+        outputs = x @ variables["params"]["w"]
+        return (outputs, variables) if self._apply is None else self._apply(outputs)
+
+
+class Sows(nn.Module):
+    collection: str
+
+    @nn.compact
+    def __call__(self, x, train):
+        self.sow(self.collection, "mean", x.mean())
+        return nn.Dense(1)(x)
+
+
+def train_model(model, data, key):
+    loss = jn.losses.binary_cross_entropy
+    return train(lambda _: jn.Recipe(model, loss, optax.sgd(0.1)), key, 0.0, data)
+
+
+def test_a_model_may_sow_intermediates(data, key):
+    assert train_model(Sows("intermediates"), data, key).finite
+    assert train_model(Returns(), data, key).finite
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (Returns(init=[]), TypeError, "model.init must return variables, .* a list"),
+        (Returns(init={"w": 1}), TypeError, "with the trained ones .* dict of 'w'"),
+        (
+            Returns(apply=lambda outputs: outputs),
+            TypeError,
+            r"return \(outputs, variables\), got an array of shape \(30, 1\)",
+        ),
+        (Returns(apply=lambda o: (o, {}, 0)), TypeError, r"got a tuple of 3\."),
+        (
+            Returns(apply=lambda o: (o, None)),
+            TypeError,
+            "variables as a dict of collections, got a NoneType",
+        ),
+        (
+            Returns(apply=lambda o: (o, {"count": jnp.zeros(3)})),
+            ValueError,
+            r"model.apply must .* form of 'count': float32\[3\] instead of None",
+        ),
+        (
+            Sows("losses"),
+            ValueError,
+            r"model.apply must .* of 'losses': .* \(A Linen module that sows: sow",
+        ),
+    ],
+    ids=range(7),
+)
+def test_wrong_returns_of_a_model(model, error, message, data, key):
+    with pytest.raises(error, match=message):
+        train_model(model, data, key)

@@ -1,6 +1,7 @@
 """Sweeps: the same runs as one by one, on any devices, compiled once a placement."""
 
 import importlib
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jax.sharding import Mesh
 import jaxnoise as jn
 
 sweep_module = importlib.import_module("jaxnoise.training.sweep")
+jobs_module = importlib.import_module("jaxnoise.training.jobs")
 
 CALLS = {"none": 0, "input": 0, "hidden": 0}
 
@@ -314,6 +316,54 @@ def test_interrupt_before_anything_finished(data):
     assert nothing.curves == {}
 
 
+def test_an_error_hands_over_the_finished_runs(data, result):
+    """Whatever stops the runs: here what the caller does with the progress."""
+
+    def fail(done, total):
+        if done >= 5:
+            raise OSError("the log is full")
+
+    with pytest.raises(OSError, match="the log is full") as caught:
+        sweep(data, progress=fail)
+    part = caught.value.result
+    assert not part.complete
+    assert 5 <= len(part.runs) < 15
+    assert caught.value.__notes__ == [
+        f"{len(part.runs)} of 15 runs had finished; they are in this exception's "
+        "attribute `result`, a SweepResult."
+    ]
+    same = result.runs.merge(part.runs, on=["placement", "strength", "seed"])
+    np.testing.assert_array_equal(same["test_loss_x"], same["test_loss_y"])
+
+
+def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
+    compiled = jobs_module.compiled_program
+
+    def breaks(traced, *arguments):
+        program = compiled(traced, *arguments)
+
+        def call(data, split, seeds, strengths, live):
+            if (strengths == np.float32(0.3)).any():
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: of memory")
+            return program(data, split, seeds, strengths, live)
+
+        return call
+
+    monkeypatch.setattr(jobs_module, "compiled_program", breaks)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED") as it:
+        sweep(data)
+    placements = it.value.result.runs["placement"]
+    assert placements.tolist() == ["none"] * 3 + ["input"] * 6
+    assert "9 of 15 runs had finished" in it.value.__notes__[0]
+
+
+@pytest.mark.bad_input
+def test_an_error_before_the_runs_is_only_itself(data):
+    with pytest.raises(TypeError, match="recipe must return") as caught:
+        sweep(data, {"none": none, "wrong": lambda _: None}, {})
+    assert not hasattr(caught.value, "result")
+
+
 def test_progress_counts_runs(data):
     seen = []
     sweep(data, progress=lambda done, total: seen.append((done, total)))
@@ -346,7 +396,65 @@ def test_numpy_arguments(data):
     np.testing.assert_allclose(levels.runs["strength"], [0.1, 0.2], rtol=1e-6)
 
 
+def test_numpy_numbers(data, result):
+    """Counts that come from an array or a configuration."""
+    numbers = {"epochs": np.int64(4), "batch_size": np.int32(32)}
+    numbers |= {"metrics_every": np.uint8(1), "vectorize": np.int64(8)}
+    calls = dict(CALLS)
+    same = sweep(data, **numbers, keep_params=True)
+    assert calls == CALLS  # the program of the same Python numbers
+    pd.testing.assert_frame_equal(same.runs, result.runs)
+    np.testing.assert_array_equal(same.epochs, result.epochs)
+
+
+@dataclass
+class Configured:
+    """Has an __eq__, and so no hash."""
+
+    units: int
+    calls: int = 0
+
+    def __call__(self, stddev):
+        self.calls += 1
+        model = jn.MLP((self.units,), 1, hidden_noise=jn.GaussianNoise(stddev))
+        return jn.Recipe(model, jn.losses.binary_cross_entropy, optax.sgd(0.1))
+
+
+def test_recipes_without_a_hash(data):
+    """Each object has its program; an equal one may be about to change."""
+    one, two = Configured(2), Configured(2)
+    first = sweep(data, {"none": one}, {}, epochs=1, seeds=1)
+    with jax.no_tracing():
+        again = sweep(data, {"none": one}, {}, epochs=1, seeds=1)
+    assert one.calls == 1
+    pd.testing.assert_frame_equal(first.runs, again.runs)
+    other = sweep(data, {"none": two}, {}, epochs=1, seeds=1)
+    assert two.calls == 1
+    pd.testing.assert_frame_equal(first.runs, other.runs)
+
+
 # What is refused
+
+
+@pytest.mark.bad_input
+def test_metrics_of_one_name_are_refused(data):
+    """The loss of the set train_b, and the metric b_loss of the set train."""
+
+    def ambiguous(_):
+        return jn.Recipe(
+            jn.MLP((8,), 1),
+            jn.losses.binary_cross_entropy,
+            optax.sgd(0.1),
+            {"b_loss": jn.metrics.binary_accuracy},
+        )
+
+    sets = jn.Data(train=data.train, train_b=data.test)
+    message = r"got 'train_b_loss' twice from sets \(train, train_b\) and metrics \(b_"
+    with pytest.raises(ValueError, match=message):
+        sweep(sets, {"none": ambiguous}, {})
+    sets = jn.Data(train=data.train, validation=data.test, best_train=data.test)
+    with pytest.raises(ValueError, match="got 'best_train_b_loss' twice"):
+        sweep(sets, {"none": ambiguous}, {})
 
 
 @pytest.mark.bad_input
@@ -385,6 +493,8 @@ def test_numpy_arguments(data):
         ),
         ({"data": []}, ValueError, "data must hold at least one split"),
         ({"epochs": 0}, ValueError, "epochs must be an int of at least 1"),
+        ({"epochs": 10**20}, ValueError, r"epochs must be less than 2\*\*31, got 10"),
+        ({"epochs": np.float64(2)}, ValueError, "epochs must be an int of at least 1"),
         ({"batch_size": 0}, ValueError, "batch_size must be an int"),
         ({"curves": ("tset",)}, ValueError, "curves must name sets of the data"),
         ({"vectorize": 0}, ValueError, "vectorize must be 'auto' or an int"),

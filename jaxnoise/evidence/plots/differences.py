@@ -79,12 +79,12 @@ def forest(
         result, metric=metric, baseline=baseline, rope=rope, **options
     )
     better = direction(rows.attrs["lower_is_better"])
-    titles = np.array(cell_titles(rows), dtype=object)
+    titles = pd.Series(cell_titles(rows), rows.index)
     others = (rows["placement"] != baseline).to_numpy()
     if not others.any():
         raise ValueError(f"result must have more placements than {baseline!r}.")
     rows, titles = rows[others], titles[others]
-    ax = style.rows_of(ax, titles, 1.4, 0.3)
+    ax = style.rows_of(ax, list(titles), 1.4, 0.3)
     if rope is not None:
         ax.axvspan(-rope, rope, color=style.GREEN, alpha=0.15, linewidth=0)
     ax.axvline(0, color=style.ink(), linewidth=1)

@@ -9,7 +9,15 @@ from matplotlib.colors import Normalize, to_rgb
 
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.stats import compare_quietly
-from jaxnoise.evidence.words import Table, count, decimals, direction, in_words, number
+from jaxnoise.evidence.words import (
+    Table,
+    count,
+    decimals,
+    direction,
+    fixed,
+    in_words,
+    number,
+)
 
 DARK, LIGHT = "#010101", "#ffffff"
 SHOWN = ("better", "worse", "equivalent")
@@ -164,8 +172,7 @@ def _annotate(
         if not np.isfinite(score):
             text, color = "–", DARK
         else:
-            sign = "" if verdicts is None else "+"
-            text = f"{score:{sign}.{digits}f}".replace("-", "−")
+            text = fixed(score, digits, "-" if verdicts is None else "+")
             color = stands_out(to_rgb(image.cmap(image.norm(score))))
         if verdicts is not None and verdicts.iat[i, j] in SHOWN:
             text += f"\n{verdicts.iat[i, j]}"
@@ -210,5 +217,5 @@ def _colour_bar(
     if value == "mean" and low <= reference <= high:
         bar.ax.axhline(reference, color=style.VERMILLION, linewidth=2)
     if value == "mean":
-        text = f"{facts['baseline']} has {reference:.{decimals([low, high])}f}"
+        text = f"{facts['baseline']} has {fixed(reference, decimals([low, high]))}"
         style.literal(ax.set_title(style.wrapped(text, 40), fontsize=style.SMALL))

@@ -62,11 +62,9 @@ def literal(text: Text) -> Text:
     return text
 
 
-def wrapped(name: str, width: int = 28, lines: int = 3) -> str:
+def wrapped(name: Any, width: int = 28, lines: int = 3) -> str:
     """A long name on several lines, cut where it would fill the figure."""
-    parts = textwrap.wrap(
-        name, width, max_lines=lines, placeholder=" …", replace_whitespace=False
-    )
+    parts = textwrap.wrap(str(name), width, max_lines=lines, placeholder=" …")
     return "\n".join(parts)
 
 
@@ -85,17 +83,19 @@ def legend(
 
 
 def legend_outside(ax: Axes, handles: Sequence[Any], text: str, *, ours: bool) -> None:
-    """A legend at the right of the axes, where it hides nothing.
+    """A legend at the right of our own axes, where it hides nothing.
 
-    A figure of our own grows as high as its legend.
+    The figure grows as high as its legend. On given axes it is inside them, and short.
     """
+    if not ours:  # there may be others at the right
+        _titled(ax, handles, text.split("\n")[0])
+        return
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0}
     made = _titled(ax, handles, text, **place)
-    if ours:
-        texts = [made.get_title(), *made.get_texts()]
-        lines = sum(text.get_text().count("\n") + 1 for text in texts)
-        figure: Any = ax.figure
-        figure.set_figheight(max(figure.get_figheight(), 0.6 + 0.19 * lines))
+    texts = [made.get_title(), *made.get_texts()]
+    lines = sum(each.get_text().count("\n") + 1 for each in texts)
+    figure: Any = ax.figure
+    figure.set_figheight(max(figure.get_figheight(), 0.6 + 0.19 * lines))
 
 
 def legend_beside(
@@ -188,7 +188,7 @@ def outer_labels(axes: list[Axes], x: str | None, y: str) -> None:
             ax.set_xlabel(x or "")
 
 
-def beside(ax: Axes, y: float, text: str) -> None:
+def beside(ax: Axes, y: int, text: str) -> None:
     """A note at the right of a row."""
     ax.text(
         1.02,
@@ -202,7 +202,7 @@ def beside(ax: Axes, y: float, text: str) -> None:
 
 def rows_of(ax: Axes | None, titles: Sequence[str], margin: float, row: float) -> Axes:
     """Axes with a titled row each, the first at the top; a new figure has room."""
-    names = [wrapped(text, 26) for text in titles]
+    names = [wrapped(text, 28) for text in titles]
     if ax is None:
         lines = max(name.count("\n") + 1 for name in names)
         ax = new_axes(None, (5.8, margin + len(names) * max(row, 0.12 + 0.18 * lines)))

@@ -1,0 +1,53 @@
+"""The picture of the benchmarks."""
+
+from pathlib import Path
+
+from benchmark_report import Report
+
+
+def draw(report: Report, path: Path) -> None:
+    """Times per epoch and run of the circles, and of the layer, on log scales."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = [
+        ("circles hidden", "training step with noise and curves, µs per run"),
+        ("layer float32", "noise layer, ns per element"),
+    ]
+    shown = [
+        (title, entries)
+        for benchmark, title in panels
+        if (entries := [e for e in report.entries if e["benchmark"] == benchmark])
+    ]
+    if not shown:
+        return
+    heights = [len(entries) + 1.5 for _, entries in shown]
+    figure, axes = plt.subplots(
+        len(shown),
+        1,
+        figsize=(8, 0.32 * sum(heights)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, (title, entries) in zip(axes[:, 0], shown, strict=True):
+        entries = sorted(entries, key=lambda entry: -entry["value"])
+        values = [entry["value"] for entry in entries]
+        ours = [entry["name"].startswith("jaxnoise") for entry in entries]
+        bars = axis.barh(
+            [entry["name"] for entry in entries],
+            values,
+            color=["#0072b2" if mine else "#bbbbbb" for mine in ours],
+        )
+        labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
+        axis.bar_label(bars, labels, padding=3)
+        axis.set_xscale("log")
+        axis.set_xlim(min(values) / 2, max(values) * 4)
+        axis.set_title(title, loc="left", fontsize=10)
+        for label, mine in zip(axis.get_yticklabels(), ours, strict=True):
+            label.set_fontweight("bold" if mine else "normal")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
