@@ -12,12 +12,13 @@ judges runs that are there.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import _common as common
 import pandas as pd
 from _claims import files
-from _claims.page import page
+from _claims.page import insert, page
 from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
 from _claims.readers import readers, rivals
 from _claims.rules import ROPE, Claim, judge
@@ -57,6 +58,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="judge the runs that are in --out again, and train nothing",
     )
+    add("--into", type=Path, metavar="FILE", help="also put the table into this README")
     if parser.parse_args(argv).quick:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(argv)
@@ -66,6 +68,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if FIRST_DRAW + options.seed + options.draws > 2**32:
         parser.error("argument --draws: the last draw's seed would be above 2**32 - 1")
+    if options.into:
+        try:
+            insert(options.into.read_text("utf-8"), "")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            where = f"argument --into: cannot put the table into {options.into}"
+            parser.error(f"{where}: {reason}")
     common.check_options(parser, options)
     return options
 
@@ -115,6 +124,9 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
     verdicts = judge(claims)
     text = page(result, size, claims, verdicts, table)
     (options.out / "claims.md").write_text(text, encoding="utf-8")
+    if options.into:
+        readme = insert(options.into.read_text("utf-8"), text)
+        options.into.write_text(readme, encoding="utf-8")
     runs, cost = run_count(size)
     common.write_summary(
         result,
@@ -167,7 +179,7 @@ def draw(
     """The pictures."""
     common.use_agg()
     out = options.out
-    size = {"dpi": 150, "bbox_inches": "tight"}
+    size = {"dpi": 120, "bbox_inches": "tight"}
     runs = scores.table(["none", *PLACEMENTS])
     for metric, name, value in (
         (ACCURACY, "claims.png", best.accuracy),
@@ -177,10 +189,10 @@ def draw(
             runs, metric=metric, best=value, label=LABELS[metric]
         )
         ax.figure.set_size_inches(9, 5)
-        if metric == ACCURACY:  # labels that are all wrong go below chance
-            ax.set_ylim(bottom=CHANCE - ROPE)
-        else:
-            ax.set_yscale("log")
+        # labels that are all wrong may leave the picture
+        none = runs.loc[runs["placement"] == "none", metric].mean()
+        limits = (CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)
+        ax.set_ylim(*limits)
         ax.figure.savefig(out / name, **size)
         rope = ROPE if metric == ACCURACY else None
         ax = jn.plots.forest(table, metric=metric, rope=rope)

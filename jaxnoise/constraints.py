@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike
 
 
-def max_norm(limit: Float[ArrayLike, ""]) -> optax.GradientTransformation:
+def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
     """Return a transform after which no unit's incoming weights are longer than limit.
 
     In ``optax.chain(optax.adam(lr), max_norm(limit))`` every kernel w becomes ``w *

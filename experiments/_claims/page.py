@@ -1,14 +1,10 @@
 """claims.md: the claims with their verdicts, noise and its rivals, and the rules.
 
-    python experiments/_claims/page.py results/claims/claims.md README.md
-
-puts the table of claims of a run into the README, between its two marks.
+`page` writes it; `insert` puts its table of claims into a README, between two marks.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import _common as common
@@ -130,11 +126,9 @@ def insert(readme: str, claims_page: str) -> str:
     before, _, rest = readme.partition(start)
     _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"the README must have the marks {start} and {end}.")
-    lines = claims_page.split("\n")
-    first = lines.index(_line(HEADING))
-    table = "\n".join(lines[first : lines.index("", first)])
-    return f"{before}{start}\n\n{table}\n\n{end}{after}"
+        raise ValueError(f"it must have the marks {start} and {end}")
+    first = claims_page.split("\n## ")[0].partition("\n")[2].strip()  # under the title
+    return f"{before}{start}\n\n{first}\n\n{end}{after}"
 
 
 def _epoch(epochs: pd.Series) -> str:
@@ -163,9 +157,3 @@ def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:])
-    text = insert(target.read_text("utf-8"), source.read_text("utf-8"))
-    target.write_text(text, encoding="utf-8")

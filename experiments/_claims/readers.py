@@ -18,6 +18,7 @@ from _claims.rules import (
     DRAWS,
     LITTLE,
     ROPE,
+    THIS,
     Claim,
     Measure,
     Range,
@@ -26,11 +27,12 @@ from _claims.rules import (
     measure,
 )
 from _claims.scores import ACCURACY, EARLY, LOSS, Scores, Where, by_draw, paired
-from _claims.tutorial import HIDDEN, NONE
+from _claims.tutorial import HIDDEN, INPUT, NONE
 
 US = "this study"
 REACHED = 0.857  # 60 of 70 test points, the lower of the two figures of JG
 LOOKED_AT = ("none", "input", "hidden", "both")  # JG's grid
+TOGETHER = "Noise on inputs and hidden layer together does better than on one."
 HALF = Range(0.45, 0.55)
 SMALL = (0.01, 0.03, 0.1)  # where an expansion for small noise may hold
 PLAIN, NOISY = ("draws", *NONE), ("draws", *HIDDEN)
@@ -47,6 +49,7 @@ def readers(scores: Scores) -> Iterator[Claim]:
         "Borja": _test_time(scores),
         "Michael": _backward(scores),
     }
+    yield Claim(TOGETHER, "JG", THIS, _together(scores))
     for by, claims in found.items():
         for says, measures in claims.items():
             yield Claim(says, by, DRAWS, measures)
@@ -91,6 +94,20 @@ def rivals(scores: Scores, methods: pd.DataFrame) -> Iterator[Claim]:
     )
 
 
+def _together(scores: Scores) -> list[Measure]:
+    """On the tutorial's points, at its strengths."""
+    both = ("tutorial", "both", None)
+    one = {"hidden layer": ("tutorial", *HIDDEN), "inputs": ("tutorial", *INPUT)}
+    return [
+        measure(
+            f"population accuracy, both minus {place} alone",
+            scores.difference(both, where),
+            above(0),
+        )
+        for place, where in one.items()
+    ]
+
+
 def _best(scores: Scores) -> list[Measure]:
     """The best strength within, and the best beyond, chosen on validation rows."""
     inside = scores.best_by_mean("activation", (0.1, 0.3))
@@ -114,9 +131,7 @@ def _variants(scores: Scores) -> dict[str, list[Measure]]:
     longer = "8,000 epochs"
     without = scores.difference((longer, *NONE), PLAIN)
     return {
-        "Noise on inputs and hidden layer together does better than on one.": [
-            measure("population accuracy", paired(together, alone), above(0))
-        ],
+        TOGETHER: [measure("population accuracy", paired(together, alone), above(0))],
         "Standardised inputs do better.": scores.lift(
             ("standardised", *NONE), PLAIN, above(0)
         ),

@@ -786,17 +786,26 @@ def test_the_readme_has_the_claims_of_the_script(our, summary):
     assert "(experiments/figures/claims.png)" in text
 
 
-def test_the_table_goes_into_a_readme(our, quick):
+def test_the_table_goes_into_a_readme(our, quick, tmp_path, capsys):
     page = (quick / "claims.md").read_text("utf-8")
     start, end = our.page.MARKS
-    readme = f"before\n{start}\nstale\n{end}\nafter\n"
-    once = our.page.insert(readme, page)
+    readme, out = tmp_path / "README.md", tmp_path / "out"
+    readme.write_text(f"before\n{start}\nstale\n{end}\nafter\n")
+    out.mkdir()
+    for name in ("runs.csv", "summary.json", "curves.npz", "curves_draws.npz"):
+        (out / name).write_bytes((quick / name).read_bytes())
+    options = ["--again", "--no-plots", "--into", str(readme), "--out", str(out)]
+    assert our.claims.main(options) == 0
+    capsys.readouterr()
+    once = readme.read_text("utf-8")
     assert once == our.page.insert(once, page)
     assert once.startswith(f"before\n{start}\n")
     assert once.endswith(f"{end}\nafter\n")
     assert "stale" not in once
-    assert once.count("\n| ") == len(page.split("## ")[0].split("\n| ")) - 1
-    with pytest.raises(ValueError, match="the README must have the marks"):
+    assert "600 runs: 6 seeds" in once
+    assert once.count("\n| ") == page.split("\n## ")[0].count("\n| ")
+    assert "## Noise and its rivals" not in once
+    with pytest.raises(ValueError, match="it must have the marks"):
         our.page.insert("no marks", page)
 
 
@@ -811,13 +820,15 @@ def test_the_table_goes_into_a_readme(our, quick):
         (["--seed", "-1"], "--seed: must be an int from 0 to 2**32 - 1, got -1"),
         (["--seed", "4294967290"], "--draws: the last draw's seed would be above"),
         (["--draws", "0"], "--draws: must be an int of at least 1"),
-        (["--draws", "4294967295"], "--draws: the last draw's seed would be above"),
+        (["--draws", "4294967295"], "--draws: must be less than 2**31"),
         (["--epochs", "x"], "--epochs: must be an int of at least 1, got x"),
         (["--epochs", "79"], "--epochs: must be at least 80, got 79"),
         (["--quick", "--epochs", "1"], "--epochs: must be at least 80, got 1"),
+        (["--into", "none.md"], "--into: cannot put the table into none.md: No such"),
+        (["--into", __file__], "it must have the marks <!-- claims"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_bad_options(our, options, message, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jn, "sweep", None)  # nothing may train
