@@ -1,14 +1,26 @@
-"""What the experiments share: options that fail in one line, and files that last."""
+"""What the experiments share: options that fail in one line, files, last words."""
 
 import argparse
 import json
 import math
 import platform
 import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+if TYPE_CHECKING:  # the benchmarks' first process stays free of JAX
+    import pandas as pd
+
+    import jaxnoise as jn
+
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C stopped
+RUN_COLUMNS = ("study", "placement", "strength", "seed", "split", "finite")
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -78,28 +90,145 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
 
 
-def add_report(parser: Parser) -> None:
-    """The option that all experiments share."""
-    parser.add_argument(
+def add_options(
+    parser: Parser, *, seeds: int, out: str, quick: str | None = None
+) -> None:
+    """The options that all experiments share; ``quick`` says what a quick run does."""
+    add = parser.add_argument
+    add("--seeds", type=count, default=seeds, help="runs of each kind")
+    add("--seed", type=seed, default=0, help="the first seed")
+    add("--out", type=Path, default=Path(out), help="where files go")
+    add("--no-plots", action="store_true", help="write no pictures")
+    add(
         "--report",
         action="store_true",
         help="also write report.html, one page with answer, table, figures and limits",
     )
+    if quick:
+        add("--quick", action="store_true", help=quick)
+
+
+def check_options(parser: Parser, options: argparse.Namespace) -> None:
+    """The last check of the shared options, which makes the folder of the files."""
+    if options.seed + options.seeds > 2**32:
+        parser.error("argument --seed: the last seed would be above 2**32 - 1")
+    options.out = writable_directory(parser, options.out)
+
+
+def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
+    """`jn.compare` for tables that say n themselves: few units are no warning."""
+    import jaxnoise as jn
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
+        return jn.compare(*args, **arguments)
 
 
 def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> None:
     """The page in ``--out``; arguments are those of `jn.report`."""
-    import matplotlib
-
     import jaxnoise as jn
 
-    matplotlib.use("Agg")
+    use_agg()
     path, config = options.out / "report.html", vars(options)
     try:
         jn.report(result, path, config=config, **arguments)
     except OSError as error:
         print(f"error: argument --report: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def use_agg() -> None:
+    """Pictures go to files, with or without a display."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+
+
+def write_runs(runs: "pd.DataFrame", path: Path) -> None:
+    """The table of runs; metrics in their own precision, float32."""
+    known = {*RUN_COLUMNS, *(c for c in runs if c.startswith("strength."))}
+    types = {c: np.float32 for c in runs if c not in known}
+    runs.astype(types).to_csv(path, index=False, lineterminator="\n")
+
+
+def write_curves(result: "jn.SweepResult", path: Path) -> None:
+    """Curves of shape (row, seed, epoch); NaN where an interrupt left a run out."""
+    runs = result.runs.reset_index(drop=True)
+    cells = runs[["placement", "strength"]].drop_duplicates()
+    seeds = np.sort(runs["seed"].unique())
+    row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
+    column = np.searchsorted(seeds, runs["seed"])
+    arrays: dict[str, Any] = {}
+    for name, values in result.curves.items():
+        shape = (len(cells), len(seeds), len(result.epochs))
+        arrays[name] = np.full(shape, np.nan, np.float32)
+        arrays[name][row, column] = values
+    np.savez_compressed(
+        path,
+        placement=cells["placement"].to_numpy(str),
+        strength=cells["strength"].to_numpy(float),
+        seed=seeds,
+        epoch=result.epochs,
+        **arrays,
+    )
+
+
+def write_summary(
+    result: "jn.SweepResult", options: argparse.Namespace, **content: Any
+) -> None:
+    """summary.json: how it was made, and what it shows."""
+    summary = {
+        "config": vars(options),
+        "versions": versions(),
+        "device": result.device,
+        "compile_seconds": result.compile_seconds,
+        "run_seconds": result.run_seconds,
+        "complete": result.complete,
+        **content,
+    }
+    write_json(options.out / "summary.json", summary)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Whom to tell how many runs are finished: a bar, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console  # slow to import
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Lines of cells, the first of them the heading, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def nothing_finished() -> int:
+    """What is said of an interrupt before the first run ended; the exit code."""
+    print("interrupted before any run finished; no files written", file=sys.stderr)
+    return INTERRUPTED
+
+
+def finish(result: "jn.SweepResult", options: argparse.Namespace) -> int:
+    """The last lines: times, where the files are, and the exit code."""
+    print(
+        f"compiled in {result.compile_seconds:.1f} s, "
+        f"ran in {result.run_seconds:.1f} s on {result.device}"
+    )
+    print(f"files in {options.out}")
+    if not result.complete:
+        print("interrupted: the files hold the finished runs alone", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -10,15 +10,12 @@ on one page.
 
 import argparse
 import sys
-import warnings
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import _common as common
 import jax
-import numpy as np
-import optax
+from _recipes import recipe
 
 import jaxnoise as jn
 
@@ -70,8 +67,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="S",
         help=f"strength on the inputs for both (default: {INPUT_STDDEV})",
     )
-    add("--seeds", type=common.count, default=30, help="runs of each kind")
-    add("--seed", type=common.seed, default=0, help="the first seed")
     add(
         "--epochs", type=common.count, default=4000, help="passes through the train set"
     )
@@ -98,9 +93,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         default=12345,
         help="seed of the population",
     )
-    add("--out", type=Path, default=Path("results/circles"), help="where files go")
-    add("--no-plots", action="store_true", help="write no pictures")
-    common.add_report(parser)
+    common.add_options(parser, seeds=30, out="results/circles")
     options = parser.parse_args(argv)
 
     if options.stddev is not None and options.placement == "none":
@@ -116,46 +109,24 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
             f"argument --train-size: must be less than --samples ({options.samples}), "
             f"got {options.train_size}"
         )
-    if options.seed + options.seeds > 2**32:
-        parser.error("argument --seed: the last seed would be above 2**32 - 1")
     if options.placement in ("both", "all") and options.input_stddev is None:
         options.input_stddev = INPUT_STDDEV
-    options.out = common.writable_directory(parser, options.out)
+    common.check_options(parser, options)
     return options
 
 
 def recipes(options: argparse.Namespace) -> dict[str, Any]:
     """By placement, a function ``strength -> Recipe``; the model is the tutorial's."""
-    adam = optax.adam(options.learning_rate, eps=1e-7)
-
-    def recipe(
-        optimizer: Any = adam, weights: Any = None, labels: Any = None, **sites: Any
-    ) -> jn.Recipe:
-        return jn.Recipe(
-            model=jn.MLP((options.hidden_units,), 1, **sites),
-            loss=jn.losses.binary_cross_entropy,
-            optimizer=optimizer,
-            metrics={"accuracy": jn.metrics.binary_accuracy},
-            weight_noise=weights,
-            label_noise=labels,
-        )
-
-    return {
-        "none": lambda _: recipe(),
-        "input": lambda s: recipe(input_noise=jn.GaussianNoise(s)),
-        "hidden": lambda s: recipe(hidden_noise=jn.GaussianNoise(s)),
-        "activation": lambda s: recipe(activation_noise=jn.GaussianNoise(s)),
-        "both": lambda s: recipe(
-            input_noise=jn.GaussianNoise(options.input_stddev),
-            hidden_noise=jn.GaussianNoise(s),
-        ),
-        "weights": lambda s: recipe(
-            weights=partial(jn.tree_add_gaussian_noise, stddev=s)
-        ),
-        "gradients": lambda s: recipe(optax.chain(jn.gradient_noise(s), adam)),
-        "labels": lambda s: recipe(
-            labels=partial(jn.flip_labels, rate=s, num_classes=2)
-        ),
+    build = partial(
+        recipe, units=options.hidden_units, learning_rate=options.learning_rate
+    )
+    made = {
+        placement: lambda s, placement=placement: build({placement: s})
+        for placement in DEFAULT_STRENGTH
+    }
+    return made | {
+        "none": lambda _: build({}),
+        "both": lambda s: build({"input": options.input_stddev, "hidden": s}),
     }
 
 
@@ -180,9 +151,7 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
 def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
     """For each placement and strength: n, means and spreads, and the difference."""
     names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    with warnings.catch_warnings():  # the table and the file say n themselves
-        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
-        tables = {name: jn.compare(result, metric=name) for name in names}
+    tables = {name: common.compare(result, metric=name) for name in names}
     rows = []
     for i, row in tables[COMPARED].iterrows():
         means = {
@@ -219,10 +188,7 @@ def print_table(rows: list[dict[str, Any]], best: float) -> None:
             f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" if d else ""
         )
         lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in shown])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    common.print_table(lines)
     print(f"best possible population accuracy (Bayes): {best:.4f}")
     for row in rows:
         if row["diverged"]:
@@ -232,43 +198,11 @@ def print_table(rows: list[dict[str, Any]], best: float) -> None:
             )
 
 
-def write_runs(result: jn.SweepResult, path: Path) -> None:
-    """The table of runs; metrics in their own precision, float32."""
-    scores = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    table = result.runs[["placement", "strength", "seed", *scores, "finite"]]
-    types = dict.fromkeys(scores, np.float32)
-    table.astype(types).to_csv(path, index=False, lineterminator="\n")
-
-
-def write_curves(result: jn.SweepResult, path: Path) -> None:
-    """Curves of shape (row, seed, epoch); NaN where an interrupt left a run out."""
-    runs = result.runs.reset_index(drop=True)
-    cells = runs[["placement", "strength"]].drop_duplicates()
-    seeds = np.sort(runs["seed"].unique())
-    row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
-    column = np.searchsorted(seeds, runs["seed"])
-    arrays: dict[str, Any] = {}
-    for name, values in result.curves.items():
-        shape = (len(cells), len(seeds), len(result.epochs))
-        arrays[name] = np.full(shape, np.nan, np.float32)
-        arrays[name][row, column] = values
-    np.savez_compressed(
-        path,
-        placement=cells["placement"].to_numpy(str),
-        strength=cells["strength"].to_numpy(float),
-        seed=seeds,
-        epoch=result.epochs,
-        **arrays,
-    )
-
-
 def draw(
     result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
 ) -> None:
     """The four pictures."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+    common.use_agg()
     out = options.out
     size = {"dpi": 150}
     jn.plots.scatter(data).figure.savefig(out / "scatter.png", **size)
@@ -326,8 +260,7 @@ def main(argv: list[str] | None = None) -> int:
         common.Parser(prog="circles.py").error(f"the data cannot be made: {error}")
     result = train(options, data)
     if result.runs.empty:
-        print("interrupted before any run finished; no files written", file=sys.stderr)
-        return 130
+        return common.nothing_finished()
     return report(result, data, best, options)
 
 
@@ -336,21 +269,11 @@ def report(
 ) -> int:
     """Print and write what the runs show."""
     rows = summarise(result)
-    write_runs(result, options.out / "runs.csv")
-    write_curves(result, options.out / "curves.npz")
-    common.write_json(
-        options.out / "summary.json",
-        {
-            "config": vars(options),
-            "versions": common.versions(),
-            "device": result.device,
-            "compile_seconds": result.compile_seconds,
-            "run_seconds": result.run_seconds,
-            "complete": result.complete,
-            "bayes": best._asdict(),
-            "rows": rows,
-        },
-    )
+    scores = [f"{name}_{metric}" for name in SETS for metric in METRICS]
+    columns = ["placement", "strength", "seed", *scores, "finite"]
+    common.write_runs(result.runs[columns], options.out / "runs.csv")
+    common.write_curves(result, options.out / "curves.npz")
+    common.write_summary(result, options, bayes=best._asdict(), rows=rows)
     if not options.no_plots:
         draw(result, data, best, options)
     print_table(rows, best.accuracy)
@@ -359,17 +282,9 @@ def report(
             scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
             train, test = (f"{score:.3f}" for score in scores[:2])
             print(f"{row['placement']}: Train: {train}, Test: {test}")
-    print(
-        f"compiled in {result.compile_seconds:.1f} s, "
-        f"ran in {result.run_seconds:.1f} s on {result.device}"
-    )
     if options.report:
         write_page(result, best, options)
-    print(f"files in {options.out}")
-    if not result.complete:
-        print("interrupted: the files hold the finished runs alone", file=sys.stderr)
-        return 130
-    return 0
+    return common.finish(result, options)
 
 
 if __name__ == "__main__":

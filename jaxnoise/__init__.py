@@ -15,6 +15,7 @@ from jaxnoise import data as data
 from jaxnoise import losses as losses
 from jaxnoise import metrics as metrics
 from jaxnoise.autodiff import straight_through as straight_through
+from jaxnoise.constraints import max_norm as max_norm
 from jaxnoise.data import Data as Data
 from jaxnoise.evidence.choosing import select as select
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed

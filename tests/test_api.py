@@ -65,6 +65,7 @@ def test_the_public_list():
         "flip_labels",
         "gradient_noise",
         "make_train",
+        "max_norm",
         "multiply_gaussian_noise",
         "neelakantan_schedule",
         "neftune_noise",

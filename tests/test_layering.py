@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "noise": ("jaxnoise.noise", "jaxnoise.autodiff"),
     "losses": (),
     "metrics": ("jaxnoise.losses",),
+    "constraints": (),
     "data": ("jaxnoise.data",),
     "models": ("jaxnoise.noise",),
     "training": (

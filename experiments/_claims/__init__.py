@@ -1,0 +1,1 @@
+"""The parts of `claims.py`: plan, runs, files, scores, rules, claims and page."""

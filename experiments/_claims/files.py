@@ -1,0 +1,96 @@
+"""The runs on disk, written and read again.
+
+`write` puts all runs into runs.csv, and curves of the tutorial's models into curves.npz
+(its own points) and curves_draws.npz; `read` is what ``claims.py --again`` judges.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import _common as common
+import numpy as np
+import pandas as pd
+
+import jaxnoise as jn
+from _claims.plan import TUTORIAL
+
+CURVES = {"tutorial": "curves.npz", "draws": "curves_draws.npz"}
+
+
+def write(result: jn.SweepResult, out: Path) -> None:
+    """All runs, and the curves of the tutorial's models."""
+    common.write_runs(result.runs, out / "runs.csv")
+    for study, name in CURVES.items():
+        kept = part(result, study)
+        if len(kept.runs):
+            common.write_curves(kept, out / name)
+
+
+def part(result: jn.SweepResult, study: str) -> jn.SweepResult:
+    """The tutorial's models in one study, as a result of its own."""
+    runs = result.runs
+    rows = np.zeros(len(runs), bool)
+    for cell in TUTORIAL:
+        if study == "tutorial" or cell.strength == cell.strength:  # no NaN, of `both`
+            rows |= _rows(runs, study, cell.placement, cell.strength)
+    kept = runs[rows].drop(columns="study").reset_index(drop=True)
+    curves = {name: values[rows] for name, values in result.curves.items()}
+    return replace(result, runs=kept, curves=curves, variables=(None,) * len(kept))
+
+
+def read(out: Path) -> tuple[jn.SweepResult, dict[str, Any]]:
+    """What `write` wrote, and the options it was made with.
+
+    Raises:
+        OSError: if a file is not there.
+        ValueError: if one is not as it was written.
+    """
+    try:
+        summary = json.loads((out / "summary.json").read_text("utf-8"))
+        runs = pd.read_csv(out / "runs.csv")
+        curves: dict[str, Any] = {}
+        epochs = np.array([])
+        for study, name in CURVES.items():
+            with np.load(out / name, allow_pickle=False) as arrays:
+                epochs = arrays["epoch"]
+                _fill(curves, runs, study, dict(arrays))
+        return jn.SweepResult(
+            runs=runs,
+            curves=curves,
+            epochs=epochs,
+            variables=(None,) * len(runs),
+            complete=summary["complete"],
+            compile_seconds=summary["compile_seconds"],
+            run_seconds=summary["run_seconds"],
+            device=summary["device"],
+        ), summary["config"]
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"not as it was written: {error!r}") from error
+
+
+def _fill(
+    curves: dict[str, Any], runs: pd.DataFrame, study: str, arrays: dict[str, Any]
+) -> None:
+    """The arrays (cell, seed, epoch) of one file, at the rows of its runs."""
+    cells = list(zip(arrays["placement"], arrays["strength"], strict=True))
+    for name, values in arrays.items():
+        if values.ndim != 3:
+            continue
+        nothing = np.full((len(runs), values.shape[2]), np.nan, np.float32)
+        filled = curves.setdefault(name, nothing)
+        for cell, (placement, strength) in zip(values, cells, strict=True):
+            rows = _rows(runs, study, str(placement), float(strength))
+            seeds = runs["seed"].to_numpy()[rows]
+            filled[rows] = cell[np.searchsorted(arrays["seed"], seeds)]
+
+
+def _rows(
+    runs: pd.DataFrame, study: str, placement: str, strength: float
+) -> np.ndarray:
+    same = runs["strength"] == strength
+    if strength != strength:  # NaN, of `both`
+        same = runs["strength"].isna()
+    chosen = (runs["study"] == study) & (runs["placement"] == placement) & same
+    return chosen.to_numpy()

@@ -1,0 +1,159 @@
+"""claims.md: the claims with their verdicts, noise and its rivals, and the rules.
+
+`page` writes it; `insert` puts its table of claims into a README, between two marks.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import _common as common
+import pandas as pd
+
+import jaxnoise as jn
+from _claims.plan import Size, run_count
+from _claims.rules import ROPE, RULE, Claim, number
+from _claims.scores import ACCURACY, EARLY, LOSS
+
+HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
+MARKS = "<!-- claims -->", "<!-- end of claims -->"
+LIMITS = """\
+- One task, two circles in the plane, one network of 500 units and one optimiser. What
+  holds here need not hold for images, text or deeper networks.
+- All draws are scored on the same 20,000 points. These move the mean accuracies, all
+  alike, with a standard error of 0.003; differences hardly move.
+- 200 validation rows choose strengths and the epoch of early stopping: more than the 30
+  that are trained on, so that choosing is easier than it would be in practice.
+- A grid of six strengths has gaps: a method's best may lie between two of them.
+- What strengths readers gave to dropout and max-norm is not known.
+"""
+
+
+def claims_table(claims: Sequence[Claim], verdicts: Sequence[str]) -> str:
+    """A row a claim, in Markdown."""
+    rows = [
+        (c.says, c.by, c.on, f"{c.units():,}", c.shown(), f"**{verdict}**")
+        for c, verdict in zip(claims, verdicts, strict=True)
+    ]
+    return _markdown(HEADING, rows)
+
+
+def ranges_table(claims: Sequence[Claim]) -> str:
+    """What each claim is read as."""
+    rows = [
+        (claim.says, claim.on, each.what, f"{each.claimed}")
+        for claim in claims
+        for each in claim.deciding()
+    ]
+    return _markdown(("claim", "on", "number", "claimed"), rows)
+
+
+def methods_table(methods: pd.DataFrame) -> str:
+    """Noise and its rivals: accuracy and loss of what validation rows chose."""
+    both = {
+        ACCURACY: common.compare(methods, metric=ACCURACY, rope=ROPE),
+        LOSS: common.compare(methods, metric=LOSS),
+    }
+    rows = []
+    for i, name in enumerate(both[ACCURACY]["placement"]):
+        chosen = methods[methods["placement"] == name]
+        cells = [name]
+        for metric, table in both.items():
+            row = table.iloc[i]
+            digits = 4 if metric == ACCURACY else 3
+            form = f"+.{digits}f"
+            strengths = chosen[metric.replace("population", "chosen")]
+            cells += [_epoch(strengths) if name == EARLY else _often(strengths)]
+            cells += [number(row["mean"], f".{digits}f")]
+            low, high = (number(row[end], form) for end in ("low", "high"))
+            difference = f"{number(row['difference'], form)} [{low}, {high}]"
+            cells += [difference if name != "none" else "", row["verdict"]]
+        rows.append(cells)
+    half = "chosen", "{}", "difference to none", "verdict"
+    heading = [h.format(name) for name in ("accuracy", "loss") for h in half]
+    return _markdown(("method", *heading), rows)
+
+
+def page(
+    result: jn.SweepResult,
+    size: Size,
+    claims: Sequence[Claim],
+    verdicts: Sequence[str],
+    methods: pd.DataFrame,
+) -> str:
+    """The whole of claims.md."""
+    planned, _ = run_count(size)
+    how = (
+        f"{len(result.runs):,} runs: {size.seeds:,} seeds on the tutorial's points, "
+        f"{size.draws:,} draws of the data with a seed each, {size.epochs:,} epochs."
+    )
+    if not result.complete:
+        how = f"**Interrupted** after {len(result.runs):,} of {planned:,} runs. " + how
+    counts = Counter(verdicts)
+    tally = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+    rivals = "Too few whole draws to compare."
+    if methods["split"].nunique() > 1:
+        rivals = methods_table(methods)
+    return f"""\
+# The tutorial's claims, settled
+
+{how} The population is {size.population:,} fresh points. Of {len(claims)} claims:
+{tally}.
+
+{claims_table(claims, verdicts)}
+## Noise and its rivals
+
+Every method on every draw, at the strength that the draw's own {size.validation}
+validation rows choose: by accuracy for the accuracy, by loss for the loss. Doing
+without is one of the choices; the most frequent one stands in the table. Verdicts are
+those of `jn.compare`; accuracies are equivalent within ±{ROPE:g}. Early stopping takes
+the epoch of the lowest validation loss.
+
+{rivals}
+## How claims are decided
+
+{RULE}
+
+{ranges_table(claims)}
+## What this cannot say
+
+{LIMITS}"""
+
+
+def insert(readme: str, claims_page: str) -> str:
+    """The README with the page's table of claims between its marks."""
+    start, end = MARKS
+    before, _, rest = readme.partition(start)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise ValueError(f"it must have the marks {start} and {end}")
+    first = claims_page.split("\n## ")[0].partition("\n")[2].strip()  # under the title
+    return f"{before}{start}\n\n{first}\n\n{end}{after}"
+
+
+def _epoch(epochs: pd.Series) -> str:
+    return f"epoch {epochs.median():.0f} (median)"
+
+
+def _often(strengths: pd.Series) -> str:
+    """The most frequent choice, and its share."""
+    named = [_strength(each) for each in strengths]
+    if not named:
+        return "-"
+    (name, times), *_ = Counter(named).most_common(1)
+    return f"{name} ({times / len(named):.0%})"
+
+
+def _strength(value: Any) -> str:
+    if isinstance(value, dict):
+        return " + ".join(f"{part:g}" for part in value.values())
+    return f"{value:g}"
+
+
+def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [_line(heading), _line(["---"] * len(heading))]
+    return "\n".join([*lines, *map(_line, rows)]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

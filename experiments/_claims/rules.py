@@ -1,0 +1,218 @@
+"""How a claim is decided: numbers with intervals, the range each is claimed to lie in.
+
+`measure` makes a `Measure` of one value a unit; `judge` gives every `Claim` its verdict
+by `RULE`, and no verdict is written anywhere else.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnoise.evidence.paired import holm, t_interval
+from jaxnoise.evidence.stats import ALPHA, LEAST_UNITS, MOST_LOST
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+VERDICTS = (HOLDS, FAILS, OPEN)
+ROPE = 0.01  # of accuracy: one point in a hundred
+THIS, DRAWS = "this data set", "fresh draws"
+RULE = f"""\
+A claim is read as one number or several, each with the range in which the claim puts
+it; numbers under "beside" are shown and decide nothing. Differences are paired, unit
+by unit. A unit is a seed on the tutorial's own points ("{THIS}", which tells nothing
+of other points), or a fresh draw of the points with a seed of its own ("{DRAWS}").
+Intervals are 95 % t-intervals of the mean over units. A number with a sign is a
+difference: with noise minus without where nothing else is said.
+
+- **{HOLDS}**: every number's interval lies within its range;
+- **{FAILS}**: at least one lies wholly outside;
+- **{OPEN}**: all else, and what has fewer than {LEAST_UNITS} units or lost more than
+  {MOST_LOST:.0%} of them to divergence.
+
+The first two also need p < {ALPHA} against the nearest end of the range, after Holm's
+adjustment for all the numbers that decide in the table. Differences of accuracy below
+{ROPE:g} are read as little, and above as marked."""
+
+
+class Range(NamedTuple):
+    """Where a claim says that a number lies: strictly between the ends."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if math.isinf(self.high):
+            return f"above {_plain(self.low)}"
+        if math.isinf(self.low):
+            return f"below {_plain(self.high)}"
+        return f"between {_plain(self.low)} and {_plain(self.high)}"
+
+    def ends(self) -> list[float]:
+        """The finite ones."""
+        return [end for end in self if math.isfinite(end)]
+
+
+class Measure(NamedTuple):
+    """One number of a claim, with its interval.
+
+    Attributes:
+        what: is measured.
+        mean: over units.
+        low: lower end of the 95 % interval.
+        high: its upper end.
+        n: units with a value.
+        lost: the share of units without.
+        p: of "the number lies at the nearest end of the range", two-sided.
+        claimed: the range; None for a number that decides nothing.
+        form: how it is written.
+    """
+
+    what: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    lost: float
+    p: float
+    claimed: Range | None
+    form: str
+
+    def __str__(self) -> str:
+        numbers = (self.mean, self.low, self.high)
+        mean, low, high = (number(each, self.form) for each in numbers)
+        if self.low == self.mean == self.high:
+            return f"{self.what} {mean}"
+        return f"{self.what} {mean} [{low}, {high}]"
+
+
+class Claim(NamedTuple):
+    """What somebody says, and what was measured of it.
+
+    Attributes:
+        says: the claim.
+        by: who says so.
+        on: `THIS` or `DRAWS`.
+        measures: of the claim.
+    """
+
+    says: str
+    by: str
+    on: str
+    measures: Sequence[Measure]
+
+    def deciding(self) -> list[Measure]:
+        """The measures that the claim puts in a range."""
+        return [each for each in self.measures if each.claimed is not None]
+
+    def units(self) -> int:
+        """Of the number that has the fewest."""
+        return min(each.n for each in self.deciding())
+
+    def shown(self) -> str:
+        """What the runs show, in words."""
+        beside = [str(each) for each in self.measures if each.claimed is None]
+        text = "; ".join(map(str, self.deciding()))
+        return f"{text}; beside: {'; '.join(beside)}" if beside else text
+
+
+def above(low: float) -> Range:
+    """Claimed to be above."""
+    return Range(low, math.inf)
+
+
+def below(high: float) -> Range:
+    """Claimed to be below."""
+    return Range(-math.inf, high)
+
+
+LITTLE = Range(-ROPE, ROPE)
+
+
+def measure(
+    what: str,
+    values: Any,
+    claimed: Range | None = None,
+    *,
+    form: str = "+.4f",
+    root: bool = False,
+) -> Measure:
+    """A measure of one value a unit, NaN where a run diverged.
+
+    With ``root`` the number is the root of the mean, as a standard deviation is of
+    squared deviations; the range is that of the root.
+    """
+    values = np.asarray(values, float)
+    kept = values[np.isfinite(values)]
+    interval = t_interval(kept)
+    ends = [end**2 if root else end for end in (claimed.ends() if claimed else [])]
+    mean, low, high = (float(x) for x in (interval.mean, interval.low, interval.high))
+    if root:
+        mean, low, high = (math.sqrt(x) if x > 0 else 0 * x for x in (mean, low, high))
+    return Measure(
+        what,
+        mean,
+        low,
+        high,
+        n=len(kept),
+        lost=(len(values) - len(kept)) / max(len(values), 1),
+        p=max((_p(kept - end) for end in ends), default=math.nan),
+        claimed=claimed,
+        form=form,
+    )
+
+
+def fact(
+    what: str, value: float, n: int, claimed: Range | None = None, form: str = ".3f"
+) -> Measure:
+    """A number that is known exactly, such as a share of the points at hand."""
+    return Measure(what, value, value, value, n, 0.0, 0.0, claimed, form)
+
+
+def judge(claims: Sequence[Claim]) -> list[str]:
+    """The verdicts, by `RULE`."""
+    deciding = [each for claim in claims for each in claim.deciding()]
+    adjusted = iter(holm([each.p for each in deciding]))
+    return [
+        _verdict([_place(each, next(adjusted)) for each in claim.deciding()])
+        for claim in claims
+    ]
+
+
+def _verdict(places: Sequence[str]) -> str:
+    if FAILS in places:
+        return FAILS
+    return HOLDS if places and set(places) == {HOLDS} else OPEN
+
+
+def _place(each: Measure, p_holm: float) -> str:
+    """Where one number lies, as the verdict on a claim of it alone."""
+    claimed = each.claimed
+    if claimed is None or each.n < LEAST_UNITS or each.lost > MOST_LOST:
+        return OPEN
+    if not p_holm < ALPHA:
+        return OPEN
+    if claimed.low < each.low and each.high < claimed.high:
+        return HOLDS
+    return FAILS if each.high <= claimed.low or claimed.high <= each.low else OPEN
+
+
+def _p(differences: np.ndarray) -> float:
+    """Two-sided p of "the mean is 0"; where all are the same, of the sign test."""
+    if len(differences) < 2:
+        return math.nan
+    if np.ptp(differences) == 0:
+        return 1.0 if differences[0] == 0 else 2.0 ** (1 - len(differences))
+    return float(t_interval(differences).p)
+
+
+def number(value: float, form: str) -> str:
+    """A number for people: a true minus, and no sign on what rounds to nothing."""
+    if value != value:
+        return "-"
+    text = f"{value:{form}}"
+    return (text.lstrip("+-") if float(text) == 0 else text).replace("-", "−")
+
+
+def _plain(number: float) -> str:
+    return f"{number:.3g}".replace("-", "−")

@@ -1,0 +1,193 @@
+"""Training the plan, in rounds, and the noise that is left on at test time.
+
+A round of `run_all` is a draw of the data with its share of the seeds, so that an
+interrupt leaves whole draws.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from _recipes import clean_backward, recipe
+
+import jaxnoise as jn
+from _claims.plan import STUDIES, TEST_TIME, Cell, Size, Study, data_of, levels_of
+
+BATCH_SIZE = 32
+MEASURED_EVERY = 20  # epochs
+PASSES = 10  # with the noise left on
+TEST_TIME_METRICS = tuple(
+    f"{kind}_population_{metric}"
+    for kind in ("noisy", "averaged")
+    for metric in ("accuracy", "loss")
+)
+
+
+def run_all(
+    size: Size, progress: Callable[[int], None] = lambda done: None
+) -> jn.SweepResult:
+    """All the runs, or after an interrupt those that finished, as one result.
+
+    ``progress`` is told the number of finished runs. The table has a column ``study``,
+    and for the cells of `TEST_TIME` metrics of the population with the noise left on.
+    """
+    done: list[jn.SweepResult] = []
+    finished, complete = 0, True
+
+    def report(before: int, now: int, _: int) -> None:
+        progress(before + now)
+
+    try:
+        for study, seeds, draw in _rounds(size):
+            result = _train(study, seeds, draw, size, partial(report, finished))
+            if len(result.runs):
+                done.append(result)
+            finished += len(result.runs)
+            complete = result.complete
+            if not complete:
+                break
+    except KeyboardInterrupt:
+        complete = False
+    return _joined(done, complete)
+
+
+def _rounds(size: Size) -> Iterator[tuple[Study, list[int], int]]:
+    """Study, seeds and draw, one sweep after the other."""
+    shares = np.array_split(np.arange(size.seeds) + size.first, size.draws)
+    for draw, seeds in enumerate(shares, size.first):
+        for study in STUDIES:
+            if not study.by_seed:
+                yield study, [draw], draw
+            elif len(seeds):
+                yield study, seeds.tolist(), draw
+
+
+def _plain(_: Any) -> jn.Recipe:
+    return recipe({})
+
+
+def _train(
+    study: Study,
+    seeds: list[int],
+    draw: int,
+    size: Size,
+    progress: Callable[[int, int], None],
+) -> jn.SweepResult:
+    """The cells of a study on one data set; the table has the cells' own columns."""
+    recipes: dict[str, Any] = {}
+    strengths: dict[str, list[dict[str, float]]] = {}
+    rows = []
+    for number, cell in enumerate(study.cells):
+        levels = levels_of(cell, size)
+        name = " ".join(["clean"] * cell.clean + sorted(levels))  # of its program
+        if levels:
+            recipes[name] = clean_backward if cell.clean else recipe
+            strengths.setdefault(name, []).append(levels)
+            columns = {f"strength.{part}": level for part, level in levels.items()}
+        else:
+            recipes[name], columns = _plain, {"strength": 0.0}
+        rows.append({"placement": name, **columns, "cell": number})
+    data = data_of(study, draw, size)
+    result = jn.sweep(
+        recipes,
+        strengths=strengths,
+        data=data,
+        seeds=seeds,
+        epochs=size.epochs * study.longer,
+        batch_size=BATCH_SIZE,
+        metrics_every=MEASURED_EVERY * study.longer,
+        keep_params=True,  # everywhere, as with it a program is another one
+        progress=progress,
+    )
+    if result.runs.empty:
+        return result
+    plan = pd.DataFrame(rows)
+    on = [column for column in plan if column != "cell"]
+    numbers = result.runs[on].merge(plan, how="left", on=on)["cell"]
+    cells = [study.cells[number] for number in numbers]
+    runs = _renamed(result.runs, study, cells, draw)
+    complete = result.complete
+    try:
+        for row, cell in enumerate(cells):
+            if study.name == "draws" and cell in TEST_TIME and runs.at[row, "finite"]:
+                found = noisy_scores(cell, result.variables[row], data, seeds[0], size)
+                runs.loc[row, list(found)] = list(found.values())
+    except KeyboardInterrupt:  # the runs themselves are there
+        complete = False
+    return replace(result, runs=runs, variables=(None,) * len(runs), complete=complete)
+
+
+def _renamed(
+    runs: pd.DataFrame, study: Study, cells: list[Cell], draw: int
+) -> pd.DataFrame:
+    """A sweep's runs under the names of the study and its cells."""
+    names = pd.DataFrame([{"study": study.name, **cell.columns()} for cell in cells])
+    names["seed"] = runs["seed"].to_numpy()
+    names["split"] = 0 if study.by_seed else draw
+    metrics = runs.loc[:, "train_accuracy":"finite"]
+    last = metrics.pop("finite")
+    return pd.concat([names, metrics], axis=1).assign(
+        **dict.fromkeys(TEST_TIME_METRICS, np.nan), finite=last
+    )
+
+
+def noisy_scores(
+    cell: Cell, variables: Any, data: jn.Data, seed: int, size: Size
+) -> dict[str, float]:
+    """Accuracy and loss on the population with the noise left on, under fresh keys.
+
+    ``noisy`` is one pass (the mean over `PASSES` of them), ``averaged`` the prediction
+    whose probability is the mean over the passes.
+    """
+    levels = levels_of(cell, size)
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), PASSES)
+    x, y = data["population"]
+    scores = _noisy_scores(variables, levels, jnp.asarray(x), jnp.asarray(y), keys)
+    return {name: float(value) for name, value in scores.items()}
+
+
+@jax.jit
+def _noisy_scores(
+    variables: Any, levels: Any, x: jax.Array, y: jax.Array, keys: jax.Array
+) -> dict[str, jax.Array]:
+    model = recipe(levels).model
+
+    def one_pass(key: jax.Array) -> jax.Array:
+        return model.apply(variables, x, train=True, rngs={"noise": key})
+
+    logits = jax.lax.map(one_pass, keys)
+    averaged = jax.nn.logsumexp(jax.nn.log_sigmoid(logits), axis=0)  # of log(mean p)
+    averaged -= jax.nn.logsumexp(jax.nn.log_sigmoid(-logits), axis=0)  # a logit
+    scores = {
+        "accuracy": jn.metrics.binary_accuracy,
+        "loss": jn.losses.binary_cross_entropy,
+    }
+    found = {}
+    for name, score in scores.items():
+        each = jax.vmap(partial(score, targets=y))(logits)
+        found[f"noisy_population_{name}"] = each.mean()
+        found[f"averaged_population_{name}"] = score(averaged, y).mean()
+    return found
+
+
+def _joined(done: list[jn.SweepResult], complete: bool) -> jn.SweepResult:
+    """Many results as one; curves are NaN where a study has none."""
+    if not done:
+        return jn.SweepResult(pd.DataFrame(), {}, np.array([]), (), False, 0.0, 0.0, "")
+    runs = pd.concat([result.runs for result in done], ignore_index=True)
+    names = done[0].curves
+    return jn.SweepResult(
+        runs=runs,
+        curves={n: np.concatenate([each.curves[n] for each in done]) for n in names},
+        epochs=done[0].epochs,
+        variables=(None,) * len(runs),
+        complete=complete,
+        compile_seconds=sum(result.compile_seconds for result in done),
+        run_seconds=sum(result.run_seconds for result in done),
+        device=done[0].device,
+    )

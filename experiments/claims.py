@@ -1,0 +1,246 @@
+"""The tutorial's claims, settled with paired runs; and noise against its rivals.
+
+    python experiments/claims.py
+
+trains noise in six places, its rivals and the variants of the tutorial's readers, on
+the tutorial's own points and on fresh draws of them. It prints each claim with its
+verdict, and writes claims.md, tables and pictures to ``--out``. All of it takes up to
+45 minutes on two cores; ``--quick`` tries the machinery at toy size, and ``--again``
+judges runs that are there.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import _common as common
+import pandas as pd
+from _claims import files
+from _claims.page import insert, page
+from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
+from _claims.readers import readers, rivals
+from _claims.rules import ROPE, Claim, judge
+from _claims.runs import run_all
+from _claims.scores import ACCURACY, LOSS, Scores, methods
+from _claims.tutorial import tutorial
+
+import jaxnoise as jn
+
+QUICK: dict[str, Any] = {"seeds": 6, "draws": 6, "epochs": 80}
+LEAST_EPOCHS = 80  # of which curves have a later half
+CHANCE = 0.5
+LABELS = {ACCURACY: "population accuracy (fraction of points)"}
+LABELS |= {LOSS: "population loss (nats)"}
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The options, checked: a bad one ends the program before any training."""
+    parser = common.Parser(
+        prog="claims.py",
+        description=(__doc__ or "").split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    common.add_options(
+        parser,
+        seeds=1000,
+        out="results/claims",
+        quick="toy size: "
+        + ", ".join(f"{value} {name}" for name, value in QUICK.items())
+        + ", unless they are given",
+    )
+    add = parser.add_argument
+    add("--draws", type=common.count, default=100, help="fresh draws of the data")
+    add("--epochs", type=common.count, default=4000, help="passes through train rows")
+    add(
+        "--again",
+        action="store_true",
+        help="judge the runs that are in --out again, and train nothing",
+    )
+    add("--into", type=Path, metavar="FILE", help="also put the table into this README")
+    if parser.parse_args(argv).quick:
+        parser.set_defaults(**QUICK)
+    options = parser.parse_args(argv)
+    if options.epochs < LEAST_EPOCHS:
+        parser.error(
+            f"argument --epochs: must be at least {LEAST_EPOCHS}, got {options.epochs}"
+        )
+    if FIRST_DRAW + options.seed + options.draws > 2**32:
+        parser.error("argument --draws: the last draw's seed would be above 2**32 - 1")
+    if options.into:
+        try:
+            insert(options.into.read_text("utf-8"), "")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            where = f"argument --into: cannot put the table into {options.into}"
+            parser.error(f"{where}: {reason}")
+    common.check_options(parser, options)
+    return options
+
+
+def size_of(options: argparse.Namespace) -> Size:
+    """How much the options ask for."""
+    size = Size(options.seeds, options.draws, options.seed, options.epochs)
+    if options.quick:
+        size = size._replace(population=500, validation=50, one_program=True)
+    return size
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, judge, print, write; the exit code."""
+    options = parse(argv)
+    jn.use_all_cores()
+    if options.again:
+        return report(*read(options), options)
+    size = size_of(options)
+    with common.progress(run_count(size)[0]) as progress:
+        result = run_all(size, progress)
+    if result.runs.empty:
+        return common.nothing_finished()
+    files.write(result, options.out)
+    common.write_summary(result, options)  # lest the rest fails
+    return report(result, size, options)
+
+
+def read(options: argparse.Namespace) -> tuple[jn.SweepResult, Size]:
+    """The runs in ``--out``, and how much they were; the options become theirs."""
+    try:
+        result, config = files.read(options.out)
+        made = {name: config[name] for name in ("seeds", "draws", "seed", "epochs")}
+        vars(options).update(made, quick=config["quick"])
+    except (OSError, ValueError, KeyError) as error:
+        parser = common.Parser(prog="claims.py")
+        parser.error(f"argument --again: no runs in {options.out}: {error}")
+    return result, size_of(options)
+
+
+def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> int:
+    """Print and write what the runs show."""
+    best = jn.data.circles_bayes()
+    scores = Scores(result)
+    table = methods(scores)
+    claims = [*tutorial(scores, size), *readers(scores), *rivals(scores, table)]
+    verdicts = judge(claims)
+    text = page(result, size, claims, verdicts, table)
+    (options.out / "claims.md").write_text(text, encoding="utf-8")
+    if options.into:
+        readme = insert(options.into.read_text("utf-8"), text)
+        options.into.write_text(readme, encoding="utf-8")
+    runs, cost = run_count(size)
+    common.write_summary(
+        result,
+        options,
+        runs={"planned": runs, "finished": len(result.runs), "cost": cost},
+        bayes=best._asdict(),
+        rope=ROPE,
+        claims=in_json(claims, verdicts),
+    )
+    if not options.no_plots and len(scores.draws) > 1:
+        draw(result, scores, table, best, options)
+    print_claims(claims, verdicts)
+    print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+    if options.report and scores.draws:
+        write_report(scores, best, options)
+    return common.finish(result, options)
+
+
+def in_json(claims: Sequence[Claim], verdicts: Sequence[str]) -> list[dict[str, Any]]:
+    """Every number of every claim."""
+    return [
+        {
+            "says": claim.says,
+            "by": claim.by,
+            "on": claim.on,
+            "n": claim.units(),
+            "verdict": verdict,
+            "measures": [each._asdict() for each in claim.measures],
+        }
+        for claim, verdict in zip(claims, verdicts, strict=True)
+    ]
+
+
+def print_claims(claims: Sequence[Claim], verdicts: Sequence[str]) -> None:
+    """A line a claim, with the first number that decides it."""
+    lines = [["claim", "on", "n", "first number [95 % interval]", "verdict"]]
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        first = str(claim.deciding()[0])
+        lines.append([claim.says, claim.on, str(claim.units()), first, verdict])
+    common.print_table(lines)
+
+
+def draw(
+    result: jn.SweepResult,
+    scores: Scores,
+    table: pd.DataFrame,
+    best: Any,
+    options: argparse.Namespace,
+) -> None:
+    """The pictures."""
+    common.use_agg()
+    out = options.out
+    size = {"dpi": 120, "bbox_inches": "tight"}
+    runs = scores.table(["none", *PLACEMENTS])
+    for metric, name, value in (
+        (ACCURACY, "claims.png", best.accuracy),
+        (LOSS, "claims_loss.png", best.loss),
+    ):
+        ax = jn.plots.strength_curve(
+            runs, metric=metric, best=value, label=LABELS[metric]
+        )
+        ax.figure.set_size_inches(9, 5)
+        # labels that are all wrong may leave the picture
+        none = runs.loc[runs["placement"] == "none", metric].mean()
+        limits = (CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)
+        ax.set_ylim(*limits)
+        ax.figure.savefig(out / name, **size)
+        rope = ROPE if metric == ACCURACY else None
+        ax = jn.plots.forest(table, metric=metric, rope=rope)
+        ax.figure.savefig(out / name.replace("claims", "rivals"), **size)
+    figure = jn.plots.learning_curves(
+        files.part(result, "tutorial"), metric="accuracy", best=best.accuracy
+    )
+    figure.savefig(out / "curves.png", **size)
+    ax = jn.plots.strength_heatmap(grid(scores), metric=ACCURACY, value="difference")
+    ax.figure.savefig(out / "grid.png", **size)
+
+
+def grid(scores: Scores) -> pd.DataFrame:
+    """Noise on inputs and hidden layer, with the runs of one alone at its edges."""
+    runs = scores.table(["none", "input", "hidden", "both"])
+    inner = runs[runs["placement"] == "both"]
+    edges = runs[runs["placement"].isin(["none", "input", "hidden"])]
+    first = edges["strength"].where(edges["placement"] == "input", 0.0)
+    second = edges["strength"].where(edges["placement"] == "hidden", 0.0)
+    edges = edges.assign(
+        placement="both",
+        **{
+            "strength": float("nan"),
+            "strength.input": first,
+            "strength.hidden": second,
+        },
+    )
+    kept = edges["strength.input"].isin([0.0, *inner["strength.input"]])
+    kept &= edges["strength.hidden"].isin([0.0, *inner["strength.hidden"]])
+    none = runs[runs["placement"] == "none"]
+    return pd.concat([none, edges[kept], inner], ignore_index=True)
+
+
+def write_report(scores: Scores, best: Any, options: argparse.Namespace) -> None:
+    """The page about noise in six places, over fresh draws."""
+    common.write_report(
+        scores.table(["none", *PLACEMENTS]),
+        options,
+        metric=ACCURACY,
+        title="Noise in six places, on fresh draws of two circles",
+        question="Would noise on inputs, before or after the activation, on weights, "
+        "gradients or labels raise the accuracy of a small network that is trained on "
+        "30 points of two noisy circles? Every draw has points of its own.",
+        best=best.accuracy,
+        rope=ROPE,
+        label=LABELS[ACCURACY],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
