@@ -443,14 +443,14 @@ def test_undefined_numbers_are_dashes(draw):
 def test_same_input_same_page(result, tmp_path):
     import matplotlib.pyplot as plt
 
-    pages = []
+    pages, open_before = [], plt.get_fignums()
     for i in range(2):
         text = jn.report(result, tmp_path / f"{i}.html").read_text("utf-8")
         pages.append(re.sub(r"<time.*?</time>", "", text))
         plt.rcParams["font.size"] = 20  # the user's own settings have no say
     plt.rcdefaults()
     assert pages[0] == pages[1]
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == open_before
 
 
 def test_written_as_a_whole_or_not_at_all(result, tmp_path, monkeypatch):
