@@ -1,5 +1,6 @@
 """The main experiment at toy size: options, files, numbers, pictures."""
 
+import dataclasses
 import importlib.util
 import json
 import sys
@@ -292,6 +293,23 @@ def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
     assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
     assert (tmp_path / "accuracy.png").exists()
     assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_an_error_writes_what_finished(circles, tmp_path, monkeypatch):
+    train = circles.train
+
+    def breaks(options, data):
+        error = OSError("the device is gone")
+        error.result = dataclasses.replace(train(options, data), complete=False)
+        raise error
+
+    monkeypatch.setattr(circles, "train", breaks)
+    with pytest.raises(OSError, match="the device is gone"):
+        circles.main(
+            [*TOY, "--placement", "none", "--no-plots", "--out", str(tmp_path)]
+        )
+    assert len(pd.read_csv(tmp_path / "runs.csv")) == 3
+    assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
 
 
 def test_all_runs_diverge(circles, tmp_path, capsys):
