@@ -92,6 +92,9 @@ def nested_folds(
 ) -> list[Data]:
     """Divide rows into folds, and the train rows of each into folds again.
 
+    For `compare`, `select` and `report` with ``outer=``: inner folds of one outer fold
+    share its rows, and are no independent splits.
+
     The outer fold is the test set; of the other rows, each inner fold is the validation
     set once and the rest the train set. So every row serves for choosing and for
     reporting, but never for both at once: see `select`, with ``outer=outer * repeats``.

@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from jaxnoise.evidence.direction import lower_is_better as lower_by_name
-from jaxnoise.evidence.paired import seed_words, t_interval
+from jaxnoise.evidence.direction import direction
+from jaxnoise.evidence.nesting import OUTER, by_outer_fold
+from jaxnoise.evidence.paired import seed_words, sign_flip_p, t_interval
 from jaxnoise.evidence.scores import runs_of
-from jaxnoise.evidence.selection import OUTER, Selection
-from jaxnoise.evidence.stats import MOST_LOST, check_scale, judge
+from jaxnoise.evidence.selection import Selection
+from jaxnoise.evidence.stats import MOST_LOST, SIGNS, check_scale, judge, verdict
 from jaxnoise.evidence.units import PAIR_BY, Cells, paired_cells
 from jaxnoise.results import SweepResult
-
-INNER = "inner fold"  # the column that tells runs of one outer fold apart
 
 
 def select(
@@ -102,10 +101,8 @@ def select(
     words = seed_words(key)
     chosen_by, reported = f"{choose_on}_{metric}", f"{report_on}_{metric}"
     table = _checked(result_or_table, choose_on, report_on, metric)
-    pair_by = [pair_by] if isinstance(pair_by, str) else list(pair_by)
-    if outer is not None:  # the outer fold is the split, its inner folds are as seeds
-        table, pair_by = _by_outer_fold(table, outer), [*pair_by, INNER]
-    lower = lower_by_name(metric) if lower_is_better is None else bool(lower_is_better)
+    table, pair_by = by_outer_fold(table, pair_by, outer)
+    lower = direction(metric, lower_is_better)
     choosing = paired_cells(table, chosen_by, baseline, pair_by)
     reporting = paired_cells(table, reported, baseline, pair_by)
     candidates = _candidates(choosing, reporting)
@@ -119,6 +116,9 @@ def select(
         picks = [_best(choosing, candidates, seen, lower)[0] for seen in by_unit]
     choices = _choices(choosing, reporting, picks)
     found = _intervals(choices, overlap or 0.0)
+    said = judged[chosen].verdict
+    if outer is not None:  # each fold made a choice of its own
+        said = _verdict_of_choices(choices, words, overlap, lower)
     gain = found["score"] - claim if lower else claim - found["score"]
     return Selection(
         placement=reporting.cells[chosen].placement,
@@ -129,7 +129,7 @@ def select(
         baseline=baseline,
         unit=reporting.unit if outer is None else OUTER,
         **found,
-        verdict=judged[chosen].verdict,
+        verdict=said,
         claimed=claim,
         claimed_placement=reporting.cells[claimed].placement,
         claimed_strength=reporting.cells[claimed].strength,
@@ -160,18 +160,18 @@ def _checked(
     return table
 
 
-def _by_outer_fold(table: pd.DataFrame, outer: int) -> pd.DataFrame:
-    """The runs with the outer fold as split, and the inner one as a column."""
-    if isinstance(outer, bool) or not isinstance(outer, int | np.integer):
-        raise TypeError(f"outer must be an int or None, got {outer!r}.")
-    numbers, splits = pd.factorize(table.get("split", np.zeros(len(table))), sort=True)
-    if outer < 2 or len(splits) % outer:
-        raise ValueError(
-            "outer must be at least 2 and divide the number of splits "
-            f"({len(splits)}), got {outer}."
-        )
-    inner = len(splits) // outer
-    return table.assign(**{"split": numbers // inner, INNER: numbers % inner})
+def _verdict_of_choices(
+    choices: pd.DataFrame, words: list[int], overlap: float | None, lower: bool
+) -> str:
+    """What may be said of the outer folds' choices: one comparison, of the folds."""
+    d = choices["difference"].dropna().to_numpy(float)
+    interval = t_interval(d, overlap=overlap or 0.0)
+    p = float(interval.p)
+    if not overlap:
+        p = sign_flip_p(d, np.random.default_rng([SIGNS, *words]))
+    lost = 1 - len(d) / len(choices)
+    ends = float(interval.low), float(interval.high)
+    return verdict(len(d), lost, ends, p, lower_is_better=lower)
 
 
 def _candidates(choosing: Cells, reporting: Cells) -> np.ndarray:
@@ -205,7 +205,7 @@ def _choices(choosing: Cells, reporting: Cells, picks: Sequence[int]) -> pd.Data
     for unit, pick in enumerate(picks):
         seen, cell = choosing.cells[pick], reporting.cells[pick]
         score = cell.scores[unit]
-        difference = 0.0 * score if cell.is_baseline else cell.differences[unit]
+        difference = abs(0.0 * score) if cell.is_baseline else cell.differences[unit]
         rows.append(
             {
                 "unit": reporting.units[unit],
@@ -231,4 +231,5 @@ def _intervals(choices: pd.DataFrame, overlap: float) -> dict[str, Any]:
         "difference": float(difference.mean),
         "difference_low": float(difference.low),
         "difference_high": float(difference.high),
+        "difference_n": int(choices["difference"].count()),
     }

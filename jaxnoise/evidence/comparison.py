@@ -9,6 +9,7 @@ from jaxnoise.results import cell_columns
 
 DECIMALS = 4  # at least
 DIGITS = 3  # of a small number, at least
+LARGE = 1e9  # from here on powers of ten
 SMALLEST_P = 1e-4
 TOGETHER = ("difference", "low", "high", "boot_low", "boot_high")  # like decimals
 
@@ -67,8 +68,11 @@ class Comparison(pd.DataFrame):
             elif name in ("p", "p_holm"):
                 form = _p
             else:
-                own = common if name in together else decimals(column.to_numpy(float))
+                values = column.to_numpy(float)
+                own = common if name in together else decimals(values)
                 form = f"{{:.{own}f}}".format
+                if np.abs(values[np.isfinite(values)]).max(initial=0.0) >= LARGE:
+                    form = "{:.6g}".format
             shown[name] = ["-" if v != v else form(v) for v in column]
         return pd.DataFrame(shown, index=pd.Index(self.index), dtype=object)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jaxnoise.evidence.stats import FEW_UNITS, LEAST_UNITS
+from jaxnoise.evidence.stats import ALPHA, FEW_UNITS, LEAST_UNITS
 from jaxnoise.evidence.words import cell_titles, decimals, fixed, signed
 
 
@@ -33,7 +33,10 @@ def limits(
     found = [
         _interrupted(complete),
         _few(others, facts),
-        _chosen_here(others, score_set) if chosen is None else _optimism(chosen),
+        _out_of_reach(others, facts),
+        _chosen_here(others, score_set)
+        if chosen is None
+        else _optimism(chosen, others),
         _diverged(rows),
         _unpaired(rows, others, facts),
         _set(score_set),
@@ -67,6 +70,22 @@ def _few(others: pd.DataFrame, facts: dict[str, Any]) -> str:
     return f"{text}. Below {FEW_UNITS}, intervals are a guide."
 
 
+def _out_of_reach(others: pd.DataFrame, facts: dict[str, Any]) -> str:
+    """The sign-flip p of n units is at least 2 / 2**n, and Holm multiplies it."""
+    m = int(others["p"].notna().sum())
+    n = others["n"]
+    stuck = n[(n >= LEAST_UNITS) & (m * 2.0 ** (1 - n) >= ALPHA)]
+    if facts["overlap"] or stuck.empty or (others["p_holm"] < ALPHA).any():
+        return ""
+    enough = LEAST_UNITS
+    while m * 2.0 ** (1 - enough) >= ALPHA:
+        enough += 1
+    return (
+        f"With {m} comparisons of {int(stuck.min())} {facts['unit']}s no verdict of "
+        f"better or worse is possible, however large the difference: it takes {enough}."
+    )
+
+
 def _chosen_here(others: pd.DataFrame, score_set: str) -> str:
     if len(others) < 2:
         return ""
@@ -79,7 +98,16 @@ def _chosen_here(others: pd.DataFrame, score_set: str) -> str:
     )
 
 
-def _optimism(chosen: Any) -> str:
+def _optimism(chosen: Any, others: pd.DataFrame) -> str:
+    if others.empty:
+        return ""
+    barred = int((~chosen.candidates["candidate"]).sum())
+    text = ""
+    if barred:
+        text = (
+            f" Of the {len(chosen.candidates)} placements and strengths {barred} could "
+            "not be chosen, as too many of their runs diverged or have no score."
+        )
     digits = decimals([chosen.high - chosen.low, chosen.optimism], 3)
     claimed, score = fixed(chosen.claimed, digits), fixed(chosen.score, digits)
     optimism, test = signed(chosen.optimism, digits), chosen.report_on
@@ -87,7 +115,7 @@ def _optimism(chosen: Any) -> str:
         f"The choice was made on the {chosen.choose_on} rows, and its score on the "
         f"{test} rows is {score}. Choosing on the {test} rows would have claimed "
         f"{claimed}: an optimism of {optimism}. The table's other rows are no choices: "
-        f"picked by their {test} scores, they would flatter."
+        f"picked by their {test} scores, they would flatter.{text}"
     )
 
 
@@ -109,10 +137,10 @@ def _unpaired(rows: pd.DataFrame, others: pd.DataFrame, facts: dict[str, Any]) -
     missing = int(((others["n"] < most) & (others["diverged"] == 0)).sum())
     if not missing:
         return ""
+    have = "comparison has" if missing == 1 else "comparisons have"
     return (
-        f"{missing} comparisons have fewer {facts['unit']}s than others, as some runs "
-        "have no finite partner in the baseline. They are made on the pairs that there "
-        "are."
+        f"{missing} {have} fewer {facts['unit']}s than others, as a run of some pairs "
+        "is missing. What there is was compared."
     )
 
 

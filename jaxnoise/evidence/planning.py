@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxnoise.evidence.comparison import Comparison
 from jaxnoise.evidence.paired import CONFIDENCE
-from jaxnoise.evidence.stats import LEAST_UNITS
+from jaxnoise.evidence.stats import LEAST_UNITS, check_scale
 from jaxnoise.evidence.units import PAIR_BY, paired_cells
 from jaxnoise.results import SweepResult
 
@@ -29,6 +29,7 @@ def seeds_needed(
     baseline: str = "none",
     pair_by: str | Sequence[str] = PAIR_BY,
     comparisons: int = 1,
+    overlap: float | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
 ) -> int:
@@ -54,6 +55,9 @@ def seeds_needed(
         pair_by: the columns that tell which two runs are a pair, in a sweep or table.
         comparisons: how many placements and strengths will be compared, for which
             `compare` adjusts.
+        overlap: test rows over train rows of resampled splits, as for `compare`, which
+            no number of units takes away; None takes that of a comparison in place of
+            ``sd``, else none.
         power: the probability to see the difference, in (0, 1).
         alpha: the level of the test, in (0, 1).
 
@@ -63,7 +67,8 @@ def seeds_needed(
     Raises:
         TypeError: if an argument is of the wrong kind.
         ValueError: if a number is out of range, not exactly one of ``sd`` and
-            ``result_or_table`` is given, or a table has no spread to measure.
+            ``result_or_table`` is given, a table has no spread to measure, or no number
+            of units has the power, as with overlapping splits.
 
     Reference: J. Cohen, "Statistical power analysis for the behavioral sciences", 1988.
 
@@ -88,41 +93,44 @@ def seeds_needed(
             "seeds_needed takes sd or result_or_table, got "
             f"{'neither' if sd is None else 'both'}."
         )
+    check_scale("overlap", overlap)
     if result_or_table is not None:
+        if overlap is None:
+            overlap = getattr(result_or_table, "attrs", {}).get("overlap")
         sd = _measured(result_or_table, metric, baseline, pair_by)
     _check("sd", sd, 0.0, np.inf, closed=True)
     level = alpha / comparisons
     least = LEAST_UNITS
     while 2 / 2**least >= level:
         least += 1
-    return _smallest(abs(difference), float(sd), level, power, least)  # type: ignore[arg-type]
+    effect = LARGEST_EFFECT if sd == 0 else abs(difference) / float(sd)  # type: ignore[arg-type]
+    return _smallest(min(effect, LARGEST_EFFECT), overlap or 0.0, level, power, least)
 
 
 def _smallest(
-    difference: float, sd: float, level: float, power: float, least: int
+    effect: float, overlap: float, level: float, power: float, least: int
 ) -> int:
     """The smallest n of at least ``least`` with the power: doubled, then bisected."""
-    effect = LARGEST_EFFECT if sd == 0 else min(difference / sd, LARGEST_EFFECT)
-    if _power(least, effect, level) >= power:
+    if _power(least, effect, level, overlap) >= power:
         return least
     below, above = least, 2 * least
-    while _power(above, effect, level) < power:
+    while _power(above, effect, level, overlap) < power:
         below, above = above, 2 * above
         if above > MOST_UNITS:
             raise ValueError(
-                f"difference must be seen with {MOST_UNITS:.0e} units, "
-                f"got {difference} for a standard deviation of {sd}."
+                f"difference must be seen with {MOST_UNITS:.0e} units, got {effect:g} "
+                f"standard deviations with overlap {overlap:g}."
             )
     while above - below > 1:
         middle = (below + above) // 2
-        if _power(middle, effect, level) < power:
+        if _power(middle, effect, level, overlap) < power:
             below = middle
         else:
             above = middle
     return above
 
 
-def _power(n: int, effect: float, level: float) -> float:
+def _power(n: int, effect: float, level: float, overlap: float = 0.0) -> float:
     """P(|T| > t) of n units, the effect in standard deviations.
 
     T squared has the noncentral F distribution, which SciPy computes far into the
@@ -131,7 +139,7 @@ def _power(n: int, effect: float, level: float) -> float:
     from scipy.special import ncfdtr, stdtrit  # slow to import
 
     critical = stdtrit(n - 1, 1 - level / 2)
-    return float(1 - ncfdtr(1, n - 1, n * effect**2, critical**2))
+    return float(1 - ncfdtr(1, n - 1, effect**2 / (1 / n + overlap), critical**2))
 
 
 def _measured(
@@ -141,7 +149,10 @@ def _measured(
     pair_by: str | Sequence[str],
 ) -> float:
     """The largest standard deviation of paired differences."""
-    if isinstance(result_or_table, Comparison):
+    compared = isinstance(result_or_table, pd.DataFrame) and {
+        *("n", "low", "high", "verdict")
+    } <= set(result_or_table)
+    if compared or isinstance(result_or_table, Comparison):
         found = _of_comparison(result_or_table)
     else:
         if metric is None:
@@ -156,7 +167,7 @@ def _measured(
     return max(found)
 
 
-def _of_comparison(rows: Comparison) -> list[float]:
+def _of_comparison(rows: Any) -> list[float]:
     """Standard deviations, from the half widths of the t-intervals."""
     from scipy.special import stdtrit  # slow to import
 

@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from jaxnoise.evidence.units import PAIR_BY
 from jaxnoise.evidence.words import Table, in_words
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
+METRIC = re.compile("acc|loss|err|score|auc|f1|r2|ms[el]|ma[ep]|nll", re.IGNORECASE)
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
 
 
@@ -46,6 +48,7 @@ def report(
     overlap: float | None = None,
     key: Array | None = None,
     lower_is_better: bool | None = None,
+    outer: int | None = None,
     choose_on: str | None = "validation",
     best: float | None = None,
     label: str | None = None,
@@ -74,6 +77,7 @@ def report(
         overlap: as for `compare`.
         key: as for `compare`.
         lower_is_better: as for `compare`.
+        outer: as for `compare` and `select`, of nested folds.
         choose_on: the set to choose placement and strength on, if the result has the
             metric there; None chooses nothing.
         best: the best possible value of the metric, drawn as a dotted line.
@@ -111,12 +115,13 @@ def report(
         "overlap": overlap,
         "key": key,
         "lower_is_better": lower_is_better,
+        "outer": outer,
     }
     rows = compare_quietly(result, metric=metric, **options)
     score_set, name = _set_and_name(runs, metric)
     chosen, unchosen = _choose(result, choose_on, score_set, name, options)
     complete = getattr(result, "complete", True)
-    splits = runs["split"].nunique() if "split" in runs else 1
+    splits = outer or (runs["split"].nunique() if "split" in runs else 1)
     told: dict[str, Any] = {"splits": splits, "complete": complete}
     page = _template().render(
         title=title or f"Would noise help? A comparison in {in_words(metric)}",
@@ -175,6 +180,7 @@ def _default_metric(runs: pd.DataFrame) -> str:
             "metric must be a column of the runs, got none and found no scores "
             f"({', '.join(map(str, runs))})."
         )
+    found = {c: at for c, at in found.items() if METRIC.search(c)} or found
     sets = [score_set for score_set, _ in found.values()]
     others = [each for each in sets if each not in (*PREFERRED, "train")]
     wanted = next(each for each in (*PREFERRED, *others, "train") if each in sets)

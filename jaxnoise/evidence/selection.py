@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.evidence.comparison import decimals
+from jaxnoise.evidence.nesting import OUTER
 from jaxnoise.evidence.units import label
-
-OUTER = "outer fold"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +34,10 @@ class Selection:
         difference: to the baseline, the mean over units, score minus its score.
         difference_low: lower end of the difference's 95 % t-interval.
         difference_high: its upper end.
-        verdict: of `compare` on the chosen placement and strength, among all of them.
+        difference_n: the number of units with a difference, of which the baseline has a
+            finite run, too.
+        verdict: of `compare` on the chosen placement and strength, among all of them;
+            with nested folds, on the differences of the folds' own choices.
         claimed: the best mean on ``report_on``: the score that choosing there claims.
         claimed_placement: what would have been chosen there.
         claimed_strength: its strength.
@@ -61,6 +63,7 @@ class Selection:
     difference: float
     difference_low: float
     difference_high: float
+    difference_n: int
     verdict: str
     claimed: float
     claimed_placement: str
@@ -73,6 +76,8 @@ class Selection:
         shown = [self.score, self.high - self.low, self.claimed]
         number = f".{decimals(np.array(shown))}f"
         s = "" if self.n == 1 else "s"
+        fewer = self.difference_n != self.n
+        pairs = f"n = {self.difference_n}, " if fewer else ""
         lines = [
             f"chosen on {self.choose_on} {self.metric}: "
             f"{_shown(self.placement, self.strength)}, "
@@ -81,7 +86,7 @@ class Selection:
             f"[{self.low:{number}}, {self.high:{number}}], n = {self.n} {self.unit}{s}",
             f"difference to {self.baseline}: {self.difference:+{number}} "
             f"[{self.difference_low:+{number}}, {self.difference_high:+{number}}], "
-            f"verdict: {self.verdict}",
+            f"{pairs}verdict: {self.verdict}",
             f"choosing on {self.report_on} would have claimed {self.claimed:{number}} "
             f"({_shown(self.claimed_placement, self.claimed_strength)}): "
             f"optimism {self.optimism:{number}}",

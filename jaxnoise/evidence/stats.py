@@ -13,7 +13,8 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxnoise.evidence.comparison import Comparison
-from jaxnoise.evidence.direction import lower_is_better as lower_by_name
+from jaxnoise.evidence.direction import direction
+from jaxnoise.evidence.nesting import OUTER, by_outer_fold
 from jaxnoise.evidence.paired import (
     bootstrap_interval,
     holm,
@@ -23,6 +24,7 @@ from jaxnoise.evidence.paired import (
     t_interval,
     win_interval,
 )
+from jaxnoise.evidence.scores import runs_of
 from jaxnoise.evidence.units import PAIR_BY, Cell, Cells, paired_cells
 from jaxnoise.results import SweepResult
 
@@ -47,6 +49,7 @@ def compare(
     overlap: float | None = None,
     key: Array | None = None,
     lower_is_better: bool | None = None,
+    outer: int | None = None,
 ) -> Comparison:
     """Compare every placement and strength with the baseline, pair by pair.
 
@@ -73,6 +76,8 @@ def compare(
             ``jax.random.key(0)``.
         lower_is_better: whether a negative difference is the better one; None tells by
             the metric's name: so it is for losses, errors and the like.
+        outer: the number of outer folds of `jaxnoise.data.nested_folds`, which are the
+            units then: inner folds of one share its rows. None: no split is nested.
 
     Returns:
         A table, a row per placement and strength, in their order:
@@ -131,6 +136,7 @@ def compare(
         overlap=overlap,
         key=key,
         lower_is_better=lower_is_better,
+        outer=outer,
     )
     compared = rows[rows["verdict"] != "baseline"]
     n = compared["n"].min() if len(compared) else FEW_UNITS
@@ -154,13 +160,15 @@ def compare_quietly(
     overlap: float | None = None,
     key: Any = None,
     lower_is_better: bool | None = None,
+    outer: int | None = None,
 ) -> Comparison:
     """`compare` without its warning, for what shows n itself, such as figures."""
     check_scale("rope", rope)
     check_scale("overlap", overlap)
     words = seed_words(key)
-    found = paired_cells(result_or_table, metric, baseline, pair_by)
-    lower = lower_by_name(metric) if lower_is_better is None else bool(lower_is_better)
+    table, pairs = by_outer_fold(runs_of(result_or_table), pair_by, outer)
+    found = paired_cells(table, metric, baseline, pairs)
+    lower = direction(metric, lower_is_better)
     judged = judge(found, words, rope=rope, overlap=overlap, lower_is_better=lower)
     rows = [
         cell.name
@@ -174,7 +182,7 @@ def compare_quietly(
     table.attrs = {
         "metric": metric,
         "baseline": baseline,
-        "unit": found.unit,
+        "unit": found.unit if outer is None else OUTER,
         "lower_is_better": lower,
         "rope": rope,
         "overlap": overlap,
@@ -259,10 +267,17 @@ def _summary(cell: Cell) -> dict[str, Any]:
     return {
         "n": n if cell.is_baseline else len(cell.unit_differences),
         "mean": scores.mean() if n else np.nan,
-        "sd": scores.std(ddof=1) if n > 1 else np.nan,
+        "sd": spread(scores),
         "median": np.median(scores) if n else np.nan,
         "iqm": interquartile_mean(scores),
     }
+
+
+def spread(values: np.ndarray) -> float:
+    """The standard deviation; that of equal numbers is 0, not their rounding."""
+    if len(values) < 2:
+        return np.nan
+    return 0.0 if values.min() == values.max() else float(values.std(ddof=1))
 
 
 def _difference(

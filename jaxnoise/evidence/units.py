@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxnoise.evidence.nesting import as_pair_by
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.rounding import precision_of, tied, without_rounding
-from jaxnoise.evidence.scores import score_table
+from jaxnoise.evidence.scores import runs_of, score_table
 from jaxnoise.results import cell_columns
 
 PAIR_BY = ("seed", "split")
@@ -98,7 +99,7 @@ def paired_cells(
     pair_by: str | Sequence[str] = PAIR_BY,
 ) -> Cells:
     """Pair every run with the baseline's, and average pairs over their unit."""
-    pair_by = [pair_by] if isinstance(pair_by, str) else list(pair_by)
+    pair_by = as_pair_by(pair_by)
     table = score_table(result_or_table, metric, pair_by)
     columns = cell_columns(table)
     reference = _reference(table, columns, baseline)
@@ -109,6 +110,8 @@ def paired_cells(
     _refuse_repeats(table, columns, pair_by)
     scores = table[metric].to_numpy()
     precision = precision_of(scores)
+    if not pd.api.types.is_float_dtype(runs_of(result_or_table)[metric]):
+        precision = float(np.finfo(float).eps)  # counts are exact
     partners, paired = _partners(table, reference, pair_by, metric)
     rounding = 2 * precision * np.maximum(np.abs(scores), np.abs(partners))
     differences = without_rounding(scores - partners, rounding)
