@@ -25,7 +25,7 @@ def draw_noise(
     combine: Callable[[Array, Array], Array],
     *,
     mask: Any,
-    shared_axes: Sequence[int],
+    shared_axes: int | Sequence[int],
 ) -> Array:
     """``combine(x, draws)`` where the mask is True, ``x`` elsewhere.
 
@@ -46,7 +46,7 @@ def draw_noise(
     return apply_mask(mask, combine(real, draws).astype(x.dtype), x)
 
 
-def _drawn_shape(x: Array, shared_axes: Any) -> tuple[int, ...]:
+def _drawn_shape(x: Array, shared_axes: Any) -> tuple[Any, ...]:
     shape = list(x.shape)
     for axis in as_axes(shared_axes):
         shape[axis_of(x, axis, "shared_axes")] = 1

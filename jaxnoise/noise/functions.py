@@ -45,7 +45,7 @@ def add_gaussian_noise(
     stddev: ArrayLike,
     *,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x + stddev * e`` with independent ``e ~ N(0, 1)`` for every element.
 
@@ -104,7 +104,7 @@ def add_noise(
     *,
     sampler: Sampler,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x + scale * e`` with independent ``e`` from any sampler.
 
@@ -160,7 +160,7 @@ def add_correlated_noise(
     correlation: ArrayLike,
     axis: int,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x + stddev * e``, where ``e`` is a stationary AR(1) process of an axis.
 
@@ -241,7 +241,7 @@ def salt_and_pepper(
     low: ArrayLike,
     high: ArrayLike,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x`` with a share of elements replaced by ``low`` or ``high``, half each.
 
@@ -293,7 +293,7 @@ def multiply_gaussian_noise(
     stddev: ArrayLike,
     *,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x * (1 + stddev * e)`` with independent ``e ~ N(0, 1)``.
 
@@ -341,7 +341,7 @@ def drop_units(
     rate: ArrayLike,
     *,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x / (1 - rate)``, with elements set to 0 with probability ``rate``.
 
@@ -394,7 +394,7 @@ def alpha_dropout(
     rate: ArrayLike,
     *,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return ``a * d + b``: d is ``x`` or, with probability ``rate``, SELU's limit.
 
@@ -446,7 +446,7 @@ def neftune_noise(
     alpha: ArrayLike,
     *,
     mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: Sequence[int] = (),
+    shared_axes: int | Sequence[int] = (),
 ) -> Float[Array, "*shape"]:
     """Return embeddings plus uniform noise of half-width ``alpha / sqrt(L d)``.
 

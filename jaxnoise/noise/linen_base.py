@@ -121,7 +121,7 @@ class NamedNoise(NoiseLayer, kw_only=True):
     """
 
     fn: ClassVar[NoiseFn]
-    shared_axes: Sequence[int] = ()
+    shared_axes: int | Sequence[int] = ()
 
     def __post_init__(self) -> None:
         name = self._arguments()[0]

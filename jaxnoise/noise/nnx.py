@@ -87,7 +87,7 @@ class GaussianNoise(NamedNoise):
         self,
         stddev: Strength,
         *,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -137,7 +137,7 @@ class CorrelatedNoise(NamedNoise):
         *,
         correlation: ArrayLike,
         axis: int,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -188,7 +188,7 @@ class SaltAndPepperNoise(NamedNoise):
         *,
         low: ArrayLike,
         high: ArrayLike,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -234,7 +234,7 @@ class Dropout(NamedNoise):
         self,
         rate: Strength,
         *,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -285,7 +285,7 @@ class GaussianDropout(NamedNoise):
         rate: Strength | None = None,
         *,
         stddev: Strength | None = None,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -332,7 +332,7 @@ class AlphaDropout(NamedNoise):
         self,
         rate: Strength,
         *,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:
@@ -378,7 +378,7 @@ class NEFTuneNoise(NamedNoise):
         self,
         alpha: Strength,
         *,
-        shared_axes: Sequence[int] = (),
+        shared_axes: int | Sequence[int] = (),
         deterministic: bool = False,
         rngs: Rngs = None,
     ) -> None:

@@ -187,7 +187,7 @@ class NamedNoise(NoiseLayer):
         name: str,
         value: Any,
         *,
-        shared_axes: Sequence[int],
+        shared_axes: int | Sequence[int],
         deterministic: bool,
         rngs: Rngs,
         **arguments: Any,
