@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jaxnoise.evidence.stats import ALPHA, FEW_UNITS, LEAST_UNITS
+from jaxnoise.evidence.stats import ALPHA, FEW_UNITS, LEAST_UNITS, least_units
 from jaxnoise.evidence.words import cell_titles, decimals, fixed, signed
 
 
@@ -71,15 +71,12 @@ def _few(others: pd.DataFrame, facts: dict[str, Any]) -> str:
 
 
 def _out_of_reach(others: pd.DataFrame, facts: dict[str, Any]) -> str:
-    """The sign-flip p of n units is at least 2 / 2**n, and Holm multiplies it."""
-    m = int(others["p"].notna().sum())
-    n = others["n"]
-    stuck = n[(n >= LEAST_UNITS) & (m * 2.0 ** (1 - n) >= ALPHA)]
+    """Whether the comparisons are too many for their units."""
+    m, n = int(others["p"].notna().sum()), others["n"]
+    enough = least_units(max(m, 1))
+    stuck = n[(n >= LEAST_UNITS) & (n < enough)]
     if facts["overlap"] or stuck.empty or (others["p_holm"] < ALPHA).any():
         return ""
-    enough = LEAST_UNITS
-    while m * 2.0 ** (1 - enough) >= ALPHA:
-        enough += 1
     return (
         f"With {m} comparisons of {int(stuck.min())} {facts['unit']}s no verdict of "
         f"better or worse is possible, however large the difference: it takes {enough}."

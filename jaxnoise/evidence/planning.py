@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxnoise.evidence.comparison import Comparison
 from jaxnoise.evidence.paired import CONFIDENCE
-from jaxnoise.evidence.stats import LEAST_UNITS, check_scale
+from jaxnoise.evidence.stats import check_scale, least_units
 from jaxnoise.evidence.units import PAIR_BY, paired_cells
 from jaxnoise.results import SweepResult
 
@@ -99,10 +99,7 @@ def seeds_needed(
             overlap = getattr(result_or_table, "attrs", {}).get("overlap")
         sd = _measured(result_or_table, metric, baseline, pair_by)
     _check("sd", sd, 0.0, np.inf, closed=True)
-    level = alpha / comparisons
-    least = LEAST_UNITS
-    while 2 / 2**least >= level:
-        least += 1
+    level, least = alpha / comparisons, least_units(comparisons, alpha)
     effect = LARGEST_EFFECT if sd == 0 else abs(difference) / float(sd)  # type: ignore[arg-type]
     return _smallest(min(effect, LARGEST_EFFECT), overlap or 0.0, level, power, least)
 

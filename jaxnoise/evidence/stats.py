@@ -190,6 +190,18 @@ def compare_quietly(
     return table
 
 
+def least_units(comparisons: int, alpha: float = ALPHA) -> int:
+    """The fewest units of which any verdict of better or worse can come.
+
+    The sign-flip p of n units is at least ``2 / 2**n``, and Holm's procedure multiplies
+    the smallest of it by the number of comparisons.
+    """
+    units = LEAST_UNITS
+    while 2 / 2**units >= alpha / comparisons:
+        units += 1
+    return units
+
+
 class Judgement(NamedTuple):
     """The tests of one cell, and what they allow to say."""
 
