@@ -20,7 +20,10 @@ from jaxnoise.data import Data as Data
 from jaxnoise.evidence.choosing import select as select
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed
 from jaxnoise.evidence.stats import compare as compare
+from jaxnoise.models import CNN as CNN
 from jaxnoise.models import MLP as MLP
+from jaxnoise.models import RNN as RNN
+from jaxnoise.models import Conv as Conv
 from jaxnoise.noise.functions import add_correlated_noise as add_correlated_noise
 from jaxnoise.noise.functions import add_gaussian_noise as add_gaussian_noise
 from jaxnoise.noise.functions import add_noise as add_noise

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "metrics": ("jaxnoise.losses",),
     "constraints": (),
     "data": ("jaxnoise.data",),
-    "models": ("jaxnoise.noise",),
+    "models": ("jaxnoise.models", "jaxnoise.noise"),
     "training": (
         "jaxnoise.training",
         "jaxnoise.results",

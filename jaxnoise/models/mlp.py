@@ -1,8 +1,4 @@
-"""Models with named noise sites.
-
-`MLP` is the network of the case study, for binary and multi-class classification and
-for regression. A field ``<site>_noise`` holds the noise layer of that site, or None.
-"""
+"""The multilayer perceptron, the network of the case study."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.models.sites import check_fields, flat, noisy_site
+
 THIN = 4  # inputs of a dense layer up to which a sum of products is faster
 
 
@@ -20,7 +18,7 @@ class MLP(nn.Module):
 
     Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +
     activation_noise``; a last dense layer gives the logits (or regression outputs).
-    A site's noise depends on the key, the site's name and the layer's index, never
+    Rows of several axes, such as images, are read as vectors. A site's noise depends on the key, the site's name and the layer's index, never
     on which other sites are noisy; a site that is None costs nothing.
 
     Attributes:
@@ -55,23 +53,12 @@ class MLP(nn.Module):
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.features, Sequence):
-            raise TypeError(
-                "features must be a sequence of widths such as (500,), "
-                f"got {self.features!r}."
-            )
-        for site in ("input_noise", "hidden_noise", "activation_noise"):
-            noise = getattr(self, site)
-            if not (noise is None or isinstance(noise, nn.Module)):
-                raise TypeError(
-                    f"{site} must be a noise layer such as GaussianNoise(0.1) or None, "
-                    f"got {noise!r}."
-                )
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(
-        self, x: Float[ArrayLike, "rows inputs"], train: Bool[ArrayLike, ""]
+        self, x: Float[ArrayLike, " rows *inputs"], train: Bool[ArrayLike, ""]
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
 
@@ -80,7 +67,7 @@ class MLP(nn.Module):
                 width, kernel_init=self.kernel_init, dot_general=_matmul, name=name
             )
 
-        x = noisy_site(self, "input_noise", 0, jnp.asarray(x), train)
+        x = flat(noisy_site(self, "input_noise", 0, jnp.asarray(x), train))
         for i, width in enumerate(self.features):
             x = dense(width, f"hidden_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
@@ -107,15 +94,3 @@ def _matmul(x: Array, kernel: Array, *args: Any, **kwargs: Any) -> Array:
         for column, row in zip(columns, rows, strict=True)
     ]
     return jnp.asarray(sum(products)).astype(dtype)
-
-
-def noisy_site(model: nn.Module, site: str, index: int, x: Array, train: Any) -> Array:
-    """``x`` through a copy of the model's noise at ``site``, named for site and index.
-
-    The name sets the key. Without the copy, one noise object given to two sites would
-    draw numbers that depend on where else it stands.
-    """
-    noise = getattr(model, site)
-    if noise is None:
-        return x
-    return noise.clone(parent=model, name=f"{site}_{index}")(x, train=train)

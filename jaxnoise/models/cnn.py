@@ -1,0 +1,114 @@
+"""The convolutional network, with noise also after pooling."""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+from jaxnoise.models.conv import Conv
+from jaxnoise.models.sites import check_fields, flat, noisy_site
+
+
+class CNN(nn.Module):
+    """Blocks of convolution, activation and pooling, and a dense layer at the end.
+
+    Every block computes ``pool(activation(conv(x) + hidden_noise) + activation_noise) +
+    pool_noise``. Pooling takes the largest of windows that do not overlap; what is
+    left over at the end of an axis is dropped. A site's noise depends on the key, the
+    site's name and the block's index, never on which other sites are noisy.
+
+    Attributes:
+        features: channels of the blocks, such as (16, 32).
+        outputs: number of outputs per row; the result has shape (rows, outputs).
+        input_noise: noise layer on the inputs, or None.
+        hidden_noise: noise layer before the activation of each block, or None.
+        activation_noise: noise layer after that activation, or None.
+        pool_noise: noise layer after the pooling of each block, or None.
+        kernel_size: of the convolutions, along every axis of the inputs.
+        strides: of the convolutions, along every axis.
+        pool: of the pooling windows, along every axis; 1 for no pooling.
+        activation: the nonlinearity.
+        kernel_init: initialiser of all kernels; biases start at 0.
+
+    Raises:
+        TypeError: if ``features`` is no sequence or a noise is no layer.
+        ValueError: if the inputs have no channels or are too small to be pooled, or
+            if there is noise after a pooling that there is not.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> model = jn.CNN((16, 32), 10, pool_noise=jn.GaussianNoise(0.1))
+        >>> images = jnp.ones((2, 8, 8, 1))
+        >>> variables = model.init(jax.random.key(0), images, train=False)
+        >>> model.apply(
+        ...     variables, images, train=True, rngs={"noise": jax.random.key(1)}
+        ... ).shape
+        (2, 10)
+    """
+
+    features: Sequence[int]
+    outputs: int
+    input_noise: nn.Module | None = None
+    hidden_noise: nn.Module | None = None
+    activation_noise: nn.Module | None = None
+    pool_noise: nn.Module | None = None
+    kernel_size: int = 3
+    strides: int = 1
+    pool: int = 2
+    activation: Callable[[Array], Array] = nn.relu
+    kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.pool == 1 and self.pool_noise is not None:
+            raise ValueError("pool_noise needs a pooling, but pool is 1.")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[ArrayLike, "rows *space channels"], train: Bool[ArrayLike, ""]
+    ) -> Float[Array, "rows outputs"]:
+        """Return the logits; ``train`` switches the noise."""
+        x = jnp.asarray(x)
+        if x.ndim < 3:
+            raise ValueError(
+                "x must have rows, one or more axes of space or time, and channels, "
+                f"such as (rows, 8, 8, 1), got shape {x.shape}."
+            )
+        x = noisy_site(self, "input_noise", 0, x, train)
+        for i, width in enumerate(self.features):
+            window = (self.kernel_size,) * (x.ndim - 2)
+            x = Conv(
+                width,
+                window,
+                strides=self.strides,
+                kernel_init=self.kernel_init,
+                name=f"conv_{i}",
+            )(x)
+            x = noisy_site(self, "hidden_noise", i, x, train)
+            x = self.activation(x)
+            x = noisy_site(self, "activation_noise", i, x, train)
+            x = max_pool(x, self.pool)
+            x = noisy_site(self, "pool_noise", i, x, train)
+        dense = nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")
+        return dense(flat(x))
+
+
+def max_pool(
+    x: Float[Array, "rows *space channels"], size: int
+) -> Float[Array, "rows *smaller channels"]:
+    """The largest of every window of ``size`` along each axis of space.
+
+    By reshaping, whose gradient is fast everywhere; XLA's for windows is not.
+    """
+    space = x.shape[1:-1]
+    if min(space) < size:
+        raise ValueError(
+            f"x is too small to be pooled by {size} once more: {space} is left of its "
+            "axes; take fewer features or a smaller pool."
+        )
+    whole = tuple(slice(length // size * size) for length in space)
+    windows = [part for length in space for part in (length // size, size)]
+    x = x[(slice(None), *whole)].reshape(x.shape[0], *windows, x.shape[-1])
+    return x.max(axis=tuple(range(2, x.ndim - 1, 2)))

@@ -1,0 +1,127 @@
+"""Convolutions that train fast on a CPU, too."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Padding = str | Sequence[tuple[int, int]]
+
+
+def conv_general_dilated(
+    x: Float[Array, "rows *space channels"],
+    kernel: Float[Array, "*window channels features"],
+    window_strides: Sequence[int],
+    padding: Padding,
+    *,
+    lhs_dilation: Sequence[int],
+    rhs_dilation: Sequence[int],
+    dimension_numbers: Any,
+    feature_group_count: int = 1,
+    precision: Any = None,
+) -> Float[Array, "rows *positions features"]:
+    """`jax.lax.conv_general_dilated` of a Flax layer, derived by patches on a CPU.
+
+    In a loop, XLA's CPU compiler computes the gradients of a convolution five to a
+    hundred times as slowly as a matrix product of patches, but its value fast. So
+    the value alone is XLA's, and patches are made where a derivative is asked for.
+    Channel groups and dilated inputs are left to XLA.
+    """
+    by_xla: Callable[..., Array] = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        precision=precision,
+    )
+    if feature_group_count != 1 or set(lhs_dilation) != {1}:
+        return by_xla(x, kernel)
+    by_patches = partial(
+        _by_patches,
+        strides=window_strides,
+        padding=padding,
+        dilation=rhs_dilation,
+        precision=precision,
+    )
+
+    @jax.custom_jvp
+    def conv(x: Array, kernel: Array) -> Array:
+        return by_xla(x, kernel)
+
+    @conv.defjvp
+    def jvp(primals: Any, tangents: Any) -> Any:
+        return lax.platform_dependent(
+            primals,
+            tangents,
+            cpu=partial(jax.jvp, by_patches),
+            default=partial(jax.jvp, by_xla),
+        )
+
+    return conv(x, kernel)
+
+
+def _by_patches(
+    x: Array,
+    kernel: Array,
+    *,
+    strides: Sequence[int],
+    padding: Padding,
+    dilation: Sequence[int],
+    precision: Any,
+) -> Array:
+    """The windows as rows, times the kernel as a matrix."""
+    window = kernel.shape[:-2]
+    extent = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:-1], extent, strides, padding)
+    x = jnp.pad(x, [(0, 0), *padding, (0, 0)])
+    spans = [
+        size - reach + 1 for size, reach in zip(x.shape[1:-1], extent, strict=True)
+    ]
+    patches = []
+    for offset in np.ndindex(*window):
+        start = [at * d for at, d in zip(offset, dilation, strict=True)]
+        stop = [at + span for at, span in zip(start, spans, strict=True)]
+        patches.append(
+            lax.slice(
+                x,
+                (0, *start, 0),
+                (x.shape[0], *stop, x.shape[-1]),
+                (1, *strides, 1),
+            )
+        )
+    rows = jnp.concatenate(patches, axis=-1)
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    return jnp.matmul(rows, matrix, precision=precision)
+
+
+class Conv(nn.Conv):
+    """`flax.linen.Conv`, with fast gradients on a CPU.
+
+    Fields, parameters and results are those of Flax's layer, so that one takes the
+    place of the other. Where it is derived on a CPU, it makes patches and one matrix
+    product, and keeps the patches for the backward pass: as many values as the window
+    has positions, for each input. Values alone, and everything on other platforms,
+    are XLA's own convolutions, as are ``feature_group_count`` and ``input_dilation``
+    other than 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer = jn.Conv(features=16, kernel_size=(3, 3))
+        >>> y, variables = layer.init_with_output(
+        ...     jax.random.key(0), jnp.ones((2, 8, 8, 1))
+        ... )
+        >>> y.shape, variables["params"]["kernel"].shape
+        ((2, 8, 8, 16), (3, 3, 1, 16))
+    """
+
+    conv_general_dilated: Any = conv_general_dilated

@@ -1,0 +1,213 @@
+"""The recurrent network, for series that may differ in length."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+from jaxnoise.models.sites import check_fields, flat, noisy_site
+
+SCHEDULES = "noise"  # the collection of their counters, of which a step has its own
+
+
+class RNN(nn.Module):
+    """Recurrent layers of LSTM or GRU cells, and a dense layer at the end.
+
+    A layer computes ``h_t = cell(h_(t-1) + step_noise, x_t)``; a padded step leaves the
+    state as it is. The dense layer reads ``h + output_noise``, h the state after each
+    row's last real step. So what stands in padded steps never changes the output, nor
+    does noise ever fall on them. A site's noise depends on the key, the site's name and
+    the layer's index, never on which other sites are noisy.
+
+    Attributes:
+        features: widths of the recurrent layers, such as (32,).
+        outputs: number of outputs per row; the result has shape (rows, outputs).
+        input_noise: noise layer on the inputs of real steps, or None.
+        step_noise: noise layer on the state between two steps, h of an LSTM's (c, h),
+            or None.
+        output_noise: noise layer after each recurrent layer, or None.
+        cell: a recurrent cell of Flax, such as ``flax.linen.OptimizedLSTMCell`` or
+            ``flax.linen.GRUCell``; any class that is made by ``cell(width)``.
+        bidirectional: whether each layer also reads the steps backwards, with a cell
+            of its own; the two states are joined.
+        read: ``"last"`` for the state after the last real step, ``"all"`` for the
+            states of all steps as one vector, zeros where padded.
+        kernel_init: initialiser of the dense layer's kernel; its biases start at 0.
+
+    Raises:
+        TypeError: if ``features`` is no sequence or a noise is no layer.
+        ValueError: if there are no features, ``read`` is none of the two, or lengths
+            or mask do not fit the series.
+
+    Reference: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; K. Cho
+        et al., "Learning phrase representations using RNN encoder-decoder", 2014.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> model = jn.RNN((32,), 9, output_noise=jn.GaussianNoise(0.5))
+        >>> series, lengths = jnp.ones((2, 29, 12)), jnp.array([7, 29])
+        >>> variables = model.init(jax.random.key(0), (series, lengths), train=False)
+        >>> model.apply(
+        ...     variables,
+        ...     (series, lengths),
+        ...     train=True,
+        ...     rngs={"noise": jax.random.key(1)},
+        ... ).shape
+        (2, 9)
+    """
+
+    features: Sequence[int]
+    outputs: int
+    input_noise: nn.Module | None = None
+    step_noise: nn.Module | None = None
+    output_noise: nn.Module | None = None
+    cell: Callable[..., nn.RNNCellBase] = nn.OptimizedLSTMCell
+    bidirectional: bool = False
+    read: str = "last"
+    kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.features:
+            raise ValueError("features must have at least one width, got none.")
+        if self.read not in ("last", "all"):
+            raise ValueError(f"read must be 'last' or 'all', got {self.read!r}.")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Any,
+        train: Bool[ArrayLike, ""],
+        *,
+        lengths: Int[ArrayLike, " rows"] | None = None,
+        mask: Bool[ArrayLike, "rows steps"] | None = None,
+    ) -> Float[Array, "rows outputs"]:
+        """Return the logits; ``train`` switches the noise.
+
+        Args:
+            x: series of shape (rows, steps, channels), or a pair of them and their
+                lengths or mask, as the sets of a `Data` hold them.
+            train: whether noise is on.
+            lengths: the number of real steps of each row, from the first on.
+            mask: True at real steps, shape (rows, steps); there may be gaps.
+        """
+        x, real = as_series(x, lengths, mask)
+        x = noisy_site(self, "input_noise", 0, x, train, mask=real)
+        for i, width in enumerate(self.features):
+            ways = [self._states(x, real, train, width, i, reverse=False)]
+            if self.bidirectional:
+                ways.append(self._states(x, real, train, width, i, reverse=True))
+            states, last = (
+                jnp.concatenate(each, -1) for each in zip(*ways, strict=True)
+            )
+            if self.read == "last" and i == len(self.features) - 1:
+                x = noisy_site(self, "output_noise", i, last, train)
+            else:
+                x = noisy_site(self, "output_noise", i, states, train, mask=real)
+        if self.read == "all":
+            x = jnp.where(real[..., None], x, 0)
+        dense = nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")
+        return dense(flat(x))
+
+    def _states(
+        self,
+        x: Array,
+        real: Array,
+        train: Any,
+        width: int,
+        index: int,
+        *,
+        reverse: bool,
+    ) -> tuple[Float[Array, "rows steps width"], Float[Array, "rows width"]]:
+        """The state h of one layer after every step, and after the last real one."""
+        name = f"{'backward' if reverse else 'forward'}_{index}"
+        site = len(self.features) * reverse + index
+
+        def step(model: RNN, carry: Any, at: Any) -> tuple[Any, Array]:
+            (*memory, hidden), begun = carry
+            x, real = at
+            noisy = noisy_site(model, "step_noise", site, hidden, train, mask=begun)
+            cell = model.cell(width, parent=model, name=name)
+            state, _ = cell((*memory, noisy) if memory else noisy, x)
+            state = state if memory else (state,)
+            held = [
+                jnp.where(real[:, None], new, old)
+                for new, old in zip(state, (*memory, hidden), strict=True)
+            ]
+            return (held, begun | real), held[-1]
+
+        first = self.cell(width, parent=None)
+        state = first.initialize_carry(jax.random.key(0), x[:, 0].shape)  # zeros
+        state = list(state) if isinstance(state, tuple) else [state]
+        loop = nn.scan(
+            step,
+            variable_broadcast="params",
+            variable_axes={SCHEDULES: 0},
+            split_rngs={"params": False, "noise": True},
+            in_axes=1,
+            out_axes=1,
+            reverse=reverse,
+        )
+        begun = jnp.zeros(len(x), bool)
+        (state, _), states = loop(self, (state, begun), (x, real))
+        return states, state[-1]
+
+
+def as_series(
+    x: Any, lengths: Any, mask: Any
+) -> tuple[Float[Array, "rows steps channels"], Bool[Array, "rows steps"]]:
+    """The values, and where their steps are real."""
+    if isinstance(x, tuple | list):
+        x, given = x
+        told = "mask" if jnp.asarray(given).dtype == bool else "lengths"
+        if lengths is not None or mask is not None:
+            extra = "mask" if lengths is None else "lengths"
+            raise ValueError(
+                f"{extra} must not be given, as x is a pair of series and {told}."
+            )
+        lengths, mask = (None, given) if told == "mask" else (given, None)
+    if lengths is not None and mask is not None:
+        raise ValueError("lengths and mask must not both be given; give one of them.")
+    x = jnp.asarray(x)
+    if x.ndim != 3:
+        raise ValueError(
+            f"x must be series of shape (rows, steps, channels), got shape {x.shape}."
+        )
+    if mask is not None:
+        return x, _checked_mask(mask, x.shape[:2])
+    if lengths is None:
+        return x, jnp.ones(x.shape[:2], bool)
+    return x, jnp.arange(x.shape[1]) < _checked_lengths(lengths, x.shape[:2])[:, None]
+
+
+def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
+    mask = jnp.asarray(mask)
+    if mask.shape != shape or mask.dtype != bool:
+        raise ValueError(
+            f"mask must be booleans of shape (rows, steps), {shape}, "
+            f"got {mask.dtype} of shape {mask.shape}."
+        )
+    return mask
+
+
+def _checked_lengths(lengths: Any, shape: tuple[int, ...]) -> Array:
+    rows, steps = shape
+    lengths = jnp.asarray(lengths)
+    integer = jnp.issubdtype(lengths.dtype, jnp.integer)
+    if lengths.shape != (rows,) or not integer:
+        raise ValueError(
+            f"lengths must be an int a row, shape ({rows},), "
+            f"got {lengths.dtype} of shape {lengths.shape}."
+        )
+    if not isinstance(lengths, jax.core.Tracer):
+        wrong = lengths[(lengths < 0) | (lengths > steps)]
+        if wrong.size:
+            raise ValueError(
+                f"lengths must be from 0 to the number of steps, {steps}, "
+                f"got {wrong[0]}."
+            )
+    return lengths
