@@ -1,7 +1,7 @@
-"""Drawing data: one task afresh, and several times.
+"""Drawing data: one task afresh, and any data set several times.
 
 `draw_sets` is behind every task that is drawn at will, so that their arguments mean the
-same. `draws` makes the splits of a sweep from such a task.
+same. `draws` makes the splits of a sweep from such a task, or from a real data set.
 """
 
 from collections.abc import Callable
@@ -62,6 +62,10 @@ def draws(
     shared, as is the population: it stands for the one distribution that all draws are
     from.
 
+    Draws of a real data set, such as `breast_cancer`, share rows, and where the
+    division is published all of their test rows. Intervals over them speak about which
+    rows of this data set a model is trained on, not about a new data set.
+
     Args:
         make: a function that takes ``seed`` and returns `Data`, such as `circles`.
         n: the number of draws.
@@ -77,6 +81,8 @@ def draws(
         >>> import jaxnoise as jn
         >>> jn.data.draws(jn.data.circles, 30, validation=50, population=1000)[0]
         Data(train=30 rows, test=70 rows, validation=50 rows, population=1000 rows)
+        >>> jn.data.draws(jn.data.breast_cancer, 10, train_size=50, validation=100)[0]
+        Data(train=50 rows, test=419 rows, validation=100 rows)
     """
     if not callable(make):
         raise TypeError(f"make must be a function that returns Data, got {make!r}.")
