@@ -28,8 +28,8 @@ def digits(
         train_size: rows of the train set, at least 1; None for all published train
             rows that validation leaves.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x of shape
@@ -67,8 +67,8 @@ def mnist5k(
         train_size: rows of the train set, at least 1; None for four fifths of all
             rows, less the validation rows.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x of shape

@@ -44,8 +44,8 @@ def mnist1d(
         train_size: rows of the train set, at least 1; None for all published train
             rows that validation leaves.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
         shuffled: whether the steps stand in another order, the same for all rows: the
             control, from which no model can gain by looking at neighbours.
 
@@ -84,8 +84,8 @@ def italy_power_demand(
         train_size: rows of the train set, at least 1; None for all published train
             rows that validation leaves.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x of shape
@@ -124,8 +124,8 @@ def japanese_vowels(
         train_size: rows of the train set, at least 1; None for all published train
             rows that validation leaves.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x is a pair,

@@ -25,8 +25,8 @@ def breast_cancer(
         train_size: rows of the train set, at least 1; None for four fifths of all
             rows, less the validation rows.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x of shape
@@ -62,8 +62,8 @@ def wine(train_size: int | None = None, *, validation: int = 0, seed: int = 0) -
         train_size: rows of the train set, at least 1; None for four fifths of all
             rows, less the validation rows.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
 
     Returns:
         Data with ``train``, ``test`` and ``validation`` if asked for: x of shape
@@ -108,8 +108,8 @@ def diabetes(
         train_size: rows of the train set, at least 1; None for four fifths of all
             rows, less the validation rows.
         validation: rows of a validation set; 0 for none.
-        seed: of the division; an int. Train rows do not depend on ``validation``, and a
-            larger train set holds the smaller.
+        seed: of the division; an int. For a seed, a larger train set holds the smaller,
+            and validation rows do not depend on ``train_size``.
         standardise_targets: whether y has mean 0 and standard deviation 1 over the
             train rows, or its own units.
 
