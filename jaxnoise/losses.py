@@ -1,9 +1,18 @@
 """Losses of a recipe: ``loss(outputs, targets)`` gives one value a row.
 
-The engine averages over rows. Outputs are logits; last axes are averaged.
+The engine averages over rows; other axes are averaged here. By task, with the metric:
+
+- regression: `squared_error`, or `absolute_error` and `huber_loss`, which outlying
+  targets move less; the same errors are metrics.
+- two classes: `binary_cross_entropy` of one logit; ``metrics.binary_accuracy``.
+- several classes, of which one is right: `softmax_cross_entropy`; ``metrics.accuracy``.
+- several labels, of which any may hold: `binary_cross_entropy` of a logit a label;
+  ``metrics.binary_accuracy`` and ``metrics.exact_match``.
 """
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike, Float, Num
 
@@ -13,6 +22,8 @@ def binary_cross_entropy(
     targets: Num[ArrayLike, " rows *outputs"],
 ) -> Float[Array, " rows"]:
     """Return ``log(1 + exp(z)) - t * z`` per row, the mean over the other axes.
+
+    One output is for two classes; several are labels that hold or not, each by itself.
 
     Args:
         logits: z, before the sigmoid.
@@ -86,7 +97,68 @@ def squared_error(
     """
     outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
     same_shape("squared_error", outputs, targets)
-    return row_mean((outputs - targets) ** 2)
+    return row_mean(optax.squared_error(outputs, targets))
+
+
+def absolute_error(
+    outputs: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
+) -> Float[Array, " rows"]:
+    """Return ``|y - t|`` per row, the mean over the other axes.
+
+    Args:
+        outputs: y.
+        targets: t, of the shape of the outputs.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Reference: the mean absolute error, in the units of the targets.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> y, t = jnp.zeros((2, 1)), jnp.array([[1.0], [-3.0]])
+        >>> print(jn.losses.absolute_error(y, t))
+        [1. 3.]
+    """
+    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    same_shape("absolute_error", outputs, targets)
+    return row_mean(jnp.abs(outputs - targets))
+
+
+def huber_loss(
+    outputs: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
+    *,
+    delta: Float[ArrayLike, ""] | int = 1.0,
+) -> Float[Array, " rows"]:
+    """Return ``e**2 / 2`` where ``|e| <= delta``, else ``delta (|e| - delta / 2)``.
+
+    With e = y - t, per row, the mean over the other axes: squared for small errors, and
+    of bounded slope for large ones. Another delta: ``partial(huber_loss, delta=0.5)``.
+
+    Args:
+        outputs: y.
+        targets: t, of the shape of the outputs.
+        delta: the error at which the slope stops growing, above 0, in the units of the
+            targets; may be traced.
+
+    Raises:
+        ValueError: if the shapes differ, or ``delta`` is not finite and above 0.
+
+    Reference: P. J. Huber, "Robust estimation of a location parameter", 1964.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> print(jn.losses.huber_loss(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
+        [0.5 2.5]
+    """
+    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    same_shape("huber_loss", outputs, targets)
+    traced = isinstance(delta, jax.core.Tracer)
+    if not traced and not 0 < np.asarray(delta, float) < np.inf:
+        raise ValueError(f"delta must be finite and > 0, got {delta}.")
+    return row_mean(optax.huber_loss(outputs, targets, delta=delta))
 
 
 def is_labels(outputs: Array, targets: Array) -> bool:

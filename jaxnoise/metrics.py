@@ -1,13 +1,21 @@
 """Metrics of a recipe: ``metric(outputs, targets)`` gives one value a row.
 
 The engine averages over rows. Metrics that are no row means (R squared, AUC) are
-scikit-learn's, on kept predictions.
+scikit-learn's, on kept predictions. By task, with the loss:
+
+- regression: `squared_error` and `absolute_error`, which are losses, too.
+- two classes: `binary_accuracy` of one logit; ``losses.binary_cross_entropy``.
+- several classes, of which one is right: `accuracy`; ``losses.softmax_cross_entropy``.
+- several labels, of which any may hold: `binary_accuracy`, the share of labels that are
+  right, and `exact_match`, of rows with all right; ``losses.binary_cross_entropy``.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from jaxnoise.losses import absolute_error as absolute_error
 from jaxnoise.losses import is_labels, row_mean, same_shape
+from jaxnoise.losses import squared_error as squared_error
 
 
 def binary_accuracy(
@@ -15,6 +23,8 @@ def binary_accuracy(
     targets: Num[ArrayLike, " rows *outputs"],
 ) -> Float[Array, " rows"]:
     """Return the share of a row's outputs with ``(z > 0) == (t > 1/2)``.
+
+    One output is for two classes; several are labels that hold or not, each by itself.
 
     Args:
         logits: z, before the sigmoid, so that 0 is the probability 1/2.
@@ -33,8 +43,36 @@ def binary_accuracy(
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     same_shape("binary_accuracy", logits, targets)
-    correct = (logits > 0) == (targets > 0.5)
-    return row_mean(correct)
+    return row_mean(_right(logits, targets))
+
+
+def exact_match(
+    logits: Float[ArrayLike, " rows *outputs"],
+    targets: Num[ArrayLike, " rows *outputs"],
+) -> Float[Array, " rows"]:
+    """Return 1 where all of a row's outputs have ``(z > 0) == (t > 1/2)``, else 0.
+
+    For several labels a row; at most `binary_accuracy`, and the same for one output.
+
+    Args:
+        logits: z, before the sigmoid, so that 0 is the probability 1/2.
+        targets: t, 0 or 1, of the shape of the logits.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Reference: the subset accuracy, the rate of correct rows under the 0-1 loss.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> z, t = jnp.array([[2.0, -1.0], [2.0, 1.0]]), jnp.array([[1, 0], [1, 0]])
+        >>> print(jn.metrics.exact_match(z, t), jn.metrics.binary_accuracy(z, t))
+        [1. 0.] [1.  0.5]
+    """
+    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
+    same_shape("exact_match", logits, targets)
+    right = _right(logits, targets).reshape(logits.shape[0], -1)
+    return right.all(axis=1).astype(row_mean(right).dtype)
 
 
 def accuracy(
@@ -63,3 +101,7 @@ def accuracy(
         targets = targets.argmax(axis=-1)
     correct = logits.argmax(axis=-1) == targets
     return row_mean(correct)
+
+
+def _right(logits: Array, targets: Array) -> Array:
+    return (logits > 0) == (targets > 0.5)

