@@ -29,12 +29,14 @@ class CNN(nn.Module):
         strides: of the convolutions, along every axis.
         pool: of the pooling windows, along every axis; 1 for no pooling.
         activation: the nonlinearity.
-        kernel_init: initialiser of all kernels; biases start at 0.
+        kernel_init: initialiser of all kernels, He's unless given; biases start at 0.
 
     Raises:
         TypeError: if ``features`` is no sequence or a noise is no layer.
         ValueError: if the inputs have no channels or are too small to be pooled, or
             if there is noise after a pooling that there is not.
+
+    Reference: K. He et al., "Delving deep into rectifiers", 2015, of the initialiser.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
@@ -57,7 +59,7 @@ class CNN(nn.Module):
     strides: int = 1
     pool: int = 2
     activation: Callable[[Array], Array] = nn.relu
-    kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    kernel_init: Callable[..., Array] = nn.initializers.he_normal()
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -18,7 +18,9 @@ class MLP(nn.Module):
 
     Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +
     activation_noise``; a last dense layer gives the logits (or regression outputs).
-    Rows of several axes, such as images, are read as vectors. A site's noise depends on the key, the site's name and the layer's index, never
+    Rows of several axes, such as images, are read as vectors.
+
+    A site's noise depends on the key, the site's name and the layer's index, never
     on which other sites are noisy; a site that is None costs nothing.
 
     Attributes:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from jaxnoise.models.sites import check_fields, flat, noisy_site
+from jaxnoise.models.sites import check_fields, noisy_site
 
 SCHEDULES = "noise"  # the collection of their counters, of which a step has its own
 
@@ -31,16 +31,11 @@ class RNN(nn.Module):
         output_noise: noise layer after each recurrent layer, or None.
         cell: a recurrent cell of Flax, such as ``flax.linen.OptimizedLSTMCell`` or
             ``flax.linen.GRUCell``; any class that is made by ``cell(width)``.
-        bidirectional: whether each layer also reads the steps backwards, with a cell
-            of its own; the two states are joined.
-        read: ``"last"`` for the state after the last real step, ``"all"`` for the
-            states of all steps as one vector, zeros where padded.
         kernel_init: initialiser of the dense layer's kernel; its biases start at 0.
 
     Raises:
         TypeError: if ``features`` is no sequence or a noise is no layer.
-        ValueError: if there are no features, ``read`` is none of the two, or lengths
-            or mask do not fit the series.
+        ValueError: if there are no features, or lengths or mask do not fit the series.
 
     Reference: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; K. Cho
         et al., "Learning phrase representations using RNN encoder-decoder", 2014.
@@ -65,16 +60,12 @@ class RNN(nn.Module):
     step_noise: nn.Module | None = None
     output_noise: nn.Module | None = None
     cell: Callable[..., nn.RNNCellBase] = nn.OptimizedLSTMCell
-    bidirectional: bool = False
-    read: str = "last"
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     def __post_init__(self) -> None:
         check_fields(self)
         if not self.features:
             raise ValueError("features must have at least one width, got none.")
-        if self.read not in ("last", "all"):
-            raise ValueError(f"read must be 'last' or 'all', got {self.read!r}.")
         super().__post_init__()
 
     @nn.compact
@@ -98,51 +89,33 @@ class RNN(nn.Module):
         x, real = as_series(x, lengths, mask)
         x = noisy_site(self, "input_noise", 0, x, train, mask=real)
         for i, width in enumerate(self.features):
-            ways = [self._states(x, real, train, width, i, reverse=False)]
-            if self.bidirectional:
-                ways.append(self._states(x, real, train, width, i, reverse=True))
-            states, last = (
-                jnp.concatenate(each, -1) for each in zip(*ways, strict=True)
-            )
-            if self.read == "last" and i == len(self.features) - 1:
-                x = noisy_site(self, "output_noise", i, last, train)
+            x, last = self._states(x, real, train, width, i)
+            if i + 1 < len(self.features):
+                x = noisy_site(self, "output_noise", i, x, train, mask=real)
             else:
-                x = noisy_site(self, "output_noise", i, states, train, mask=real)
-        if self.read == "all":
-            x = jnp.where(real[..., None], x, 0)
-        dense = nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")
-        return dense(flat(x))
+                x = noisy_site(self, "output_noise", i, last, train)
+        return nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")(x)
 
     def _states(
-        self,
-        x: Array,
-        real: Array,
-        train: Any,
-        width: int,
-        index: int,
-        *,
-        reverse: bool,
+        self, x: Array, real: Array, train: Any, width: int, layer: int
     ) -> tuple[Float[Array, "rows steps width"], Float[Array, "rows width"]]:
-        """The state h of one layer after every step, and after the last real one."""
-        name = f"{'backward' if reverse else 'forward'}_{index}"
-        site = len(self.features) * reverse + index
+        """The state h of a layer after every step, and after the last real one."""
 
         def step(model: RNN, carry: Any, at: Any) -> tuple[Any, Array]:
             (*memory, hidden), begun = carry
             x, real = at
-            noisy = noisy_site(model, "step_noise", site, hidden, train, mask=begun)
-            cell = model.cell(width, parent=model, name=name)
+            noisy = noisy_site(model, "step_noise", layer, hidden, train, mask=begun)
+            cell = model.cell(width, parent=model, name=f"recurrent_{layer}")
             state, _ = cell((*memory, noisy) if memory else noisy, x)
-            state = state if memory else (state,)
             held = [
                 jnp.where(real[:, None], new, old)
-                for new, old in zip(state, (*memory, hidden), strict=True)
+                for new, old in zip(as_list(state), (*memory, hidden), strict=True)
             ]
             return (held, begun | real), held[-1]
 
-        first = self.cell(width, parent=None)
-        state = first.initialize_carry(jax.random.key(0), x[:, 0].shape)  # zeros
-        state = list(state) if isinstance(state, tuple) else [state]
+        zeros = self.cell(width, parent=None).initialize_carry(
+            jax.random.key(0), x[:, 0].shape
+        )
         loop = nn.scan(
             step,
             variable_broadcast="params",
@@ -150,11 +123,15 @@ class RNN(nn.Module):
             split_rngs={"params": False, "noise": True},
             in_axes=1,
             out_axes=1,
-            reverse=reverse,
         )
         begun = jnp.zeros(len(x), bool)
-        (state, _), states = loop(self, (state, begun), (x, real))
+        (state, _), states = loop(self, (as_list(zeros), begun), (x, real))
         return states, state[-1]
+
+
+def as_list(state: Any) -> list[Array]:
+    """The state of a cell, h last: an LSTM's is (c, h), a GRU's is h."""
+    return list(state) if isinstance(state, tuple) else [state]
 
 
 def as_series(
