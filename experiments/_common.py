@@ -41,6 +41,14 @@ def count(text: str) -> int:
     return value
 
 
+def size(text: str) -> int:
+    """An option that is an int of at least 0."""
+    value: int = _number(int, text, "an int of at least 0", lambda value: value >= 0)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
+    return value
+
+
 def seed(text: str) -> int:
     """An option that is an int from 0 to 2**32 - 1."""
     return _number(int, text, "an int from 0 to 2**32 - 1", lambda v: 0 <= v < 2**32)
@@ -152,22 +160,26 @@ def write_runs(runs: "pd.DataFrame", path: Path) -> None:
 
 
 def write_curves(result: "jn.SweepResult", path: Path) -> None:
-    """Curves of shape (row, seed, epoch); NaN where an interrupt left a run out."""
+    """Curves of shape (row, seed, epoch), with an axis of splits if there are several.
+
+    NaN where an interrupt left a run out.
+    """
     runs = result.runs.reset_index(drop=True)
     cells = runs[["placement", "strength"]].drop_duplicates()
-    seeds = np.sort(runs["seed"].unique())
     row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
-    column = np.searchsorted(seeds, runs["seed"])
-    arrays: dict[str, Any] = {}
+    axes: dict[str, Any] = {"seed": np.sort(runs["seed"].unique())}
+    if runs["split"].nunique() > 1:
+        axes["split"] = np.sort(runs["split"].unique())
+    at = (row, *(np.searchsorted(axis, runs[name]) for name, axis in axes.items()))
+    arrays = dict(axes)
     for name, values in result.curves.items():
-        shape = (len(cells), len(seeds), len(result.epochs))
+        shape = (len(cells), *map(len, axes.values()), len(result.epochs))
         arrays[name] = np.full(shape, np.nan, np.float32)
-        arrays[name][row, column] = values
+        arrays[name][at] = values
     np.savez_compressed(
         path,
         placement=cells["placement"].to_numpy(str),
         strength=cells["strength"].to_numpy(float),
-        seed=seeds,
         epoch=result.epochs,
         **arrays,
     )
@@ -202,6 +214,65 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("training", total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+def summarise(
+    result: "jn.SweepResult", names: Sequence[str], compared: str
+) -> list[dict[str, Any]]:
+    """For each placement and strength: n, means and spreads, and the difference."""
+    tables = {name: compare(result, metric=name) for name in names}
+    rows = []
+    for i, row in tables[compared].iterrows():
+        means = {
+            name: {"mean": float(table.loc[i, "mean"]), "sd": float(table.loc[i, "sd"])}
+            for name, table in tables.items()
+        }
+        difference = {"metric": compared, "mean": row["difference"]}
+        difference |= {"low": row["low"], "high": row["high"]}
+        rows.append(
+            {
+                "placement": row["placement"],
+                "strength": float(row["strength"]),
+                "n": int(row["n"]),
+                "diverged": int(row["diverged"]),
+                "metrics": means,
+                "difference": None if row["placement"] == "none" else difference,
+            }
+        )
+    return rows
+
+
+def print_rows(
+    rows: Sequence[dict[str, Any]], shown: dict[str, int], compared: str
+) -> None:
+    """A row per placement and strength, for people: metrics with so many decimals."""
+    last = f"{_words(compared)} difference to none [95 % interval]"
+    lines = [["placement", "strength", "n", *map(_words, shown), last]]
+    for row in rows:
+        cells = [row["placement"], f"{row['strength']:g}", str(row["n"])]
+        for name, digits in shown.items():
+            score = row["metrics"][name]
+            cells.append(f"{score['mean']:.{digits}f} ± {score['sd']:.{digits}f}")
+        d = row["difference"]
+        cells.append(
+            f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" if d else ""
+        )
+        lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in cells])
+    print_table(lines)
+
+
+def print_diverged(rows: Sequence[dict[str, Any]]) -> None:
+    """A line for each placement and strength that lost runs."""
+    for row in rows:
+        if row["diverged"]:
+            print(
+                f"{row['placement']} {row['strength']:g}: "
+                f"{row['diverged']} diverged runs are left out"
+            )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:

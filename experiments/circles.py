@@ -34,6 +34,7 @@ INPUT_STDDEV = 0.01  # of the placement `both`
 SETS = ("train", "test", "population")
 METRICS = ("accuracy", "loss")
 COMPARED = "population_accuracy"
+SHOWN = {"train_accuracy": 3, "test_accuracy": 3, "population_accuracy": 4}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -148,56 +149,6 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
     )
 
 
-def summarise(result: jn.SweepResult) -> list[dict[str, Any]]:
-    """For each placement and strength: n, means and spreads, and the difference."""
-    names = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    tables = {name: common.compare(result, metric=name) for name in names}
-    rows = []
-    for i, row in tables[COMPARED].iterrows():
-        means = {
-            name: {"mean": float(table.loc[i, "mean"]), "sd": float(table.loc[i, "sd"])}
-            for name, table in tables.items()
-        }
-        difference = {"metric": COMPARED, "mean": row["difference"]}
-        difference |= {"low": row["low"], "high": row["high"]}
-        rows.append(
-            {
-                "placement": row["placement"],
-                "strength": float(row["strength"]),
-                "n": int(row["n"]),
-                "diverged": int(row["diverged"]),
-                "metrics": means,
-                "difference": None if row["placement"] == "none" else difference,
-            }
-        )
-    return rows
-
-
-def print_table(rows: list[dict[str, Any]], best: float) -> None:
-    """A row per placement and strength, for people."""
-    scores = [f"{name} accuracy" for name in SETS]
-    last = "population difference to none [95 % interval]"
-    lines = [["placement", "strength", "n", *scores, last]]
-    for row in rows:
-        shown = [row["placement"], f"{row['strength']:g}", str(row["n"])]
-        for name, digits in zip(SETS, (3, 3, 4), strict=True):
-            score = row["metrics"][f"{name}_accuracy"]
-            shown.append(f"{score['mean']:.{digits}f} ± {score['sd']:.{digits}f}")
-        d = row["difference"]
-        shown.append(
-            f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" if d else ""
-        )
-        lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in shown])
-    common.print_table(lines)
-    print(f"best possible population accuracy (Bayes): {best:.4f}")
-    for row in rows:
-        if row["diverged"]:
-            print(
-                f"{row['placement']} {row['strength']:g}: "
-                f"{row['diverged']} diverged runs are left out"
-            )
-
-
 def draw(
     result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
 ) -> None:
@@ -274,15 +225,17 @@ def report(
     result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
 ) -> int:
     """Print and write what the runs show."""
-    rows = summarise(result)
     scores = [f"{name}_{metric}" for name in SETS for metric in METRICS]
+    rows = common.summarise(result, scores, COMPARED)
     columns = ["placement", "strength", "seed", *scores, "finite"]
     common.write_runs(result.runs[columns], options.out / "runs.csv")
     common.write_curves(result, options.out / "curves.npz")
     common.write_summary(result, options, bayes=best._asdict(), rows=rows)
     if not options.no_plots:
         draw(result, data, best, options)
-    print_table(rows, best.accuracy)
+    common.print_rows(rows, SHOWN, COMPARED)
+    print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+    common.print_diverged(rows)
     if options.seeds == 1:
         for row in rows:
             scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]

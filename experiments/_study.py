@@ -1,0 +1,374 @@
+"""A study: one data set and network, trained without noise and with it in some places.
+
+A script describes its studies; `main` takes its options, trains them, prints what the
+runs show, and writes tables, curves, pictures and the page. A strength is chosen on
+validation rows, and what it is worth is told on test rows.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import _common as common
+import flax.linen as nn
+import numpy as np
+import optax
+
+import jaxnoise as jn
+
+Parts = Mapping[str, Any]  # strengths by placement
+ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
+QUICK_SEEDS = 2
+CURVE_POINTS = 50  # of a curve, or a point an epoch where there are fewer
+SETS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is trained, and how.
+
+    Attributes:
+        name: of its folder, where a script has several.
+        data: its loader, ``(train_size, *, validation, seed) -> Data``.
+        recipe: its recipe with noise in some places, none of them in the baseline.
+        strengths: by placement, those of the default grid.
+        epochs: passes through the train rows.
+        batch_size: rows of a minibatch.
+        metric: without its set; chosen by on validation, judged by on test rows.
+        train_size: rows to train on; None for all that there are.
+        validation: rows to choose on.
+        draws: of train and validation rows; 1 for one division.
+        question: that its page answers.
+        more: prints and draws what is its own, after all else.
+    """
+
+    name: str
+    data: Callable[..., jn.Data]
+    recipe: Callable[[Parts], jn.Recipe]
+    strengths: Mapping[str, Sequence[float]]
+    epochs: int
+    batch_size: int
+    question: str
+    metric: str = "accuracy"
+    train_size: int | None = None
+    validation: int = 0
+    draws: int = 1
+    more: Callable[[jn.SweepResult, argparse.Namespace], None] | None = None
+
+
+def noisy_recipe(
+    model: Callable[..., nn.Module],
+    parts: Parts,
+    *,
+    loss: Any,
+    metrics: Mapping[str, Any],
+    learning_rate: float,
+    classes: int = 0,
+) -> jn.Recipe:
+    """The model with Gaussian noise at its sites, or on weights, gradients, labels."""
+    sites = {
+        f"{site}_noise": jn.GaussianNoise(stddev)
+        for site, stddev in parts.items()
+        if site not in ELSEWHERE
+    }
+    optimizer = optax.adam(learning_rate)
+    if "gradients" in parts:
+        optimizer = optax.chain(jn.gradient_noise(parts["gradients"]), optimizer)
+    weights = labels = None
+    if "weights" in parts:
+
+        def weights(key: Any, params: Any) -> Any:
+            return jn.tree_add_gaussian_noise(key, params, parts["weights"])
+
+    if "labels" in parts:
+
+        def labels(key: Any, targets: Any) -> Any:
+            return jn.flip_labels(key, targets, parts["labels"], num_classes=classes)
+
+    return jn.Recipe(
+        model=model(**sites),
+        loss=loss,
+        optimizer=optimizer,
+        metrics=metrics,
+        weight_noise=weights,
+        label_noise=labels,
+    )
+
+
+def parser(
+    program: str,
+    about: str,
+    placements: Sequence[str],
+    *,
+    draws: int = 1,
+) -> common.Parser:
+    """The options of all studies; a script may add its own."""
+    made = common.Parser(
+        prog=program,
+        description=about.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = made.add_argument
+    add(
+        "--placement",
+        choices=["none", *placements, "all"],
+        default="all",
+        help="where noise enters; each is trained beside none, on the same seeds",
+    )
+    add(
+        "--stddev",
+        type=common.strength,
+        nargs="+",
+        metavar="S",
+        help="strengths of the placement: standard deviations, and for labels the rate "
+        "of flips (default: a grid of each)",
+    )
+    add(
+        "--epochs",
+        type=common.count,
+        help="passes through the train set (default: of the study)",
+    )
+    add(
+        "--batch-size",
+        type=common.count,
+        help="rows of a minibatch (default: of the study)",
+    )
+    add("--learning-rate", type=common.positive, help="of Adam (default: of the study)")
+    add(
+        "--validation",
+        type=common.size,
+        help="rows held out of the train rows to choose strengths on; 0 for none "
+        "(default: of the study)",
+    )
+    add(
+        "--draws",
+        type=common.count,
+        default=draws,
+        help="draws of train and validation rows; more than one are the units of the "
+        "intervals",
+    )
+    add("--data-seed", type=common.seed, default=0, help="seed of the first draw")
+    common.add_options(
+        made,
+        seeds=10,
+        out=f"results/{program.removesuffix('.py')}",
+        quick=f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, "
+        "unless they are given",
+    )
+    return made
+
+
+def parse(
+    made: common.Parser, argv: Sequence[str] | None, placements: Sequence[str]
+) -> argparse.Namespace:
+    """The options, checked: a bad one ends the program before any training."""
+    if made.parse_args(argv).quick:
+        made.set_defaults(epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0])
+    options = made.parse_args(argv)
+    if options.stddev is not None and options.placement == "none":
+        made.error("argument --stddev: placement none has no strength")
+    if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
+        made.error("argument --stddev: strengths must differ")
+    rates = options.placement == "labels" or (
+        options.placement == "all" and "labels" in placements
+    )
+    if rates and max(options.stddev or [0]) > 1:
+        made.error("argument --stddev: of labels is a rate, at most 1")
+    common.check_options(made, options)
+    return options
+
+
+def main(
+    made: common.Parser,
+    argv: Sequence[str] | None,
+    placements: Sequence[str],
+    studies: Callable[[argparse.Namespace], Sequence[Study]],
+) -> int:
+    """Train, print and write every study; the exit code."""
+    options = parse(made, argv, placements)
+    jn.use_all_cores()
+    planned = studies(options)
+    try:
+        everything = [data_of(study, options) for study in planned]
+    except (ValueError, ImportError, MemoryError) as error:
+        made.error(f"the data cannot be made: {error}")
+    for study, data in zip(planned, everything, strict=True):
+        out = options.out / study.name if len(planned) > 1 else options.out
+        own = argparse.Namespace(**vars(options) | {"out": out})
+        out.mkdir(exist_ok=True)
+        code = run(study, data, own)
+        if code:
+            return code
+    return 0
+
+
+def data_of(study: Study, options: argparse.Namespace) -> jn.Data | list[jn.Data]:
+    """One division of the data, or several draws of train and validation rows."""
+    validation = study.validation if options.validation is None else options.validation
+    sizes = {"train_size": study.train_size, "validation": validation}
+    if options.draws == 1:
+        return study.data(**sizes, seed=options.data_seed)
+    return jn.data.draws(study.data, options.draws, seed=options.data_seed, **sizes)
+
+
+def run(
+    study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
+) -> int:
+    """One study; the exit code."""
+    print(f"\n{study.name}: {data[0] if isinstance(data, list) else data}")
+    try:
+        result = train(study, data, options)
+    except Exception as error:  # what has finished is written all the same
+        finished = getattr(error, "result", None)
+        if finished is not None and not finished.runs.empty:
+            report(study, finished, options)
+        raise
+    if result.runs.empty:
+        return common.nothing_finished()
+    return report(study, result, options)
+
+
+def train(
+    study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
+) -> jn.SweepResult:
+    """All the runs: the placements asked for, and ``none`` on the same seeds."""
+    chosen = {
+        "all": list(study.strengths),
+        "none": [],
+    }.get(options.placement, [p for p in study.strengths if p == options.placement])
+    strengths = {p: options.stddev or study.strengths[p] for p in chosen}
+    if options.quick and not options.stddev:
+        strengths = {p: grid[:1] for p, grid in strengths.items()}
+    epochs = options.epochs or study.epochs
+
+    def placed(placement: str) -> Any:
+        return lambda strength: study.recipe({placement: strength})
+
+    return jn.sweep(
+        {"none": lambda _: study.recipe({}), **{p: placed(p) for p in chosen}},
+        strengths=strengths,
+        data=data,
+        seeds=range(options.seed, options.seed + options.seeds),
+        epochs=epochs,
+        batch_size=options.batch_size or study.batch_size,
+        metrics_every=max(1, epochs // CURVE_POINTS),
+    )
+
+
+def verdicts(result: jn.SweepResult, metric: str) -> list[dict[str, Any]]:
+    """What each placement is worth on test rows, at the strength that validation chose.
+
+    The verdict counts every placement and strength of the comparison. Without
+    validation rows nothing is chosen, and every strength is told.
+    """
+    test = common.compare(result, metric=f"test_{metric}")
+    (baseline,) = test[test["verdict"] == "baseline"].to_dict("records")
+    choosing = f"validation_{metric}"
+    by = common.compare(result, metric=choosing) if choosing in result.runs else None
+    rows = []
+    for placement in test["placement"].unique():
+        cells = test[test["placement"] == placement]
+        if placement == "none":
+            continue
+        if by is not None:
+            means = by.loc[cells.index, "mean"]
+            if means.isna().all():
+                continue
+            best = means.idxmin() if by.attrs["lower_is_better"] else means.idxmax()
+            cells = cells.loc[[best]]
+        for row in cells.to_dict("records"):
+            difference = {end: row[end] for end in ("low", "high")}
+            rows.append(
+                {
+                    "placement": placement,
+                    "strength": float(row["strength"]),
+                    "n": int(row["n"]),
+                    "score": row["mean"],
+                    "without noise": baseline["mean"],
+                    "difference": {"mean": row["difference"], **difference},
+                    "verdict": row["verdict"],
+                }
+            )
+    return rows
+
+
+def report(study: Study, result: jn.SweepResult, options: argparse.Namespace) -> int:
+    """Print and write what the runs show."""
+    sets = [name for name in SETS if f"{name}_loss" in result.runs]
+    names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
+    names = list(dict.fromkeys(names))
+    told = f"test_{study.metric}"
+    rows = common.summarise(result, names, told)
+    judged = verdicts(result, study.metric)
+    columns = ["placement", "strength", "seed", "split", *names, "finite"]
+    common.write_runs(result.runs[columns], options.out / "runs.csv")
+    common.write_curves(result, options.out / "curves.npz")
+    common.write_summary(
+        result,
+        options,
+        study=study.name,
+        metric=told,
+        unit=common.compare(result, metric=told).attrs["unit"],
+        rows=rows,
+        verdicts=judged,
+    )
+    if not options.no_plots:
+        draw(study, result, judged, options.out)
+    common.print_rows(rows, {f"{name}_{study.metric}": 4 for name in sets}, told)
+    common.print_diverged(rows)
+    print_verdicts(judged, chosen="validation" in sets)
+    if options.report:
+        common.write_report(
+            result,
+            options,
+            metric=told,
+            title=f"Does noise help? {study.name}",
+            question=study.question,
+        )
+    if study.more:
+        study.more(result, options)
+    return common.finish(result, options)
+
+
+def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None:
+    """A line a placement."""
+    if judged:
+        print("chosen on validation rows, told on test rows:" if chosen else "told:")
+    for row in judged:
+        d = row["difference"]
+        print(
+            f"  {row['placement']} {row['strength']:g}: {d['mean']:+.4f} "
+            f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, {row['verdict']}"
+        )
+
+
+def draw(
+    study: Study,
+    result: jn.SweepResult,
+    judged: Sequence[Mapping[str, Any]],
+    out: Path,
+) -> None:
+    """Curves of the baseline and the strengths that are told, and of all strengths."""
+    common.use_agg()
+    told = [("none", 0.0), *((row["placement"], row["strength"]) for row in judged)]
+    shown = only(result, told)
+    for metric in dict.fromkeys((study.metric, "loss")):
+        figure = jn.plots.learning_curves(shown, metric=metric)
+        figure.savefig(out / f"{metric}.png", dpi=150)
+    if judged:
+        axes = jn.plots.strength_curve(result, metric=f"test_{study.metric}")
+        axes.figure.savefig(out / "strengths.png", dpi=150)
+
+
+def only(result: jn.SweepResult, cells: Sequence[tuple[str, float]]) -> jn.SweepResult:
+    """The runs of some placements and strengths."""
+    runs = result.runs
+    pairs = zip(runs["placement"], runs["strength"], strict=True)
+    kept = np.array([pair in cells for pair in pairs])
+    return dataclasses.replace(
+        result,
+        runs=runs[kept].reset_index(drop=True),
+        curves={name: values[kept] for name, values in result.curves.items()},
+    )
