@@ -152,6 +152,14 @@ def use_agg() -> None:
     matplotlib.use("Agg")
 
 
+def save(figure: Any, path: Path) -> None:
+    """A picture as a file; figures that stay open take memory."""
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
 def write_runs(runs: "pd.DataFrame", path: Path) -> None:
     """The table of runs; metrics in their own precision, float32."""
     known = {*RUN_COLUMNS, *(c for c in runs if c.startswith("strength."))}

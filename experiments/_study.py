@@ -21,7 +21,7 @@ import jaxnoise as jn
 Parts = Mapping[str, Any]  # strengths by placement
 ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
 QUICK_SEEDS = 2
-CURVE_POINTS = 50  # of a curve, or a point an epoch where there are fewer
+CURVE_POINTS = 25  # of a curve, or a point an epoch where there are fewer
 SETS = ("train", "validation", "test")
 
 
@@ -33,7 +33,8 @@ class Study:
         name: of its folder, where a script has several.
         data: its loader, ``(train_size, *, validation, seed) -> Data``.
         recipe: its recipe with noise in some places, none of them in the baseline.
-        strengths: by placement, those of the default grid.
+        strengths: by placement, those of the default grid; 0 alone for a placement
+            that has no strength.
         epochs: passes through the train rows.
         batch_size: rows of a minibatch.
         metric: without its set; chosen by on validation, judged by on test rows.
@@ -41,7 +42,7 @@ class Study:
         validation: rows to choose on.
         draws: of train and validation rows; 1 for one division.
         question: that its page answers.
-        more: prints and draws what is its own, after all else.
+        more: prints and draws what is its own; what it returns joins the summary.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Study:
     train_size: int | None = None
     validation: int = 0
     draws: int = 1
-    more: Callable[[jn.SweepResult, argparse.Namespace], None] | None = None
+    more: Callable[[jn.SweepResult, argparse.Namespace], dict[str, Any]] | None = None
 
 
 def noisy_recipe(
@@ -161,11 +162,16 @@ def parser(
 
 
 def parse(
-    made: common.Parser, argv: Sequence[str] | None, placements: Sequence[str]
+    made: common.Parser,
+    argv: Sequence[str] | None,
+    placements: Sequence[str],
+    quick: Mapping[str, Any],
 ) -> argparse.Namespace:
     """The options, checked: a bad one ends the program before any training."""
     if made.parse_args(argv).quick:
-        made.set_defaults(epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0])
+        made.set_defaults(
+            epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
+        )
     options = made.parse_args(argv)
     if options.stddev is not None and options.placement == "none":
         made.error("argument --stddev: placement none has no strength")
@@ -185,9 +191,18 @@ def main(
     argv: Sequence[str] | None,
     placements: Sequence[str],
     studies: Callable[[argparse.Namespace], Sequence[Study]],
+    **quick: Any,
 ) -> int:
-    """Train, print and write every study; the exit code."""
-    options = parse(made, argv, placements)
+    """Train, print and write every study; the exit code.
+
+    Args:
+        made: of `parser`.
+        argv: the arguments of the command.
+        placements: the script's.
+        studies: the studies that the options ask for.
+        **quick: defaults of the script's own options in a quick run.
+    """
+    options = parse(made, argv, placements, quick)
     jn.use_all_cores()
     planned = studies(options)
     try:
@@ -234,11 +249,12 @@ def train(
     study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
 ) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = {
-        "all": list(study.strengths),
-        "none": [],
-    }.get(options.placement, [p for p in study.strengths if p == options.placement])
-    strengths = {p: options.stddev or study.strengths[p] for p in chosen}
+    chosen = [p for p in study.strengths if options.placement in (p, "all")]
+    strengths = {
+        p: options.stddev if options.stddev and any(grid) else grid
+        for p, grid in study.strengths.items()
+        if p in chosen
+    }
     if options.quick and not options.stddev:
         strengths = {p: grid[:1] for p, grid in strengths.items()}
     epochs = options.epochs or study.epochs
@@ -305,15 +321,6 @@ def report(study: Study, result: jn.SweepResult, options: argparse.Namespace) ->
     columns = ["placement", "strength", "seed", "split", *names, "finite"]
     common.write_runs(result.runs[columns], options.out / "runs.csv")
     common.write_curves(result, options.out / "curves.npz")
-    common.write_summary(
-        result,
-        options,
-        study=study.name,
-        metric=told,
-        unit=common.compare(result, metric=told).attrs["unit"],
-        rows=rows,
-        verdicts=judged,
-    )
     if not options.no_plots:
         draw(study, result, judged, options.out)
     common.print_rows(rows, {f"{name}_{study.metric}": 4 for name in sets}, told)
@@ -327,8 +334,16 @@ def report(study: Study, result: jn.SweepResult, options: argparse.Namespace) ->
             title=f"Does noise help? {study.name}",
             question=study.question,
         )
-    if study.more:
-        study.more(result, options)
+    common.write_summary(
+        result,
+        options,
+        study=study.name,
+        metric=told,
+        unit=common.compare(result, metric=told).attrs["unit"],
+        rows=rows,
+        verdicts=judged,
+        **(study.more(result, options) if study.more else {}),
+    )
     return common.finish(result, options)
 
 
@@ -340,7 +355,8 @@ def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None
         d = row["difference"]
         print(
             f"  {row['placement']} {row['strength']:g}: {d['mean']:+.4f} "
-            f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, {row['verdict']}"
+            f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, "
+            f"{'no verdict' if row['verdict'] == 'none' else row['verdict']}"
         )
 
 
@@ -356,10 +372,10 @@ def draw(
     shown = only(result, told)
     for metric in dict.fromkeys((study.metric, "loss")):
         figure = jn.plots.learning_curves(shown, metric=metric)
-        figure.savefig(out / f"{metric}.png", dpi=150)
-    if judged:
+        common.save(figure, out / f"{metric}.png")
+    if judged and any(row["strength"] for row in judged):
         axes = jn.plots.strength_curve(result, metric=f"test_{study.metric}")
-        axes.figure.savefig(out / "strengths.png", dpi=150)
+        common.save(axes.figure, out / "strengths.png")
 
 
 def only(result: jn.SweepResult, cells: Sequence[tuple[str, float]]) -> jn.SweepResult:

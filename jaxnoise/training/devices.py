@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxnoise.data import check_fits
 from jaxnoise.training.settings import as_count
 
 AXIS = "runs"
@@ -45,7 +46,7 @@ def use_all_cores() -> None:
         >>> import jaxnoise as jn
         >>> jn.use_all_cores()  # first thing in a script
     """
-    cores = _cores()
+    cores = core_count()
     if _number_was_set() or cores == 1:
         return
     try:
@@ -63,7 +64,7 @@ def runs_mesh() -> Mesh:
     """All local devices in a row."""
     devices = jax.local_devices()
     alone = len(devices) == 1 and devices[0].platform == "cpu"
-    if alone and not _number_was_set() and _cores() > 1:
+    if alone and not _number_was_set() and core_count() > 1:
         _say_how_to_use_all_cores()
     return Mesh(np.array(devices), (AXIS,))
 
@@ -78,8 +79,8 @@ def _number_was_set() -> bool:
 def _say_how_to_use_all_cores() -> None:
     """Once a process."""
     warnings.warn(
-        f"JAX has one CPU device on {_cores()} cores, so that runs take turns; call "
-        "jaxnoise.use_all_cores() right after the imports to use them all.",
+        f"JAX has one CPU device on {core_count()} cores, so that runs take turns; "
+        "call jaxnoise.use_all_cores() right after the imports to use them all.",
         stacklevel=4,  # the caller of sweep
     )
 
@@ -129,12 +130,25 @@ def block_size(vectorize: int | str, run: RunSize, most: int | None = None) -> i
     return max(1, min(ACCELERATOR_BLOCK, fits, enough))
 
 
+def check_data_fits(largest: int, mesh: Mesh) -> None:
+    """Refuse data of which each device cannot have its copy, before any is made.
+
+    Args:
+        largest: bytes of the largest split.
+        mesh: the devices.
+    """
+    cure = "use fewer rows" if mesh.size == 1 else "use fewer rows or devices"
+    copies = f"the data's copies for {mesh.size} device{'s' * (mesh.size > 1)}"
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    check_fits(copies, (1 + on_cpu) * mesh.size * largest, cure)  # first on the host
+
+
 def describe(mesh: Mesh) -> str:
     """The devices of a mesh in words, such as ``2 x cpu``."""
     return f"{mesh.size} x {mesh.devices.flat[0].device_kind}"
 
 
-def _cores() -> int:
+def core_count() -> int:
     """Cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))

@@ -7,6 +7,7 @@ a job starts with a block a device, and takes more in a call while that is quick
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -15,12 +16,12 @@ from jax.sharding import Mesh
 
 from jaxnoise.data import Data
 from jaxnoise.results import RunResult
-from jaxnoise.training.devices import block_size
+from jaxnoise.training.devices import block_size, core_count
 from jaxnoise.training.interrupts import interrupts_held
 from jaxnoise.training.plan import Run, deal
 from jaxnoise.training.program import (
     CALL_BLOCKS,
-    compiled_program,
+    lowered_program,
     program_arguments,
     signature_of,
     traced_run,
@@ -49,9 +50,12 @@ def compile_jobs(
     keep: bool,
     mesh: Mesh,
 ) -> list[Job]:
-    """Trace all programs, so that their errors come first; then compile them."""
+    """Trace all programs, so that their errors come first; then compile them.
+
+    Side by side: XLA compiles a program on one core, for the most part.
+    """
     with interrupts_held() as deliver:
-        planned, jobs = [], []
+        planned, programs = [], []
         for (placement, _), ids in _by_program(runs, splits).items():
             first = runs[ids[0]]
             strength = jax.tree.map(np.float32, first.strength)
@@ -63,10 +67,19 @@ def compile_jobs(
             block = block_size(vectorize, traced.size, most)
             arguments = program_arguments(runs, [ids[:1]], splits, block, mesh.size)
             signature = signature_of(arguments)
-            program = compiled_program(traced, keep, block, mesh, signature)
-            jobs.append(Job(program, block, ids))
+            program = lowered_program(traced, keep, block, mesh, signature)
+            programs.append((program, block, ids))
             deliver()
-        return jobs
+        with ThreadPoolExecutor(core_count()) as pool:
+            compiling = [pool.submit(program.compiled) for program, *_ in programs]
+            try:
+                for future in compiling:
+                    future.result()
+                    deliver()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [Job(program.compiled(), block, ids) for program, block, ids in programs]
 
 
 def results_of(

@@ -1,8 +1,8 @@
 """The compiled program of a sweep: some blocks of runs on every device.
 
-`traced_run` traces one run of a placement and data shape; `compiled_program` compiles
-blocks of it into one program, which serves any number of runs. `program_arguments` lays
-out one call of the program, `unpack` takes its outputs apart.
+`traced_run` traces one run of a placement and data shape; `lowered_program` makes one
+program of blocks of it, which serves any number of runs. `program_arguments` lays out
+one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core import Jaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
+from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
+from jaxnoise.training.convolutions import (
+    check_convolutions,
+    has_convolutions,
+    jaxprs_of,
+)
 from jaxnoise.training.devices import AXIS, RunSize, compiler_options
 from jaxnoise.training.plan import Run
 from jaxnoise.training.recipe import Recipe
@@ -33,6 +39,26 @@ class TracedRun(NamedTuple):
 
     function: Callable[..., RunResult]
     size: RunSize
+    convolves: bool
+
+
+class Program:
+    """``(data, split, seeds, strengths, live) -> RunResult``, compiled once.
+
+    Args:
+        lowered: the program before XLA compiles it, which lets other threads run.
+    """
+
+    def __init__(self, lowered: Lowered):
+        self._lowered: Lowered | None = lowered
+        self._compiled: Callable[..., RunResult] | None = None
+
+    def compiled(self) -> Callable[..., RunResult]:
+        """The compiled program."""
+        if self._lowered is not None:
+            self._compiled = self._lowered.compile()
+            self._lowered = None  # its text is long
+        return self._compiled  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +110,8 @@ def _traced_run(
 
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     rows = min(settings.batch_size, row_count(data.train))
-    return TracedRun(function, RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr)))
+    size = RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr))
+    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr))
 
 
 def _peak_bytes(jaxpr: Jaxpr) -> int:
@@ -101,25 +128,17 @@ def _peak_bytes(jaxpr: Jaxpr) -> int:
             size = aval.size * aval.dtype.itemsize
             live += size
             expires[last_use[id(var)]].append(size)
-        inner = max(map(_peak_bytes, _jaxprs_of(eqn.params)), default=0)
+        inner = max(map(_peak_bytes, jaxprs_of(eqn.params)), default=0)
         peak = max(peak, live + inner)
         live -= sum(expires[i])
     return peak
 
 
-def _jaxprs_of(params: dict[str, Any]) -> list[Jaxpr]:
-    """The bodies of a loop or the branches of a condition."""
-    kinds = (ClosedJaxpr, Jaxpr)
-    leaves = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, kinds))
-    bodies = [leaf.jaxpr if isinstance(leaf, ClosedJaxpr) else leaf for leaf in leaves]
-    return [body for body in bodies if isinstance(body, Jaxpr)]
-
-
 @lru_cache(maxsize=128)
-def compiled_program(
+def lowered_program(
     traced: TracedRun, keep: bool, block: int, mesh: Mesh, signature: tuple[Any, ...]
-) -> Callable[..., RunResult]:
-    """Compile ``(data, split, seeds, strengths, live) -> RunResult`` for all devices.
+) -> Program:
+    """The program of blocks of runs for all devices.
 
     Every device has its own data and its own blocks of runs, and skips those that are
     not live: one program serves any number of runs.
@@ -160,7 +179,10 @@ def compiled_program(
         on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
     )
     jitted = jax.jit(sharded, compiler_options=compiler_options())
-    return jitted.lower(*arguments).compile()
+    lowered = jitted.lower(*arguments)
+    if traced.convolves:
+        check_convolutions(lowered)
+    return Program(lowered)
 
 
 def signature_of(tree: Any) -> tuple[Any, ...]:

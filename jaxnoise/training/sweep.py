@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 
 from jaxnoise.data import Data
+from jaxnoise.data.memory import byte_count
 from jaxnoise.results import SweepResult
-from jaxnoise.training.devices import as_vectorize, describe, runs_mesh
+from jaxnoise.training.devices import (
+    as_vectorize,
+    check_data_fits,
+    describe,
+    runs_mesh,
+)
 from jaxnoise.training.gather import Finished
 from jaxnoise.training.jobs import compile_jobs, results_of
 from jaxnoise.training.plan import as_seeds, as_splits, plan_runs
@@ -70,6 +76,7 @@ def sweep(
     Raises:
         ValueError: if an argument is out of range; the message names it.
         TypeError: if an argument is not of its kind.
+        MemoryError: if the devices' copies of the data need more memory than is free.
         Exception: whatever stops the runs once they have begun, such as a device out of
             memory or an error in ``progress``. Its attribute ``result`` is the
             `SweepResult` of the runs that had finished, ``complete`` False.
@@ -103,6 +110,7 @@ def sweep(
     seeds_kept = _seeds_to_keep(keep_params, seeds)
     vectorize = as_vectorize(vectorize)
     mesh = runs_mesh()
+    check_data_fits(max(map(byte_count, splits)), mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
     keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
     finished = Finished(runs, settings, describe(mesh))

@@ -22,8 +22,8 @@ def run(code, **environment):
 def test_use_all_cores():
     code = (
         "import jax, jaxnoise as jn; jn.use_all_cores(); jn.use_all_cores();"
-        "from jaxnoise.training.devices import _cores;"
-        "assert jax.device_count() == _cores();"
+        "from jaxnoise.training.devices import core_count;"
+        "assert jax.device_count() == core_count();"
         "jn.use_all_cores()"
     )
     result = run(code)
@@ -50,7 +50,8 @@ def test_a_number_in_the_flags_is_kept():
 
 def test_several_devices_need_no_advice():
     code = (
-        "import os; from jaxnoise.training import devices; devices._cores = lambda: 8;"
+        "import os; from jaxnoise.training import devices;"
+        "devices.core_count = lambda: 8;"
         "assert devices.runs_mesh().size == 4;"
         "os.environ.pop('XLA_FLAGS'); devices.runs_mesh()"
     )
@@ -61,7 +62,7 @@ def test_several_devices_need_no_advice():
 def test_not_too_late_where_there_are_devices_enough():
     code = (
         "import os, jax, jaxnoise as jn; from jaxnoise.training import devices;"
-        "devices._cores = lambda: 4; assert jax.device_count() == 4;"
+        "devices.core_count = lambda: 4; assert jax.device_count() == 4;"
         "os.environ.pop('XLA_FLAGS'); jn.use_all_cores()"
     )
     result = run(code, **FOUR)
@@ -72,7 +73,7 @@ def test_not_too_late_where_there_are_devices_enough():
 def test_too_late():
     code = (
         "import jax, jaxnoise as jn; from jaxnoise.training import devices;"
-        "devices._cores = lambda: 2; jax.device_count(); jn.use_all_cores()"
+        "devices.core_count = lambda: 2; jax.device_count(); jn.use_all_cores()"
     )
     result = run(code)
     assert result.returncode == 1
@@ -82,7 +83,7 @@ def test_too_late():
 def test_a_single_device_on_many_cores_is_told_once():
     code = (
         "import warnings; warnings.simplefilter('always');"
-        "from jaxnoise.training import devices; devices._cores = lambda: 8;"
+        "from jaxnoise.training import devices; devices.core_count = lambda: 8;"
         "devices.runs_mesh(); devices.runs_mesh()"
     )
     told = run(code).stderr

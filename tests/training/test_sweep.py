@@ -3,6 +3,7 @@
 import importlib
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -343,19 +344,19 @@ def test_an_error_hands_over_the_finished_runs(data, result):
 
 
 def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
-    compiled = jobs_module.compiled_program
+    lowered = jobs_module.lowered_program
 
     def breaks(traced, *arguments):
-        program = compiled(traced, *arguments)
+        program = lowered(traced, *arguments).compiled()
 
         def call(data, split, seeds, strengths, live):
             if (strengths == np.float32(0.3)).any():
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: of memory")
             return program(data, split, seeds, strengths, live)
 
-        return call
+        return SimpleNamespace(compiled=lambda: call)
 
-    monkeypatch.setattr(jobs_module, "compiled_program", breaks)
+    monkeypatch.setattr(jobs_module, "lowered_program", breaks)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED") as it:
         sweep(data)
     placements = it.value.result.runs["placement"]
@@ -520,3 +521,16 @@ def test_bad_arguments(change, error, message, data):
     } | change
     with pytest.raises(error, match=message):
         jn.sweep(arguments.pop("recipes"), **arguments)
+
+
+@pytest.mark.bad_input
+def test_data_too_large_for_their_copies(data, monkeypatch):
+    """One copy a device on the host, and one on the device, which is the host."""
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
+    free = SimpleNamespace(available=8 * size - 1)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    message = r"the data's copies for 4 devices take about .* use fewer rows or devices"
+    with pytest.raises(MemoryError, match=message):
+        sweep(data)
+    free.available += 1
+    assert len(sweep(data).runs) == 15

@@ -1,0 +1,132 @@
+"""Does noise help an LSTM on series of different lengths, and where padding is noisy?
+
+    python experiments/vowels_lstm.py
+
+trains an LSTM on JapaneseVowels, 270 spoken vowels of 7 to 29 steps, without noise and
+with it on the inputs, between steps, and between LSTM and dense layer as in the
+tutorial. Beside it stands the habit that readers of the tutorial asked about: an LSTM
+that reads the zeros after the end as steps, with noise on these too or on real steps
+alone. The level to reach is 0.93, with all train rows:
+
+    python experiments/vowels_lstm.py --placement none --validation 0 --seeds 3
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import _common as common
+import _study as study
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array
+
+import jaxnoise as jn
+
+UNITS = 32  # the tutorial's
+SPEAKERS = 9
+LEARNING_RATE = 1e-2
+STRENGTHS: dict[str, Sequence[float]] = {
+    "input": (0.1, 0.3, 1),
+    "step": (0.03, 0.1, 0.3),
+    "output": (0.1, 0.3, 0.5, 1),  # 0.5 is the tutorial's
+    "padding-read": (0,),
+    "padding-noisy": (0.1, 0.3, 1),
+    "padding-clean": (0.1, 0.3, 1),
+}
+PLACEMENTS = tuple(STRENGTHS)
+
+
+class ReadsPadding(nn.Module):
+    """An LSTM that is not told of lengths, with noise on its inputs."""
+
+    noise: nn.Module | None
+    on_padding: bool
+
+    @nn.compact
+    def __call__(self, x: tuple[Array, Array], train: bool) -> Array:
+        """The logits."""
+        values, lengths = x
+        if self.noise is not None:
+            real = jnp.arange(values.shape[1]) < lengths[:, None]
+            mask = None if self.on_padding else real
+            values = self.noise(values, train=train, mask=mask)
+        return jn.RNN((UNITS,), SPEAKERS, name="rnn")(values, train)
+
+
+def network(**sites: Any) -> nn.Module:
+    """The LSTM with noise at its sites, or the one that reads the padding."""
+    padding = [site for site in sites if site.startswith("padding")]
+    if not padding:
+        return jn.RNN((UNITS,), SPEAKERS, **sites)
+    (site,) = padding
+    noise = None if site == "padding-read_noise" else sites[site]
+    return ReadsPadding(noise, on_padding=site == "padding-noisy_noise")
+
+
+def studies(options: argparse.Namespace) -> list[study.Study]:
+    """The one study."""
+    return [
+        study.Study(
+            name="vowels-lstm",
+            data=jn.data.japanese_vowels,
+            recipe=partial(
+                study.noisy_recipe,
+                network,
+                loss=jn.losses.softmax_cross_entropy,
+                metrics={"accuracy": jn.metrics.accuracy},
+                learning_rate=options.learning_rate or LEARNING_RATE,
+            ),
+            strengths=STRENGTHS,
+            epochs=50,
+            batch_size=32,
+            validation=90,
+            question="Would noise raise the accuracy of an LSTM that tells 9 speakers "
+            "apart by 180 vowels of 7 to 29 steps? The placement padding-read is an "
+            "LSTM that reads the zeros after the end as steps; padding-noisy has noise "
+            "on all of its inputs, padding-clean on real steps alone.",
+            more=masking,
+        )
+    ]
+
+
+def masking(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, Any]:
+    """Noise on real steps alone minus noise on the padding, too, by strength."""
+    runs, rows = result.runs, []
+    noisy = runs[runs["placement"] == "padding-noisy"]
+    for strength in noisy["strength"].unique():
+        pair = runs[
+            runs["placement"].isin(["padding-noisy", "padding-clean"])
+            & (runs["strength"] == strength)
+        ]
+        if pair["placement"].nunique() < 2:
+            continue
+        table = common.compare(pair, metric="test_accuracy", baseline="padding-noisy")
+        row = table[table["placement"] == "padding-clean"].iloc[0]
+        rows.append(
+            {"strength": float(strength)}
+            | {
+                name: row[name]
+                for name in ("n", "difference", "low", "high", "verdict")
+            }
+        )
+    if rows:
+        print("noise on real steps alone minus on the padding, too, test accuracy:")
+    for row in rows:
+        print(
+            f"  {row['strength']:g}: {row['difference']:+.4f} "
+            f"[{row['low']:+.4f}, {row['high']:+.4f}], n = {row['n']}"
+        )
+    return {"masking": rows}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, print, write; the exit code."""
+    parser = study.parser("vowels_lstm.py", __doc__ or "", PLACEMENTS)
+    return study.main(parser, argv, PLACEMENTS, studies)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
