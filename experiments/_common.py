@@ -123,6 +123,27 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     options.out = writable_directory(parser, options.out)
 
 
+def check_into(parser: Parser, path: Path | None, name: str) -> None:
+    """The parser's error if a file has no place for a table of this name."""
+    if path is None:
+        return
+    try:
+        insert(path.read_text("utf-8"), "", name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        parser.error(f"argument --into: cannot put the table into {path}: {reason}")
+
+
+def insert(text: str, table: str, name: str) -> str:
+    """The text with a table between the marks that bear its name."""
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(start)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise ValueError(f"it must have the marks {start} and {end}")
+    return f"{before}{start}\n\n{table.strip()}\n\n{end}{after}"
+
+
 def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
     """`jn.compare` for tables that say n themselves: few units are no warning."""
     import jaxnoise as jn

@@ -204,7 +204,15 @@ def main(
     """
     options = parse(made, argv, placements, quick)
     jn.use_all_cores()
-    planned = studies(options)
+    planned = [
+        study
+        for study in studies(options)
+        if options.placement in ("none", "all", *study.strengths)
+    ]
+    if not planned:
+        made.error(
+            f"argument --placement: the network has no place {options.placement}"
+        )
     try:
         everything = [data_of(study, options) for study in planned]
     except (ValueError, ImportError, MemoryError) as error:
@@ -232,17 +240,18 @@ def run(
     study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
 ) -> int:
     """One study; the exit code."""
-    print(f"\n{study.name}: {data[0] if isinstance(data, list) else data}")
+    first = data[0] if isinstance(data, list) else data
+    print(f"\n{study.name}: {first}")
     try:
         result = train(study, data, options)
     except Exception as error:  # what has finished is written all the same
         finished = getattr(error, "result", None)
         if finished is not None and not finished.runs.empty:
-            report(study, finished, options)
+            report(study, first, finished, options)
         raise
     if result.runs.empty:
         return common.nothing_finished()
-    return report(study, result, options)
+    return report(study, first, result, options)
 
 
 def train(
@@ -310,7 +319,9 @@ def verdicts(result: jn.SweepResult, metric: str) -> list[dict[str, Any]]:
     return rows
 
 
-def report(study: Study, result: jn.SweepResult, options: argparse.Namespace) -> int:
+def report(
+    study: Study, data: jn.Data, result: jn.SweepResult, options: argparse.Namespace
+) -> int:
     """Print and write what the runs show."""
     sets = [name for name in SETS if f"{name}_loss" in result.runs]
     names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
@@ -338,6 +349,7 @@ def report(study: Study, result: jn.SweepResult, options: argparse.Namespace) ->
         result,
         options,
         study=study.name,
+        train_rows=jn.data.row_count(data.train),
         metric=told,
         unit=common.compare(result, metric=told).attrs["unit"],
         rows=rows,

@@ -18,7 +18,7 @@ from typing import Any
 import _common as common
 import pandas as pd
 from _claims import files
-from _claims.page import insert, page
+from _claims.page import NAME, insert, page
 from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
 from _claims.readers import readers, rivals
 from _claims.rules import ROPE, Claim, judge
@@ -68,13 +68,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if FIRST_DRAW + options.seed + options.draws > 2**32:
         parser.error("argument --draws: the last draw's seed would be above 2**32 - 1")
-    if options.into:
-        try:
-            insert(options.into.read_text("utf-8"), "")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            where = f"argument --into: cannot put the table into {options.into}"
-            parser.error(f"{where}: {reason}")
+    common.check_into(parser, options.into, NAME)
     common.check_options(parser, options)
     return options
 

@@ -16,7 +16,7 @@ from _claims.rules import ROPE, RULE, Claim, number
 from _claims.scores import ACCURACY, EARLY, LOSS
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
-MARKS = "<!-- claims -->", "<!-- end of claims -->"
+NAME = "claims"  # of its place in a README
 LIMITS = """\
 - One task, two circles in the plane, one network of 500 units and one optimiser. What
   holds here need not hold for images, text or deeper networks.
@@ -122,13 +122,8 @@ the epoch of the lowest validation loss.
 
 def insert(readme: str, claims_page: str) -> str:
     """The README with the page's table of claims between its marks."""
-    start, end = MARKS
-    before, _, rest = readme.partition(start)
-    _, mark, after = rest.partition(end)
-    if not mark:
-        raise ValueError(f"it must have the marks {start} and {end}")
-    first = claims_page.split("\n## ")[0].partition("\n")[2].strip()  # under the title
-    return f"{before}{start}\n\n{first}\n\n{end}{after}"
+    first = claims_page.split("\n## ")[0].partition("\n")[2]  # under the title
+    return common.insert(readme, first, NAME)
 
 
 def _epoch(epochs: pd.Series) -> str:

@@ -776,7 +776,7 @@ def test_diverged_runs_count_as_lost(our):
 
 def test_the_readme_has_the_claims_of_the_script(our, summary):
     text = (ROOT / "README.md").read_text("utf-8")
-    start, end = our.page.MARKS
+    start, end = "<!-- claims -->", "<!-- end of claims -->"
     table = text.split(start)[1].split(end)[0].strip().splitlines()
     rows = [line.split(" | ") for line in table if line.startswith("| ")][2:]
     ours = [(claim["says"], claim["on"]) for claim in summary["claims"]]
@@ -788,7 +788,7 @@ def test_the_readme_has_the_claims_of_the_script(our, summary):
 
 def test_the_table_goes_into_a_readme(our, quick, tmp_path, capsys):
     page = (quick / "claims.md").read_text("utf-8")
-    start, end = our.page.MARKS
+    start, end = "<!-- claims -->", "<!-- end of claims -->"
     readme, out = tmp_path / "README.md", tmp_path / "out"
     readme.write_text(f"before\n{start}\nstale\n{end}\nafter\n")
     out.mkdir()

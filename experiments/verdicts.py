@@ -1,0 +1,125 @@
+"""On which data does which noise help? One table from all experiments on real data.
+
+    python experiments/verdicts.py
+
+runs the five experiments with their defaults, which takes up to 50 minutes on two
+cores, and puts what they show into one table, verdicts.md, in ``--out``. A script whose
+files are there already is not run again with ``--again``.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import _common as common
+
+NAME = "verdicts"  # of its place in a README
+SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
+HEADING = (
+    "study",
+    "train rows",
+    "n",
+    "without noise",
+    "better",
+    "worse",
+    "no evidence",
+)
+VERDICTS = HEADING[-3:]
+NOTES = (
+    "What each place of noise is worth on test rows, at the strength that validation "
+    "rows chose, with its 95 % interval: differences to the same network without noise "
+    "in accuracy, or in the squared error, of which less is better. Verdicts count "
+    "every place and strength of a study (Holm). n counts draws of the train rows, "
+    "which speak of other draws from the same data set, or seeds on one division of it."
+)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, checked."""
+    parser = common.Parser(
+        prog="verdicts.py",
+        description=(__doc__ or "").split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("results"), help="where files go")
+    add("--again", action="store_true", help="run no script whose files are there")
+    add("--quick", action="store_true", help="run the scripts at toy size")
+    add("--into", type=Path, metavar="FILE", help="also put the table into this README")
+    options = parser.parse_args(argv)
+    common.check_into(parser, options.into, NAME)
+    options.out = common.writable_directory(parser, options.out)
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is to be run, write the table; the exit code."""
+    options = parse(argv)
+    for script in SCRIPTS:
+        out = options.out / script
+        if options.again and summaries(out):
+            continue
+        # A process each: a script's name may be that of a package.
+        command = [sys.executable, str(Path(__file__).with_name(f"{script}.py"))]
+        command += ["--out", str(out), "--report", *["--quick"] * options.quick]
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            return code
+    studies = [each for script in SCRIPTS for each in summaries(options.out / script)]
+    text = table(studies)
+    (options.out / "verdicts.md").write_text(f"{text}\n", encoding="utf-8")
+    if options.into:
+        readme = common.insert(options.into.read_text("utf-8"), text, NAME)
+        options.into.write_text(readme, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def summaries(folder: Path) -> list[dict[str, Any]]:
+    """Those of a script, in the order in which it made them."""
+    files = sorted(
+        folder.glob("**/summary.json"), key=lambda file: file.stat().st_mtime
+    )
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [summary for summary in found if summary["complete"]]
+
+
+def table(studies: Sequence[dict[str, Any]]) -> str:
+    """What is said of the table, and the table, in Markdown."""
+    lines = [HEADING, ["---"] * len(HEADING), *map(row, studies)]
+    rows = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([NOTES, "", *rows])
+
+
+def row(study: dict[str, Any]) -> list[str]:
+    """A study's cells."""
+    told = {verdict: [] for verdict in VERDICTS}  # type: dict[str, list[str]]
+    for each in study["verdicts"]:
+        verdict = each["verdict"] if each["verdict"] in told else "no evidence"
+        told[verdict].append(_worth(each))
+    (baseline,) = (r for r in study["rows"] if r["placement"] == "none")
+    score = baseline["metrics"][study["metric"]]["mean"]
+    metric = study["metric"].removeprefix("test_").replace("_", " ")
+    unit = study["unit"] + ("" if baseline["n"] == 1 else "s")
+    return [
+        study["study"],
+        f"{study['train_rows']:,}",
+        f"{baseline['n']} {unit}",
+        f"{metric} {score:.4f}",
+        *("<br>".join(told[verdict]) or "–" for verdict in VERDICTS),
+    ]
+
+
+def _worth(each: dict[str, Any]) -> str:
+    d = {name: f"{value:+.4f}" for name, value in each["difference"].items()}
+    d = {name: text.replace("-", "−") for name, text in d.items()}
+    strength = f" {each['strength']:g}" if each["strength"] else ""
+    return f"{each['placement']}{strength}: {d['mean']} [{d['low']}, {d['high']}]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
