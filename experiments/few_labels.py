@@ -22,8 +22,8 @@ import jaxnoise as jn
 PLACEMENTS = ("input", "hidden", "activation", "weights", "labels")
 STRENGTHS: dict[str, Sequence[float]] = {
     "input": (0.1, 0.3, 1),
-    "hidden": (0.1, 0.3, 1),
-    "activation": (0.1, 0.3, 1),
+    "hidden": (0.3, 1, 3),
+    "activation": (0.3, 1, 3),
     "weights": (0.01, 0.03, 0.1),
     "labels": (0.05, 0.1, 0.2),
 }

@@ -106,11 +106,8 @@ def masking(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, An
         table = common.compare(pair, metric="test_accuracy", baseline="padding-noisy")
         row = table[table["placement"] == "padding-clean"].iloc[0]
         rows.append(
-            {"strength": float(strength)}
-            | {
-                name: row[name]
-                for name in ("n", "difference", "low", "high", "verdict")
-            }
+            {"strength": float(strength), "n": int(row["n"])}
+            | {name: row[name] for name in ("difference", "low", "high", "verdict")}
         )
     if rows:
         print("noise on real steps alone minus on the padding, too, test accuracy:")
