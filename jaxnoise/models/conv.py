@@ -83,22 +83,16 @@ def _by_patches(
     extent = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:-1], extent, strides, padding)
-    x = jnp.pad(x, [(0, 0), *padding, (0, 0)])
-    spans = [
-        size - reach + 1 for size, reach in zip(x.shape[1:-1], extent, strict=True)
-    ]
+    edges = [(low, high, 0) for low, high in ((0, 0), *padding, (0, 0))]
+    x = lax.pad(x, jnp.zeros((), x.dtype), edges)  # a negative edge cuts off
+    space = zip(x.shape[1:-1], extent, strict=True)
+    spans = [max(size - reach + 1, 0) for size, reach in space]
     patches = []
     for offset in np.ndindex(*window):
         start = [at * d for at, d in zip(offset, dilation, strict=True)]
-        stop = [at + span for at, span in zip(start, spans, strict=True)]
-        patches.append(
-            lax.slice(
-                x,
-                (0, *start, 0),
-                (x.shape[0], *stop, x.shape[-1]),
-                (1, *strides, 1),
-            )
-        )
+        steps = zip(start, spans, strides, strict=True)
+        taken = [slice(at, at + span, stride) for at, span, stride in steps]
+        patches.append(x[:, *taken])
     rows = jnp.concatenate(patches, axis=-1)
     matrix = kernel.reshape(-1, kernel.shape[-1])
     return jnp.matmul(rows, matrix, precision=precision)
