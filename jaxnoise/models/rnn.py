@@ -1,6 +1,7 @@
 """The recurrent network, for series that may differ in length."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -118,7 +119,7 @@ class RNN(nn.Module):
             ]
             return (held, begun | real), held[-1]
 
-        rows, _, channels = x.shape
+        rows, steps, channels = x.shape
         zeros = self.cell(width, parent=None).initialize_carry(
             jax.random.key(0), (rows, channels)
         )
@@ -128,13 +129,21 @@ class RNN(nn.Module):
         ]
         loop = nn.scan(
             step,
-            variable_broadcast=("params", SCHEDULES),
+            variable_broadcast="params",
+            variable_axes={SCHEDULES: 0},
             split_rngs={"params": False, "noise": True},
             in_axes=1,
             out_axes=1,
         )
+        one_counter = nn.map_variables(  # however many steps there are
+            loop,
+            SCHEDULES,
+            trans_in_fn=partial(jax.tree.map, lambda n: jnp.broadcast_to(n, steps)),
+            trans_out_fn=partial(jax.tree.map, lambda n: n[0]),
+            mutable=True,
+        )
         begun = jnp.zeros(rows, bool)
-        (state, _), states = loop(self, (start, begun), (x, real))
+        (state, _), states = one_counter(self, (start, begun), (x, real))
         return states, state[-1]
 
 
