@@ -22,7 +22,9 @@ class RNN(nn.Module):
     state as it is. The dense layer reads ``h + output_noise``, h the state after each
     row's last real step. So what stands in padded steps never changes the output, nor
     does noise ever fall on them. A site's noise depends on the key, the site's name and
-    the layer's index, never on which other sites are noisy.
+    the layer's index, never on which other sites are noisy. How far series are padded
+    changes the draws on the inputs and between layers, which are made for all steps at
+    once, but neither those between steps nor those after the last layer.
 
     Attributes:
         features: widths of the recurrent layers, such as (32,).
@@ -119,14 +121,6 @@ class RNN(nn.Module):
             ]
             return (held, begun | real), held[-1]
 
-        rows, steps, channels = x.shape
-        zeros = self.cell(width, parent=None).initialize_carry(
-            jax.random.key(0), (rows, channels)
-        )
-        start = [
-            part.astype(jnp.promote_types(part.dtype, x.dtype))
-            for part in as_list(zeros)
-        ]
         loop = nn.scan(
             step,
             variable_broadcast="params",
@@ -138,13 +132,22 @@ class RNN(nn.Module):
         one_counter = nn.map_variables(  # however many steps there are
             loop,
             SCHEDULES,
-            trans_in_fn=partial(jax.tree.map, lambda n: jnp.broadcast_to(n, steps)),
+            trans_in_fn=partial(jax.tree.map, lambda n: jnp.full(x.shape[1], n)),
             trans_out_fn=partial(jax.tree.map, lambda n: n[0]),
             mutable=True,
         )
-        begun = jnp.zeros(rows, bool)
-        (state, _), states = one_counter(self, (start, begun), (x, real))
+        start = start_state(self.cell(width, parent=None), x), jnp.zeros(len(x), bool)
+        (state, _), states = one_counter(self, start, (x, real))
         return states, state[-1]
+
+
+def start_state(cell: nn.RNNCellBase, x: Array) -> list[Array]:
+    """The state before the first step, of a type that can hold those after it."""
+    rows, _, channels = x.shape
+    state = cell.initialize_carry(jax.random.key(0), (rows, channels))
+    return [
+        part.astype(jnp.promote_types(part.dtype, x.dtype)) for part in as_list(state)
+    ]
 
 
 def as_list(state: Any) -> list[Array]:
