@@ -39,6 +39,8 @@ EVIDENCE = {"compare", "select", "seeds_needed"}
 def test_the_public_list():
     assert NAMES == [
         "AlphaDropout",
+        "CNN",
+        "Conv",
         "CorrelatedNoise",
         "Data",
         "Dropout",
@@ -50,6 +52,7 @@ def test_the_public_list():
         "NEFTuneNoise",
         "Noise",
         "NoisyDense",
+        "RNN",
         "Recipe",
         "RunResult",
         "SaltAndPepperNoise",
@@ -127,8 +130,14 @@ def test_docstrings(name):
 
 def test_names_of_sites():
     """A model's field for a site is ``<site>_noise``."""
-    fields = [name for name in jn.MLP.__dataclass_fields__ if name.endswith("_noise")]
-    assert fields == ["input_noise", "hidden_noise", "activation_noise"]
+    sites = {
+        jn.MLP: ["input", "hidden", "activation"],
+        jn.CNN: ["input", "hidden", "activation", "pool"],
+        jn.RNN: ["input", "step", "output"],
+    }
+    for model, names in sites.items():
+        fields = [f for f in model.__dataclass_fields__ if f.endswith("_noise")]
+        assert fields == [f"{name}_noise" for name in names]
 
 
 def test_typed():

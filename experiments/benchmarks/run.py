@@ -19,12 +19,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import _common as common  # noqa: E402
 from benchmark_report import CORES, Report  # noqa: E402
 from circles_benchmark import SITES, Unlike, circles  # noqa: E402
+from conv_benchmark import conv  # noqa: E402
 from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
 
 BENCHMARKS = {
     "circles": circles,
     "layer": layer,
+    "conv": conv,
     "scaling": scaling,
     "command": command,
     "accelerator": accelerator,
@@ -39,6 +41,7 @@ FULL = {
     "batches": (8, 32, 128),
     "elements": 2**20,
     "calls": 20,
+    "image_steps": {28: 40, 8: 400},  # by the images' width
     "scaling_epochs": 200,
     "scaling_repeats": 3,
     "runs": (32, 64, 256, 1024, 8192),
@@ -60,6 +63,7 @@ QUICK = FULL | {
     "batches": (2,),
     "elements": 2**12,
     "calls": 2,
+    "image_steps": {8: 2},
     "scaling_epochs": 20,
     "scaling_repeats": 1,
     "runs": (64, 128),

@@ -32,7 +32,8 @@ class CNN(nn.Module):
         kernel_init: initialiser of all kernels, He's unless given; biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence or a noise is no layer.
+        TypeError: if ``features`` is no sequence of widths, another size no count, or a
+            noise no layer.
         ValueError: if the inputs have no channels or are too small to be pooled, or
             if there is noise after a pooling that there is not.
 

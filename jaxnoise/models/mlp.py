@@ -33,7 +33,9 @@ class MLP(nn.Module):
         kernel_init: initialiser of all kernels; biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence or a noise is no layer.
+        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, or a
+            noise no layer.
+        ValueError: if the inputs are not rows.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
@@ -60,7 +62,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[ArrayLike, " rows *inputs"], train: Bool[ArrayLike, ""]
+        self, x: Float[ArrayLike, "rows inputs *more"], train: Bool[ArrayLike, ""]
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
 
@@ -69,7 +71,13 @@ class MLP(nn.Module):
                 width, kernel_init=self.kernel_init, dot_general=_matmul, name=name
             )
 
-        x = flat(noisy_site(self, "input_noise", 0, jnp.asarray(x), train))
+        x = jnp.asarray(x)
+        if x.ndim < 2:
+            raise ValueError(
+                "x must have rows and inputs, a shape such as (30, 2), got shape "
+                f"{x.shape}."
+            )
+        x = flat(noisy_site(self, "input_noise", 0, x, train))
         for i, width in enumerate(self.features):
             x = dense(width, f"hidden_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)

@@ -1,16 +1,18 @@
 """The recurrent network, for series that may differ in length."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxnoise.models.sites import check_fields, noisy_site
 
-SCHEDULES = "noise"  # the collection of their counters, of which a step has its own
+SCHEDULES = "noise"  # the collection of their counters, which all steps share
 
 
 class RNN(nn.Module):
@@ -20,7 +22,9 @@ class RNN(nn.Module):
     state as it is. The dense layer reads ``h + output_noise``, h the state after each
     row's last real step. So what stands in padded steps never changes the output, nor
     does noise ever fall on them. A site's noise depends on the key, the site's name and
-    the layer's index, never on which other sites are noisy.
+    the layer's index, never on which other sites are noisy. How far series are padded
+    changes the draws on the inputs and between layers, which are made for all steps at
+    once, but neither those between steps nor those after the last layer.
 
     Attributes:
         features: widths of the recurrent layers, such as (32,).
@@ -30,12 +34,15 @@ class RNN(nn.Module):
             or None.
         output_noise: noise layer after each recurrent layer, or None.
         cell: a recurrent cell of Flax, such as ``flax.linen.OptimizedLSTMCell`` or
-            ``flax.linen.GRUCell``; any class that is made by ``cell(width)``.
+            ``flax.linen.GRUCell``; any that is made by ``cell(width)`` and whose state
+            is h or a tuple that ends in h.
         kernel_init: initialiser of the dense layer's kernel; its biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence or a noise is no layer.
-        ValueError: if there are no features, or lengths or mask do not fit the series.
+        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, or a
+            noise no layer.
+        ValueError: if there are no features, x is no series, or lengths or mask do not
+            fit it.
 
     Reference: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; K. Cho
         et al., "Learning phrase representations using RNN encoder-decoder", 2014.
@@ -104,7 +111,8 @@ class RNN(nn.Module):
         def step(model: RNN, carry: Any, at: Any) -> tuple[Any, Array]:
             (*memory, hidden), begun = carry
             x, real = at
-            noisy = noisy_site(model, "step_noise", layer, hidden, train, mask=begun)
+            between = begun & real  # the first step has none before it
+            noisy = noisy_site(model, "step_noise", layer, hidden, train, mask=between)
             cell = model.cell(width, parent=model, name=f"recurrent_{layer}")
             state, _ = cell((*memory, noisy) if memory else noisy, x)
             held = [
@@ -113,9 +121,6 @@ class RNN(nn.Module):
             ]
             return (held, begun | real), held[-1]
 
-        zeros = self.cell(width, parent=None).initialize_carry(
-            jax.random.key(0), x[:, 0].shape
-        )
         loop = nn.scan(
             step,
             variable_broadcast="params",
@@ -124,9 +129,25 @@ class RNN(nn.Module):
             in_axes=1,
             out_axes=1,
         )
-        begun = jnp.zeros(len(x), bool)
-        (state, _), states = loop(self, (as_list(zeros), begun), (x, real))
+        one_counter = nn.map_variables(  # however many steps there are
+            loop,
+            SCHEDULES,
+            trans_in_fn=partial(jax.tree.map, lambda n: jnp.full(x.shape[1], n)),
+            trans_out_fn=partial(jax.tree.map, lambda n: n[0]),
+            mutable=True,
+        )
+        start = start_state(self.cell(width, parent=None), x), jnp.zeros(len(x), bool)
+        (state, _), states = one_counter(self, start, (x, real))
         return states, state[-1]
+
+
+def start_state(cell: nn.RNNCellBase, x: Array) -> list[Array]:
+    """The state before the first step, of a type that can hold those after it."""
+    rows, _, channels = x.shape
+    state = cell.initialize_carry(jax.random.key(0), (rows, channels))
+    return [
+        part.astype(jnp.promote_types(part.dtype, x.dtype)) for part in as_list(state)
+    ]
 
 
 def as_list(state: Any) -> list[Array]:
@@ -137,28 +158,45 @@ def as_list(state: Any) -> list[Array]:
 def as_series(
     x: Any, lengths: Any, mask: Any
 ) -> tuple[Float[Array, "rows steps channels"], Bool[Array, "rows steps"]]:
-    """The values, and where their steps are real."""
+    """The values, 0 at padded steps, and where their steps are real.
+
+    What stands in padded steps may be NaN, and a gradient must not meet it.
+    """
     if isinstance(x, tuple | list):
-        x, given = x
-        told = "mask" if jnp.asarray(given).dtype == bool else "lengths"
-        if lengths is not None or mask is not None:
-            extra = "mask" if lengths is None else "lengths"
-            raise ValueError(
-                f"{extra} must not be given, as x is a pair of series and {told}."
-            )
-        lengths, mask = (None, given) if told == "mask" else (given, None)
+        x, lengths, mask = _unpaired(x, lengths, mask)
     if lengths is not None and mask is not None:
         raise ValueError("lengths and mask must not both be given; give one of them.")
     x = jnp.asarray(x)
-    if x.ndim != 3:
+    if x.ndim != 3 or not x.shape[1]:
         raise ValueError(
-            f"x must be series of shape (rows, steps, channels), got shape {x.shape}."
+            "x must be series of shape (rows, steps, channels) with at least one step, "
+            f"got shape {x.shape}."
         )
     if mask is not None:
-        return x, _checked_mask(mask, x.shape[:2])
-    if lengths is None:
-        return x, jnp.ones(x.shape[:2], bool)
-    return x, jnp.arange(x.shape[1]) < _checked_lengths(lengths, x.shape[:2])[:, None]
+        real = _checked_mask(mask, x.shape[:2])
+    elif lengths is not None:
+        ends = _checked_lengths(lengths, x.shape[:2])[:, None]
+        real = jnp.arange(x.shape[1]) < ends
+    else:
+        real = jnp.ones(x.shape[:2], bool)
+    return jnp.where(real[:, :, None], x, 0), real
+
+
+def _unpaired(pair: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """Series, lengths and mask, of which the pair holds one."""
+    if len(pair) != 2:
+        raise ValueError(
+            "x must be series, or a pair of series and their lengths or mask, "
+            f"got {len(pair)} parts."
+        )
+    x, given = pair
+    told = "mask" if jnp.asarray(given).dtype == bool else "lengths"
+    if lengths is not None or mask is not None:
+        extra = "mask" if lengths is None else "lengths"
+        raise ValueError(
+            f"{extra} must not be given, as x is a pair of series and {told}."
+        )
+    return (x, None, given) if told == "mask" else (x, given, None)
 
 
 def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
@@ -173,18 +211,19 @@ def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
 
 def _checked_lengths(lengths: Any, shape: tuple[int, ...]) -> Array:
     rows, steps = shape
-    lengths = jnp.asarray(lengths)
+    traced = isinstance(lengths, jax.core.Tracer)
+    lengths = jnp.asarray(lengths) if traced else np.asarray(lengths)
     integer = jnp.issubdtype(lengths.dtype, jnp.integer)
     if lengths.shape != (rows,) or not integer:
         raise ValueError(
             f"lengths must be an int a row, shape ({rows},), "
             f"got {lengths.dtype} of shape {lengths.shape}."
         )
-    if not isinstance(lengths, jax.core.Tracer):
+    if not traced:
         wrong = lengths[(lengths < 0) | (lengths > steps)]
         if wrong.size:
             raise ValueError(
                 f"lengths must be from 0 to the number of steps, {steps}, "
                 f"got {wrong[0]}."
             )
-    return lengths
+    return jnp.asarray(lengths)

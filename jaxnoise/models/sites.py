@@ -1,10 +1,14 @@
 """What the models share: noise sites, widths, and rows of any shape."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 from jaxtyping import Array, Float
+
+COUNTS = ("outputs", "kernel_size", "strides", "pool")
 
 
 def noisy_site(
@@ -23,21 +27,31 @@ def noisy_site(
 
 
 def check_fields(model: nn.Module) -> None:
-    """Refuse widths and noises that are none, when the model is made."""
-    features: Any = getattr(model, "features")  # noqa: B009
-    if not isinstance(features, Sequence):
-        raise TypeError(
-            f"features must be a sequence of widths such as (500,), got {features!r}."
-        )
+    """Refuse widths, counts and noises that are none, when the model is made."""
     for field in type(model).__dataclass_fields__:
-        noise = getattr(model, field)
-        if field.endswith("_noise") and not isinstance(noise, nn.Module | None):
+        value = getattr(model, field)
+        if field == "features" and not _are_widths(value):
+            raise TypeError(
+                f"features must be a sequence of widths such as (500,), got {value!r}."
+            )
+        if field in COUNTS and not _is_count(value):
+            raise TypeError(f"{field} must be an int of at least 1, got {value!r}.")
+        if field.endswith("_noise") and not isinstance(value, nn.Module | None):
             raise TypeError(
                 f"{field} must be a noise layer such as GaussianNoise(0.1) or None, "
-                f"got {noise!r}."
+                f"got {value!r}."
             )
+
+
+def _are_widths(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(map(_is_count, value))
+
+
+def _is_count(value: Any) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and value >= 1
 
 
 def flat(x: Float[Array, " rows *axes"]) -> Float[Array, "rows inputs"]:
     """Every row as a vector."""
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))

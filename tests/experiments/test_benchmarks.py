@@ -21,7 +21,8 @@ def run(*options):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmarks")
-    done = run("circles", "layer", "scaling", "accelerator", "--quick", "--out", out)
+    chosen = ("circles", "layer", "conv", "scaling", "accelerator")
+    done = run(*chosen, "--quick", "--out", out)
     assert done.returncode == 0, done.stderr
     return json.loads((out / "benchmarks.json").read_text()), out
 
@@ -36,6 +37,9 @@ def test_entries(measured):
         ("layer float32", "jax.random.normal"),
         ("layer float32", "NumPy"),
         ("layer bfloat16", "jaxnoise"),
+        ("conv 8x8", "jaxnoise"),
+        ("conv 8x8", "nn.Conv in a loop"),
+        ("conv 8x8", "nn.Conv, a call a step"),
         ("scaling runs", "128 runs"),
         ("scaling units", "50 units"),
         ("scaling rows", "100 rows"),
@@ -52,6 +56,31 @@ def test_contenders_train_the_same_model(measured):
     gaps = [e for e in report["entries"] if e["benchmark"] == "circles check"]
     assert len(gaps) >= 2
     assert all(e["value"] <= 1e-5 for e in gaps)
+    gaps = [e for e in report["entries"] if e["benchmark"] == "conv 8x8 check"]
+    assert len(gaps) >= 3
+    assert all(e["value"] <= 1e-4 for e in gaps)
+
+
+class Answering:
+    """A worker whose repeats give one value."""
+
+    def __init__(self, name, value):
+        self.name, self.value, self.seconds = name, value, []
+
+    def repeat(self):
+        self.seconds.append(1.0)
+        return {"value": self.value}
+
+
+def test_a_convolution_that_trains_something_else_ends_the_benchmark(benchmarks):
+    conv = benchmarks("conv_benchmark")
+    report = benchmarks("benchmark_report").Report()
+    workers = [Answering("ours", 2.0), None, Answering("theirs", 2.0)]
+    assert conv.same_losses(report, "toy", workers) == workers[::2]
+    assert [worker.seconds for worker in workers[::2]] == [[], []]  # it only warms up
+    workers.append(Answering("another", 2.1))
+    with pytest.raises(conv.Unlike, match="another trains something else: off by 0.1"):
+        conv.same_losses(report, "toy", workers)
 
 
 def test_ratios_are_those_of_the_entries(measured):

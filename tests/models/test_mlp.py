@@ -1,5 +1,7 @@
 """The MLP: its sites, its shapes, and what it costs without noise."""
 
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,11 +11,6 @@ import pytest
 import jaxnoise as jn
 
 SITES = ("input_noise", "hidden_noise", "activation_noise")
-
-
-def shift(amount):
-    """Noise without randomness, to see where it enters."""
-    return jn.Noise(lambda key, x: x + amount)
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def layers(variables, x):
     return forward
 
 
-def test_where_noise_enters(variables, key):
+def test_where_noise_enters(variables, shift, key):
     x = np.asarray(jax.random.normal(key, (6, 2)))
     forward = layers(variables, x)
     amounts = {"at_input": 0.5, "before": 0.3, "after": -0.2}
@@ -102,12 +99,15 @@ def test_few_inputs_change_no_value_and_no_gradient(inputs, key):
 
     mine = loss(lambda p, x: ours.apply({"params": {"output": p}}, x, train=False))
     theirs = loss(lambda p, x: flax.apply({"params": p}, x))
-    for derivative in (jax.grad, jax.jacfwd, jax.hessian):
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
-            derivative(mine, (0, 1))(params, x),
-            derivative(theirs, (0, 1))(params, x),
-        )
+    derivatives = (jax.grad, jax.jacfwd, jax.hessian)
+    found, expected = jax.jit(
+        lambda *at: [[d(f, (0, 1))(*at) for d in derivatives] for f in (mine, theirs)]
+    )(params, x)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        found,
+        expected,
+    )
 
 
 def test_linear_model_and_other_parts(key):
@@ -120,6 +120,35 @@ def test_linear_model_and_other_parts(key):
     tanh = jn.MLP([4], 1, activation=nn.tanh, kernel_init=nn.initializers.ones)
     out = tanh.apply(tanh.init(key, x, train=False), x, train=False)
     np.testing.assert_allclose(out, 4 * np.tanh(2) * np.ones((6, 1)), rtol=1e-5)
+
+
+def test_rows_of_several_axes_are_read_as_vectors(key):
+    """Noise on the inputs falls on them as they are, such as on whole channels."""
+    images = jax.random.normal(key, (3, 2, 2, 4))
+    noise = jn.GaussianNoise(0.1, shared_axes=(1, 2))
+    model = jn.MLP((5,), 2, input_noise=noise)
+    vectors = images.reshape(3, -1)
+    variables = model.init(key, images, train=False)
+    assert variables["params"]["hidden_0"]["kernel"].shape == (16, 5)
+    np.testing.assert_array_equal(
+        model.apply(variables, images, train=False),
+        model.apply(variables, vectors, train=False),
+    )
+    model.apply(variables, images, train=True, rngs={"noise": key})
+    assert model.apply(variables, images[:0], train=False).shape == (0, 2)
+
+
+def test_a_site_draws_the_same_whatever_other_sites_do(variables, recorded, key):
+    def drawn(*sites):
+        logs = {site: [] for site in sites}
+        model = jn.MLP((5, 4), 3, **{site: recorded(logs[site]) for site in sites})
+        model.apply(variables, jnp.ones((6, 2)), train=True, rngs={"noise": key})
+        jax.effects_barrier()
+        return logs
+
+    together = drawn(*SITES)
+    for site in SITES:
+        jax.tree.map(np.testing.assert_array_equal, drawn(site)[site], together[site])
 
 
 def test_under_remat(variables, key):
@@ -137,8 +166,14 @@ def test_under_remat(variables, key):
 
 @pytest.mark.bad_input
 def test_bad_fields(key):
-    with pytest.raises(TypeError, match=r"features must be .* \(500,\), got 500"):
-        jn.MLP(500, 1)
+    for wrong in (500, "500", (500, 0.5), (0,)):
+        message = rf"features must be .* \(500,\), got {re.escape(repr(wrong))}"
+        with pytest.raises(TypeError, match=message):
+            jn.MLP(wrong, 1)
+    with pytest.raises(TypeError, match="outputs must be an int of at least 1, got 0"):
+        jn.MLP((5,), 0)
+    with pytest.raises(ValueError, match=r"x must have rows .* got shape \(2,\)"):
+        jn.MLP((5,), 1).init(key, jnp.ones(2), train=False)
     for site in SITES:
         with pytest.raises(TypeError, match=f"{site} must be a noise layer .* got 0.1"):
             jn.MLP((5,), 1, **{site: 0.1})
