@@ -8,7 +8,7 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float
 
-COUNTS = ("outputs", "kernel_size", "strides", "pool")
+WINDOWS = ("kernel_size", "strides", "pool")
 
 
 def noisy_site(
@@ -34,8 +34,13 @@ def check_fields(model: nn.Module) -> None:
             raise TypeError(
                 f"features must be a sequence of widths such as (500,), got {value!r}."
             )
-        if field in COUNTS and not _is_count(value):
+        if field == "outputs" and not _is_count(value):
             raise TypeError(f"{field} must be an int of at least 1, got {value!r}.")
+        if field in WINDOWS and not (_is_count(value) or _are_widths(value)):
+            raise TypeError(
+                f"{field} must be an int of at least 1 or one an axis, such as (3, 3), "
+                f"got {value!r}."
+            )
         if field.endswith("_noise") and not isinstance(value, nn.Module | None):
             raise TypeError(
                 f"{field} must be a noise layer such as GaussianNoise(0.1) or None, "
