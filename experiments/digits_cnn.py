@@ -50,14 +50,14 @@ STUDIES: dict[str, dict[str, Any]] = {
     "mnist5k": {
         "data": mnist5k,
         "train_size": 500,
-        "validation": 500,
+        "validation": 250,
         "epochs": 20,
         "batch_size": 32,
         "question": "Would noise raise the accuracy of a convolutional network on 500 "
         "of MNIST's digits?",
     },
 }
-FEATURES = {"digits": (32, 64), "mnist5k": (16, 32)}
+FEATURES = {"digits": (32, 64), "mnist5k": (8, 16)}
 LEARNING_RATE = 2e-3
 
 

@@ -164,6 +164,9 @@ def draw_ridge(
         axes.plot(strengths, row["weights"], "o", color="C0", markersize=4)
     axes.plot([], [], "o", color="C0", label="trained with noise, mean of the seeds")
     axes.set(xscale="log", xlabel="stddev of the noise on the inputs", ylabel="weight")
+    ticks = [0.03, *RIDGE_STRENGTHS, 3.0]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.legend()
     common.save(figure, options.out / "ridge.png")
 
