@@ -29,7 +29,14 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     and value.__module__.startswith(module.__name__)
 }
 FUNCTIONS |= NNX
-HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
+HELPERS = {
+    "data.row_count",
+    "losses.are_classes",
+    "losses.check_targets",
+    "losses.is_labels",
+    "losses.same_shape",
+    "losses.row_mean",
+}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}

@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import ArrayLike
 
+from jaxnoise.checks import NOISE, check_function
 from jaxnoise.noise import functions
 from jaxnoise.noise.linen_base import NamedNoise, NoiseFn, NoiseLayer
 from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
@@ -24,6 +25,9 @@ class Noise(NoiseLayer):
         fn: a function ``(key, x) -> x`` that keeps the shape. If it takes ``mask`` it
             gets the mask; if not, the layer keeps ``x`` where the mask is False.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``fn`` is no function of (key, x) alone.
 
     Example:
         >>> from functools import partial
@@ -41,10 +45,7 @@ class Noise(NoiseLayer):
     fn: NoiseFn
 
     def __post_init__(self) -> None:
-        if not callable(self.fn):
-            raise TypeError(
-                f"fn must be a noise function (key, x) -> x, got {self.fn!r}."
-            )
+        check_function("fn", self.fn, NOISE, 2)
         super().__post_init__()
 
     @nn.nowrap

@@ -162,6 +162,12 @@ class NamedNoise(NoiseLayer, kw_only=True):
         scope = self._bound()
         if scope.has_variable("params", name):
             return scope.get_variable("params", name)
+        if not self.is_initializing():
+            raise ValueError(
+                f"{self._label()} has a learnable strength, whose parameter must come "
+                "from init: apply(variables, x, ...) with variables = init(key, x, "
+                "train=False)."
+            )
         return scope.param(name, lambda _: value.parameter())
 
     @nn.nowrap

@@ -14,6 +14,7 @@ from typing import Any
 from flax import nnx
 from jaxtyping import ArrayLike
 
+from jaxnoise.checks import NOISE, check_function
 from jaxnoise.noise import functions
 from jaxnoise.noise.nnx_base import NamedNoise, NoiseFn, NoiseLayer, Rngs
 from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
@@ -29,7 +30,8 @@ class Noise(NoiseLayer):
             is none of that name.
 
     Raises:
-        TypeError: if ``fn`` is no function or ``rngs`` no `nnx.Rngs`.
+        TypeError: if ``fn`` is no function of (key, x) alone, or ``rngs`` no
+            `nnx.Rngs`.
 
     Example:
         >>> from functools import partial
@@ -44,8 +46,7 @@ class Noise(NoiseLayer):
     def __init__(
         self, fn: NoiseFn, *, deterministic: bool = False, rngs: Rngs = None
     ) -> None:
-        if not callable(fn):
-            raise TypeError(f"fn must be a noise function (key, x) -> x, got {fn!r}.")
+        check_function("fn", fn, NOISE, 2)
         super().__init__(deterministic=deterministic, rngs=rngs)
         self.fn = nnx.static(fn)
 
