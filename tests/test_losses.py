@@ -171,7 +171,9 @@ def test_shapes_that_would_broadcast(function):
 def test_classes(function):
     """One output is right whatever it says; labels are integers."""
     for z in (np.zeros((5, 1), np.float32), np.zeros(5, np.float32)):
-        with pytest.raises(ValueError, match="must have two or more classes .* takes jn.losses.binary"):
+        with pytest.raises(
+            ValueError, match="must have two or more classes .* takes jn.losses.binary"
+        ):
             function(z, np.zeros_like(z))
     z, t = np.zeros((5, 3), np.float32), np.zeros(5, np.float32)
     with pytest.raises(ValueError, match=r"integer class labels of shape \(5,\) or"):

@@ -67,8 +67,8 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
         )
         raise ValueError(
             f"{self._label()} {cause} but has no 'noise' key stream: pass "
-            "rngs={'noise': key} to apply, and inside nn.scan or nn.vmap name it in "
-            "split_rngs={'noise': True}."
+            "rngs={'noise': key} to apply, init with train=False, and inside nn.scan "
+            "or nn.vmap name it in split_rngs={'noise': True}."
         )
 
 

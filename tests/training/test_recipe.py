@@ -81,13 +81,21 @@ def test_noise_and_dropout_have_streams_of_their_own(key):
         ({"loss": "mse"}, TypeError, "loss must be a function .* got 'mse'"),
         ({"optimizer": "adam"}, TypeError, "optimizer must be an Optax .* got 'adam'"),
         ({"metrics": ["accuracy"]}, TypeError, "metrics must map names to functions"),
-        ({"metrics": {"a": 1}}, TypeError, r"metrics\['a'\] must be a function .* got 1"),
+        (
+            {"metrics": {"a": 1}},
+            TypeError,
+            r"metrics\['a'\] must be a function .* got 1",
+        ),
         (
             {"metrics": {"loss": jn.metrics.accuracy}},
             ValueError,
             "must not be named 'loss'",
         ),
-        ({"weight_noise": 0.1}, TypeError, "weight_noise must be a function .* got 0.1"),
+        (
+            {"weight_noise": 0.1},
+            TypeError,
+            "weight_noise must be a function .* got 0.1",
+        ),
         ({"weight_gradient": "mean"}, ValueError, "weight_gradient .* got 'mean'"),
         ({"label_noise": 0.1}, TypeError, "label_noise must be a function .* got 0.1"),
         ({"penalty": 0.1}, TypeError, "penalty must be a function .* got 0.1"),
