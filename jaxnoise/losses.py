@@ -209,7 +209,8 @@ def check_targets(loss: Any, outputs: tuple[int, ...], targets: Any) -> None:
     """
     if isinstance(targets, jax.core.Tracer) or not np.size(targets):
         return
-    low, high = np.min(targets), np.max(targets)
+    values = np.asarray(targets)  # a constant's own minimum would be traced
+    low, high = values.min(), values.max()
     if loss is binary_cross_entropy and not (low >= 0 and high <= 1):
         raise ValueError(
             "binary_cross_entropy: targets must be 0 or 1, or between, "

@@ -42,6 +42,19 @@ class Model(Protocol):
 
     ``variables["params"]`` is trained; every other collection, such as batch
     statistics, is carried from step to step.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> class Linear:
+        ...     def init(self, key, x):
+        ...         return {"params": {"w": jnp.zeros((x.shape[-1], 1))}}
+        ...
+        ...     def apply(self, variables, x, *, train, key):
+        ...         if train:
+        ...             x = jn.add_gaussian_noise(key, x, 0.1)
+        ...         return x @ variables["params"]["w"], variables
+        >>> isinstance(Linear(), jn.Model)
+        True
     """
 
     def init(self, key: Array, x: Any) -> Variables:

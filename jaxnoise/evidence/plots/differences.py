@@ -64,6 +64,9 @@ def forest(
         TypeError: if an argument is of the wrong kind, or an option none of `compare`.
         ValueError: as `compare`, or if there is nothing but the baseline.
 
+    Reference: S. Lewis, M. Clarke, "Forest plots: trying to see the wood and the
+        trees", 2001.
+
     Example:
         >>> import pandas as pd, jaxnoise as jn
         >>> table = pd.DataFrame({
