@@ -192,9 +192,10 @@ def test_values_that_are_no_targets():
     with pytest.raises(ValueError, match="must be 0 or 1, or between, got nan"):
         binary(z[:, :1], np.full((3, 1), np.nan))
     assert jax.eval_shape(softmax, z, t).shape == (3,)  # values are not there to see
+    wrong, right = jax.numpy.asarray(t), jax.numpy.asarray(t % 2)
     with pytest.raises(ValueError, match="count classes from 0"):  # a constant's are
-        jax.eval_shape(lambda z: softmax(z, jax.numpy.asarray(t)), z)
-    assert jax.eval_shape(lambda z: softmax(z, jax.numpy.asarray(t % 2)), z).shape
+        jax.eval_shape(lambda z: softmax(z, wrong), z)
+    assert jax.eval_shape(lambda z: softmax(z, right), z).shape == (3,)
 
 
 @pytest.mark.bad_input

@@ -144,7 +144,7 @@ def compare(
     return rows
 
 
-def warn_of_few(function: str, n: int) -> None:
+def warn_of_few(function: str, n: int | np.integer) -> None:
     """Warn the caller of a function if its units are few."""
     if n < FEW_UNITS:
         warnings.warn(
