@@ -21,7 +21,7 @@ import jaxnoise as jn
 Parts = Mapping[str, Any]  # strengths by placement
 ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
 QUICK_SEEDS = 2
-CURVE_POINTS = 25  # of a curve, or a point an epoch where there are fewer
+CURVE_POINTS = 10  # of a curve, or a point an epoch where there are fewer
 SETS = ("train", "validation", "test")
 
 

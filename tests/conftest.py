@@ -35,8 +35,13 @@ def absent(loader):
     return None
 
 
+SLOW = {"quick", "measured"}  # fixtures that run a whole command
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
         reason = absent(item.name.rpartition(".")[2])
         if isinstance(item, pytest.DoctestItem) and reason:
             item.add_marker(pytest.mark.skip(reason=reason))

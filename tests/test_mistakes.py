@@ -392,9 +392,9 @@ def cnn_without_channels():
     jn.CNN((4,), 1).init(KEY, X, train=False)
 
 
-@mistake(TypeError, r"kernel_size must be an int of at least 1, got \(3, 3\)")
-def kernel_size_as_tuple():
-    jn.CNN((4,), 1, kernel_size=(3, 3))
+@mistake(TypeError, r"kernel_size must be an int of at least 1 or one an axis, .* '3'")
+def kernel_size_as_string():
+    jn.CNN((4,), 1, kernel_size="3")
 
 
 @mistake(ValueError, r"x must be series of shape \(rows, steps, channels\) .* \(6, 3\)")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.models.conv import Conv
@@ -25,9 +26,10 @@ class CNN(nn.Module):
         hidden_noise: noise layer before the activation of each block, or None.
         activation_noise: noise layer after that activation, or None.
         pool_noise: noise layer after the pooling of each block, or None.
-        kernel_size: of the convolutions, along every axis of the inputs.
-        strides: of the convolutions, along every axis.
-        pool: of the pooling windows, along every axis; 1 for no pooling.
+        kernel_size: of the convolutions: 3 along every axis of the inputs, or one
+            number an axis, such as (5, 3).
+        strides: of the convolutions, like ``kernel_size``.
+        pool: of the pooling windows, like ``kernel_size``; 1 for no pooling.
         activation: the nonlinearity.
         kernel_init: initialiser of all kernels, He's unless given; biases start at 0.
 
@@ -56,15 +58,15 @@ class CNN(nn.Module):
     hidden_noise: nn.Module | None = None
     activation_noise: nn.Module | None = None
     pool_noise: nn.Module | None = None
-    kernel_size: int = 3
-    strides: int = 1
-    pool: int = 2
+    kernel_size: int | Sequence[int] = 3
+    strides: int | Sequence[int] = 1
+    pool: int | Sequence[int] = 2
     activation: Callable[[Array], Array] = nn.relu
     kernel_init: Callable[..., Array] = nn.initializers.he_normal()
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.pool == 1 and self.pool_noise is not None:
+        if np.max(self.pool) == 1 and self.pool_noise is not None:
             raise ValueError("pool_noise needs a pooling, but pool is 1.")
         super().__post_init__()
 
@@ -80,38 +82,51 @@ class CNN(nn.Module):
                 f"such as (rows, 8, 8, 1), got shape {x.shape}."
             )
         x = noisy_site(self, "input_noise", 0, x, train)
+        sizes = ("kernel_size", "strides", "pool")
+        window, strides, pool = (self._along_axes(size, x.ndim - 2) for size in sizes)
         for i, width in enumerate(self.features):
-            window = (self.kernel_size,) * (x.ndim - 2)
             x = Conv(
                 width,
                 window,
-                strides=self.strides,
+                strides=strides,
                 kernel_init=self.kernel_init,
                 name=f"conv_{i}",
             )(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
             x = self.activation(x)
             x = noisy_site(self, "activation_noise", i, x, train)
-            x = max_pool(x, self.pool)
+            x = max_pool(x, pool)
             x = noisy_site(self, "pool_noise", i, x, train)
         dense = nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")
         return dense(flat(x))
 
+    def _along_axes(self, field: str, axes: int) -> tuple[int, ...]:
+        """One number an axis."""
+        size = getattr(self, field)
+        if not isinstance(size, Sequence):
+            return (size,) * axes
+        if len(size) != axes:
+            raise ValueError(
+                f"{field} must have one number for each of x's axes of space or time, "
+                f"{axes}, got {size!r}."
+            )
+        return tuple(size)
+
 
 def max_pool(
-    x: Float[Array, "rows *space channels"], size: int
+    x: Float[Array, "rows *space channels"], sizes: Sequence[int]
 ) -> Float[Array, "rows *smaller channels"]:
-    """The largest of every window of ``size`` along each axis of space.
+    """The largest of every window of these sizes along the axes of space.
 
     By reshaping, whose gradient is fast everywhere; XLA's for windows is not.
     """
-    space = x.shape[1:-1]
-    if min(space) < size:
+    along = list(zip(x.shape[1:-1], sizes, strict=True))
+    if any(length < size for length, size in along):
         raise ValueError(
-            f"x is too small to be pooled by {size} once more: {space} is left of its "
-            "axes; take fewer features or a smaller pool."
+            f"x is too small to be pooled by {max(sizes)} once more: {x.shape[1:-1]} "
+            "is left of its axes; take fewer features or a smaller pool."
         )
-    whole = tuple(slice(length // size * size) for length in space)
-    windows = [part for length in space for part in (length // size, size)]
+    whole = tuple(slice(length // size * size) for length, size in along)
+    windows = [part for length, size in along for part in (length // size, size)]
     x = x[(slice(None), *whole)].reshape(x.shape[0], *windows, x.shape[-1])
     return x.max(axis=tuple(range(2, x.ndim - 1, 2)))

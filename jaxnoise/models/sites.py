@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxnoise.checks import is_count, shown
 
-COUNTS = ("outputs", "kernel_size", "strides", "pool")
+WINDOWS = ("kernel_size", "strides", "pool")
 FUNCTIONS = {
     "activation": "a function such as flax.linen.relu",
     "kernel_init": "an initialiser such as flax.linen.initializers.he_normal()",
@@ -43,11 +43,14 @@ def check_fields(model: nn.Module) -> None:
 
 def _expected(field: str, value: Any) -> str | None:
     """What a field is to be, if its value is not."""
+    counts = isinstance(value, Sequence) and all(map(is_count, value))
     if field == "features":
-        widths = isinstance(value, Sequence) and all(map(is_count, value))
-        return None if widths else "a sequence of widths such as (500,)"
-    if field in COUNTS:
+        return None if counts else "a sequence of widths such as (500,)"
+    if field == "outputs":
         return None if is_count(value) else "an int of at least 1"
+    if field in WINDOWS:
+        fits = counts or is_count(value)
+        return None if fits else "an int of at least 1 or one an axis, such as (3, 3)"
     if field.endswith("_noise"):
         layer = isinstance(value, nn.Module | None)
         return None if layer else "a noise layer such as jn.GaussianNoise(0.1) or None"

@@ -25,26 +25,32 @@ def images(key):
 def convolved(x, kernel, bias, stride=1):
     """A convolution that keeps the size (at stride 1), as loops over outputs."""
     space, window = x.shape[1:-1], kernel.shape[:-2]
-    sizes = [-(-n // stride) for n in space]
+    strides = np.broadcast_to(stride, len(space))
+    sizes = [-(-n // s) for n, s in zip(space, strides, strict=True)]
     edges = [
-        max((size - 1) * stride + w - n, 0)
-        for size, w, n in zip(sizes, window, space, strict=True)
+        max((size - 1) * s + w - n, 0)
+        for size, s, w, n in zip(sizes, strides, window, space, strict=True)
     ]
     x = np.pad(x, [(0, 0), *((e // 2, e - e // 2) for e in edges), (0, 0)])
     out = np.zeros((len(x), *sizes, kernel.shape[-1]))
     for at in np.ndindex(*sizes):
         for offset in np.ndindex(*window):
-            place = tuple(i * stride + o for i, o in zip(at, offset, strict=True))
+            place = tuple(
+                i * s + o for i, s, o in zip(at, strides, offset, strict=True)
+            )
             out[:, *at] += x[:, *place] @ kernel[offset]
     return out + bias
 
 
 def pooled(x, size):
     """The largest of windows that do not overlap, as loops."""
-    sizes = [n // size for n in x.shape[1:-1]]
+    windows = np.broadcast_to(size, x.ndim - 2)
+    sizes = [n // w for n, w in zip(x.shape[1:-1], windows, strict=True)]
     out = np.zeros((len(x), *sizes, x.shape[-1]))
     for at in np.ndindex(*sizes):
-        window = tuple(slice(i * size, (i + 1) * size) for i in at)
+        window = tuple(
+            slice(i * w, (i + 1) * w) for i, w in zip(at, windows, strict=True)
+        )
         axes = tuple(range(1, x.ndim - 1))
         out[:, *at] = x[:, *window].max(axis=axes)
     return out
@@ -84,6 +90,7 @@ def test_where_noise_enters(variables, images, shift, key):
         ((2, 9, 2), {"strides": 2, "pool": 1}),
         ((2, 9, 2), {"kernel_size": 2, "pool": 3}),
         ((1, 4, 3, 2, 2), {"kernel_size": 2}),
+        ((2, 4, 9, 2), {"kernel_size": (1, 3), "strides": (1, 2), "pool": (2, 1)}),
     ],
 )
 def test_series_volumes_and_other_sizes(shape, fields, drawn_variables, key):
@@ -164,7 +171,7 @@ def test_bad_fields():
             jn.CNN((5,), 1, **{site: 0.1})
     for size, wrong in [
         ("outputs", 0),
-        ("kernel_size", (3, 3)),
+        ("kernel_size", (3, 0)),
         ("strides", 1.0),
         ("pool", True),
     ]:
@@ -172,8 +179,9 @@ def test_bad_fields():
             TypeError, match=f"{size} must be an int of at least 1, got"
         ):
             jn.CNN((5,), **{"outputs": 1, size: wrong})
-    with pytest.raises(ValueError, match="pool_noise needs a pooling, but pool is 1"):
-        jn.CNN((5,), 1, pool=1, pool_noise=jn.GaussianNoise(0.1))
+    for none in (1, (1, 1)):
+        with pytest.raises(ValueError, match="pool_noise needs a pooling, but pool is"):
+            jn.CNN((5,), 1, pool=none, pool_noise=jn.GaussianNoise(0.1))
 
 
 @pytest.mark.bad_input
@@ -181,6 +189,9 @@ def test_bad_inputs(variables, key):
     model = jn.CNN((3, 2), 3, hidden_noise=jn.GaussianNoise(0.1))
     with pytest.raises(ValueError, match=r"x must have rows, .* got shape \(5, 64\)"):
         model.init(key, jnp.ones((5, 64)), train=False)
+    series = jn.CNN((3,), 3, kernel_size=(3, 3))
+    with pytest.raises(ValueError, match=r"kernel_size must have one .* 1, got \(3, 3"):
+        series.init(key, jnp.ones((5, 8, 1)), train=False)
     with pytest.raises(ValueError, match=r"too small to be pooled by 2 .* \(1, 2\)"):
         model.init(key, jnp.ones((5, 3, 4, 1)), train=False)
     with pytest.raises(ValueError, match="GaussianNoise 'hidden_noise_0' is active"):
