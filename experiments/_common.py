@@ -153,6 +153,15 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
         return jn.compare(*args, **arguments)
 
 
+def select(*args: Any, **arguments: Any) -> Any:
+    """`jn.select`, likewise."""
+    import jaxnoise as jn
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "select: .* units are few", UserWarning)
+        return jn.select(*args, **arguments)
+
+
 def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> None:
     """The page in ``--out``; arguments are those of `jn.report`."""
     import jaxnoise as jn

@@ -1,13 +1,48 @@
 """Noise regularisation in JAX: would noise help, where, how much, and how sure are we?
 
-*Noise*: functions such as `add_gaussian_noise`, Flax layers such as `GaussianNoise`,
-active only when ``train=True``, and `gradient_noise` for Optax. *Training*: a `Recipe`
-brings model, loss, optimiser, metrics and noise together; `make_train` makes one run a
-pure function, `sweep` trains placements x strengths x seeds x splits. *Evidence*:
-`compare`, `select`, `seeds_needed`, `plots` and `report`. What recipes are made of is
-in `MLP`, `losses`, `metrics` and `data`.
+Three parts, each of use without the others:
+
+- *Noise* is a pure function of an explicit key, ``(key, x, strength) -> x``. Layers of
+  Flax Linen, and of Flax NNX in `nnx`, make it from a key stream, only in training.
+  Transforms of Optax put it on gradients.
+- *Training*: a run is a pure function, too. Many runs are few compiled programs, which
+  use every core or accelerator, and are paired: those of one seed and split differ in
+  the noise alone.
+- *Evidence*: paired differences with intervals and a verdict by rule, figures, and a
+  report that says what the runs show and no more.
+
+Ten names to know:
+
+- `add_gaussian_noise`: noise on an array. Its kin are `drop_units`, `salt_and_pepper`,
+  `flip_labels`, ...; `add_noise` takes any distribution.
+- `GaussianNoise`: the same as a layer; `Noise` makes a layer of any noise function.
+- `gradient_noise`: noise on gradients, before the learning rate.
+- `MLP`: a network with places for noise; `CNN` of `Conv` for images, `RNN` for series.
+- `losses` and `metrics`: one value a row; which to take for which task.
+- `Recipe`: model, loss, optimiser, metrics and noise of one run.
+- `data`: `Data` holds the arrays of a run; tasks that are drawn afresh, such as
+  ``data.circles``, real sets, such as ``data.digits``, and ``data.folds`` of your own.
+- `sweep`: placements x strengths x seeds x splits; `make_train` makes one run.
+- `compare`: what may be said of them; `select` chooses a strength honestly.
+- `plots`, and `report` for one page of all of it.
+
+Where to go next: ``help(jn.sweep)`` has a whole comparison in twenty lines. On a CPU
+call `use_all_cores` first. `describe` tells what the noise in a model does, and
+`strip_noise` takes it out for use. `seeds_needed` says how many runs a question takes.
+The README has a table of all noises, and notebooks go through a case study.
+
+Example:
+    >>> import jax, jax.numpy as jnp, jaxnoise as jn
+    >>> key, x = jax.random.key(0), jnp.ones((2, 3))
+    >>> jn.add_gaussian_noise(key, x, 0.1).shape
+    (2, 3)
+    >>> layer = jn.GaussianNoise(0.1)
+    >>> noisy = layer.apply({}, x, train=True, rngs={"noise": key})
+    >>> bool((layer.apply({}, x, train=False) == x).all())
+    True
 """
 
+import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +111,11 @@ _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
 def __getattr__(name: str) -> Any:
     if name in _ON_FIRST_USE:
         return resolve_name(_ON_FIRST_USE[name])
-    raise AttributeError(f"module 'jaxnoise' has no attribute {name!r}")
+    raise AttributeError(
+        f"module 'jaxnoise' has no attribute {name!r}",
+        name=name,
+        obj=sys.modules[__name__],  # for Python's "Did you mean"
+    )
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxnoise.checks import shown
+
 
 def straight_through(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``g(clean, noisy, *args)``: the value of ``f`` at noisy, derived at clean.
@@ -45,7 +47,7 @@ def straight_through(f: Callable[..., Any]) -> Callable[..., Any]:
         2.5 [1. 2.]
     """
     if not callable(f):
-        raise TypeError(f"f must be a function, got {f!r}.")
+        raise TypeError(f"f must be a function, got {shown(f)}.")
 
     def g(clean: Any, noisy: Any, *args: Any, **kwargs: Any) -> Any:
         source = f(clean, *args, **kwargs)

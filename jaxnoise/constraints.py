@@ -9,6 +9,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike
 
+from jaxnoise.checks import shown
+
 
 def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
     """Return a transform after which no unit's incoming weights are longer than limit.
@@ -70,6 +72,6 @@ def _check(limit: ArrayLike) -> None:
     traced = isinstance(limit, jax.core.Tracer)
     number = traced or (np.ndim(limit) == 0 and np.asarray(limit).dtype.kind in "fiu")
     if not number:
-        raise TypeError(f"limit must be a number, got {limit!r}.")
+        raise TypeError(f"limit must be a number, got {shown(limit)}.")
     if not traced and not 0 < float(np.asarray(limit)) < np.inf:
         raise ValueError(f"limit must be finite and above 0, got {limit}.")

@@ -1,6 +1,6 @@
 """What the noise in a model does: `describe` measures every noise layer of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ from flax import nnx
 from jax.core import Tracer
 from jaxtyping import Array, Key
 
-from jaxnoise.noise.arguments import single_key
+from jaxnoise.checks import shown, single_key
 from jaxnoise.noise.nnx_base import TrainOnly
 from jaxnoise.noise.observing import Call, observed
 from jaxnoise.training.nnx_model import NNXModel, with_streams
@@ -86,7 +86,7 @@ def describe(
 
     Raises:
         TypeError: if ``model`` is no model, ``key`` no typed key, or ``variables`` are
-            given for an NNX module.
+            given for an NNX module or missing for a Linen module.
         ValueError: inside a compiled function, where nothing can be measured.
 
     Example:
@@ -106,6 +106,11 @@ def describe(
         raise TypeError(
             "variables must be None for an NNX module, which has its own, "
             f"got {type(variables).__name__}."
+        )
+    if isinstance(model, nn.Module) and not isinstance(variables, Mapping):
+        raise TypeError(
+            "variables must be those of model.init(key, x, train=False), "
+            f"got {shown(variables)}."
         )
     program, state, names = _program(model, variables, key, arguments)
     calls: list[Call] = []

@@ -10,6 +10,8 @@ The engine averages over rows; other axes are averaged here. By task, with the m
   ``metrics.binary_accuracy`` and ``metrics.exact_match``.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +32,7 @@ def binary_cross_entropy(
         targets: t in [0, 1], of the shape of the logits.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a concrete target is not in [0, 1].
 
     Reference: the negative log-likelihood of the Bernoulli distribution.
 
@@ -42,6 +44,7 @@ def binary_cross_entropy(
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     same_shape("binary_cross_entropy", logits, targets)
+    check_targets(binary_cross_entropy, logits.shape, targets)
     return row_mean(optax.sigmoid_binary_cross_entropy(logits, targets))
 
 
@@ -56,7 +59,8 @@ def softmax_cross_entropy(
             class probabilities of the logits' shape.
 
     Raises:
-        ValueError: if the shapes fit neither form.
+        ValueError: if the shapes fit neither form, there is but one class, or a
+            concrete label is none of the classes.
 
     Reference: the negative log-likelihood of the categorical distribution.
 
@@ -67,10 +71,10 @@ def softmax_cross_entropy(
         [1.3862944 1.3862944]
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
-    if is_labels(logits, targets):
+    if are_classes("softmax_cross_entropy", logits, targets):
+        check_targets(softmax_cross_entropy, logits.shape, targets)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     else:
-        same_shape("softmax_cross_entropy", logits, targets)
         loss = optax.softmax_cross_entropy(logits, targets)
     return row_mean(loss)
 
@@ -144,6 +148,7 @@ def huber_loss(
             targets; may be traced.
 
     Raises:
+        TypeError: if ``delta`` is a string.
         ValueError: if the shapes differ, or ``delta`` is not finite and above 0.
 
     Reference: P. J. Huber, "Robust estimation of a location parameter", 1964.
@@ -156,9 +161,14 @@ def huber_loss(
     outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
     same_shape("huber_loss", outputs, targets)
     traced = isinstance(delta, jax.core.Tracer)
+    if isinstance(delta, str):
+        raise TypeError(f"delta must be a number, got {delta!r}.")
     if not traced and not 0 < np.asarray(delta, float) < np.inf:
         raise ValueError(f"delta must be finite and > 0, got {delta}.")
     return row_mean(optax.huber_loss(outputs, targets, delta=delta))
+
+
+CHECKED = (binary_cross_entropy, softmax_cross_entropy)  # by `check_targets`
 
 
 def is_labels(outputs: Array, targets: Array) -> bool:
@@ -171,15 +181,64 @@ def is_labels(outputs: Array, targets: Array) -> bool:
     return bool(integer and several and targets.shape == outputs.shape[:-1])
 
 
+def are_classes(name: str, logits: Array, targets: Array) -> bool:
+    """Whether the targets are class labels, or probabilities; refused if neither."""
+    if logits.ndim < 2 or logits.shape[-1] < 2:
+        raise ValueError(
+            f"{name}: logits must have two or more classes on their last axis, got "
+            f"shape {logits.shape}; one output takes jn.losses.binary_cross_entropy "
+            "and jn.metrics.binary_accuracy."
+        )
+    labels = is_labels(logits, targets)
+    if not labels and targets.shape != logits.shape:
+        raise ValueError(
+            f"{name}: targets must be integer class labels of shape "
+            f"{logits.shape[:-1]} or class probabilities of shape {logits.shape}, "
+            f"got {targets.dtype} of shape {targets.shape}."
+        )
+    return labels
+
+
+def check_targets(loss: Any, outputs: tuple[int, ...], targets: Any) -> None:
+    """Refuse concrete targets whose values a loss of ours has no use for.
+
+    Args:
+        loss: the function; others than the two cross-entropies take any value.
+        outputs: the shape of the outputs.
+        targets: of a fitting shape.
+    """
+    if isinstance(targets, jax.core.Tracer) or not np.size(targets):
+        return
+    values = np.asarray(targets)  # a constant's own minimum would be traced
+    low, high = values.min(), values.max()
+    if loss is binary_cross_entropy and not (low >= 0 and high <= 1):
+        raise ValueError(
+            "binary_cross_entropy: targets must be 0 or 1, or between, "
+            f"got {low if low < 0 else high}; (y > 0) makes them of labels -1 and 1."
+        )
+    labels = loss is softmax_cross_entropy and np.ndim(targets) < len(outputs)
+    if labels and not (low >= 0 and high < outputs[-1]):
+        raise ValueError(
+            "softmax_cross_entropy: targets must be classes from 0 to "
+            f"{outputs[-1] - 1} for {outputs[-1]} outputs, "
+            f"got {low if low < 0 else high}; count classes from 0."
+        )
+
+
 def same_shape(name: str, outputs: Array, targets: Array) -> None:
     """Refuse what would broadcast in silence, as (5, 1) against (5,) does."""
     if outputs.shape != targets.shape:
         raise ValueError(
             f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
-            f"got {targets.shape}."
+            f"got {targets.shape}{_axis_cure(outputs, targets)}."
         )
 
 
 def row_mean(values: Array) -> Float[Array, " rows"]:
     """The mean over every axis but the first."""
     return values.mean(axis=tuple(range(1, values.ndim)))
+
+
+def _axis_cure(outputs: Array, targets: Array) -> str:
+    rows = targets.shape == outputs.shape[:-1] and outputs.shape[-1] == 1
+    return "; give them an axis, y[:, None]" if rows else ""

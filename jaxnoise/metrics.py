@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from jaxnoise.losses import absolute_error as absolute_error
-from jaxnoise.losses import is_labels, row_mean, same_shape
+from jaxnoise.losses import are_classes, row_mean, same_shape
 from jaxnoise.losses import squared_error as squared_error
 
 
@@ -86,7 +86,7 @@ def accuracy(
             probabilities of the logits' shape, whose largest counts as the label.
 
     Raises:
-        ValueError: if the shapes fit neither form.
+        ValueError: if the shapes fit neither form, or there is but one class.
 
     Reference: the rate of correct decisions under the 0-1 loss.
 
@@ -96,8 +96,7 @@ def accuracy(
         [1. 1. 0.]
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
-    if not is_labels(logits, targets):
-        same_shape("accuracy", logits, targets)
+    if not are_classes("accuracy", logits, targets):
         targets = targets.argmax(axis=-1)
     correct = logits.argmax(axis=-1) == targets
     return row_mean(correct)

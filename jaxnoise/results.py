@@ -25,6 +25,20 @@ class RunResult(NamedTuple):
         variables: the trained variables, ``variables["params"]`` and what the model
             carries beside them; None where they were not kept.
         finite: False if the run diverged: a loss or a parameter was NaN or infinite.
+
+    Example:
+        >>> import jax, optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((), 1, input_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.sgd(0.1),
+        ...     )
+        >>> train = jn.make_train(recipe, epochs=2, batch_size=32, curves=["test"])
+        >>> data = jn.data.circles(population=100)
+        >>> result = jax.eval_shape(train, jax.random.key(0), 0.1, data)
+        >>> list(result.metrics), result.curves["test_loss"].shape
+        (['train_loss', 'test_loss', 'population_loss'], (2,))
     """
 
     metrics: OrderedDict[str, Float[Array, "..."]]
@@ -82,6 +96,20 @@ class SweepResult:
         compile_seconds: time spent tracing and compiling.
         run_seconds: time spent running compiled programs.
         device: what the runs ran on, in words.
+
+    Example:
+        >>> import numpy as np, pandas as pd, jaxnoise as jn
+        >>> runs = pd.DataFrame({
+        ...     "placement": "none", "strength": 0.0, "seed": [0, 1], "split": 0,
+        ...     "test_loss": [0.4, 0.3], "finite": True,
+        ... })
+        >>> loss = np.array([[0.7, 0.5, 0.4], [0.8, 0.5, 0.3]])
+        >>> result = jn.SweepResult(
+        ...     runs, {"test_loss": loss}, np.arange(1, 4), (None, None), True,
+        ...     compile_seconds=0.0, run_seconds=0.0, device="1 x cpu",
+        ... )
+        >>> print((result.curves["test_loss"][:, -1] == result.runs["test_loss"]).all())
+        True
     """
 
     runs: pd.DataFrame

@@ -29,10 +29,19 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     and value.__module__.startswith(module.__name__)
 }
 FUNCTIONS |= NNX
-HELPERS = {"data.row_count", "losses.is_labels", "losses.same_shape", "losses.row_mean"}
+HELPERS = {
+    "data.row_count",
+    "losses.are_classes",
+    "losses.check_targets",
+    "losses.is_labels",
+    "losses.same_shape",
+    "losses.row_mean",
+}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
+# Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
+RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv"}
 EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
@@ -115,17 +124,23 @@ def test_docstrings(name):
     text = inspect.getdoc(function)
     first = text.split("\n")[0]
     assert first.endswith((".", "?")) or "\n\n" not in text[: len(first) + 2]
-    if name in ("Model", "RunResult", "SweepResult", "data.Bayes"):
-        return  # nouns without a call of their own
     assert ">>> " in text, "needs an example"
+    assert "+SKIP" not in text, "that runs"
+    assert "Raises:" in text or name in RAISE_NOTHING
     if inspect.isfunction(function):
         for parameter in inspect.signature(function).parameters:
             assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
-        if "raise" in inspect.getsource(function):
-            assert "Raises:" in text
     noise = ".noise." in function.__module__ and name not in ("Noise", "nnx.Noise")
     if noise or name.startswith(("losses.", "metrics.")) or name in EVIDENCE:
         assert "Reference:" in text
+
+
+def test_help_is_a_tour():
+    """Every name in it is there, and all that most people need is in it."""
+    named = re.findall(r"(?<!`)`([A-Za-z_]+)`(?!`)", jn.__doc__)
+    assert not [name for name in named if not hasattr(jn, name)]
+    wanted = {"GaussianNoise", "Recipe", "sweep", "compare", "report", "CNN", "RNN"}
+    assert wanted <= set(named)
 
 
 def test_names_of_sites():

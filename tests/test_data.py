@@ -118,7 +118,7 @@ def test_inputs_may_be_pytrees():
                 "test": (np.ones((3, 3)), np.ones((3, 1))),
             },
             ValueError,
-            "test must have the form of train",
+            "test must have the columns and types of train",
         ),
     ],
 )

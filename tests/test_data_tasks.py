@@ -139,7 +139,7 @@ def test_sine_has_noise_on_the_train_rows_and_none_on_the_population():
         ({"population": 0}, ValueError, "population must be at least 1, got 0"),
         ({"validation": -1}, ValueError, "validation must be at least 0, got -1"),
         ({"noise": -0.1}, ValueError, "noise must be finite and >= 0, got -0.1"),
-        ({"noise": "a"}, ValueError, "noise must be finite and >= 0, got a"),
+        ({"noise": "a"}, ValueError, "noise must be finite and >= 0, got 'a'"),
         ({"seed": None}, TypeError, "seed must be an int, got None"),
         ({"seed": 2**32}, ValueError, "seed must be from 0 to 4294967295, got 4294967"),
         ({"population_seed": -1}, ValueError, "population_seed must be from 0 to"),

@@ -148,13 +148,11 @@ def test_accuracies():
     "function",
     [
         jn.losses.binary_cross_entropy,
-        jn.losses.softmax_cross_entropy,
         jn.losses.squared_error,
         jn.losses.absolute_error,
         jn.losses.huber_loss,
         jn.metrics.binary_accuracy,
         jn.metrics.exact_match,
-        jn.metrics.accuracy,
     ],
 )
 def test_shapes_that_would_broadcast(function):
@@ -164,6 +162,40 @@ def test_shapes_that_would_broadcast(function):
     )
     with pytest.raises(ValueError, match=message):
         function(z, t)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "function", [jn.losses.softmax_cross_entropy, jn.metrics.accuracy]
+)
+def test_classes(function):
+    """One output is right whatever it says; labels are integers."""
+    for z in (np.zeros((5, 1), np.float32), np.zeros(5, np.float32)):
+        with pytest.raises(
+            ValueError, match="must have two or more classes .* takes jn.losses.binary"
+        ):
+            function(z, np.zeros_like(z))
+    z, t = np.zeros((5, 3), np.float32), np.zeros(5, np.float32)
+    with pytest.raises(ValueError, match=r"integer class labels of shape \(5,\) or"):
+        function(z, t)
+
+
+@pytest.mark.bad_input
+def test_values_that_are_no_targets():
+    z, t = np.zeros((3, 2), np.float32), np.array([0, 1, 2])
+    softmax, binary = jn.losses.softmax_cross_entropy, jn.losses.binary_cross_entropy
+    for labels, got in ((t, 2), (t - 1, -1)):
+        with pytest.raises(ValueError, match=f"from 0 to 1 for 2 outputs, got {got}"):
+            softmax(z, labels)
+        with pytest.raises(ValueError, match=f"must be 0 or 1, or between, got {got}"):
+            binary(z[:, :1], labels[:, None])
+    with pytest.raises(ValueError, match="must be 0 or 1, or between, got nan"):
+        binary(z[:, :1], np.full((3, 1), np.nan))
+    assert jax.eval_shape(softmax, z, t).shape == (3,)  # values are not there to see
+    wrong, right = jax.numpy.asarray(t), jax.numpy.asarray(t % 2)
+    with pytest.raises(ValueError, match="count classes from 0"):  # a constant's are
+        jax.eval_shape(lambda z: softmax(z, wrong), z)
+    assert jax.eval_shape(lambda z: softmax(z, right), z).shape == (3,)
 
 
 @pytest.mark.bad_input

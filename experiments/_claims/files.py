@@ -25,7 +25,8 @@ def write(result: jn.SweepResult, out: Path) -> None:
     for study, name in CURVES.items():
         kept = part(result, study)
         if len(kept.runs):
-            common.write_curves(kept, out / name)
+            runs = kept.runs.assign(split=0)  # a draw has a seed of its own
+            common.write_curves(replace(kept, runs=runs), out / name)
 
 
 def part(result: jn.SweepResult, study: str) -> jn.SweepResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _common import select
 
 import jaxnoise as jn
 from _claims.plan import DRAWS, PLACEMENTS, RIVALS, STRENGTHS
@@ -108,7 +109,7 @@ class Scores:
         if len(self.draws) < 2:
             return pd.DataFrame({"placement": [], "strength": [], "score": []})
         table = self.table(["none", *placements])
-        choices = jn.select(
+        choices = select(
             table.drop(columns="finite"),
             metric=metric,
             choose_on=f"{prefix}validation",

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.random import RandomState
 
+from jaxnoise.checks import shown
 from jaxnoise.data.checks import check_int, check_seed
 from jaxnoise.data.memory import byte_count, check_fits
 from jaxnoise.data.sets import Data, Rows
@@ -85,7 +86,10 @@ def draws(
         Data(train=50 rows, test=419 rows, validation=100 rows)
     """
     if not callable(make):
-        raise TypeError(f"make must be a function that returns Data, got {make!r}.")
+        raise TypeError(
+            "make must be a function that returns Data, such as jn.data.circles, "
+            f"got {shown(make)}."
+        )
     check_int("n", n, 1)
     check_int("seed", seed, 0, 2**32 - n)
 

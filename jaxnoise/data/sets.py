@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnoise.checks import shown
+
 Rows = tuple[Any, Any]
 
 
@@ -29,7 +31,7 @@ class Data(Mapping[str, Rows]):
             the usual names. A set named ``validation`` picks the best epoch.
 
     Raises:
-        TypeError: if a set is no pair or holds no numbers.
+        TypeError: if a set is no pair of arrays or holds no numbers.
         ValueError: if a set is empty, its row counts differ, it holds NaN or infinite
             values, or sets differ in anything but their number of rows.
 
@@ -46,11 +48,13 @@ class Data(Mapping[str, Rows]):
         for name, pair in self._sets.items():
             if _form(pair) != _form(self.train):
                 raise ValueError(
-                    f"{name} must have the form of train but for its number of rows: "
-                    f"{_form(self.train)}, got {_form(pair)}."
+                    f"{name} must have the columns and types of train, "
+                    f"{_form_shown(self.train)}, got {_form_shown(pair)}."
                 )
 
     def __getitem__(self, name: str) -> Rows:
+        if name not in self._sets:
+            raise KeyError(f"Data has no set named {name!r}, but {', '.join(self)}.")
         return self._sets[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -60,10 +64,12 @@ class Data(Mapping[str, Rows]):
         return len(self._sets)
 
     def __getattr__(self, name: str) -> Rows:
-        try:
-            return self.__dict__["_sets"][name]
-        except KeyError:
-            raise AttributeError(f"Data has no set named {name!r}.") from None
+        sets = self.__dict__.get("_sets", {})
+        if name not in sets:
+            raise AttributeError(
+                f"Data has no set named {name!r}, but {', '.join(sets)}."
+            )
+        return sets[name]
 
     def __repr__(self) -> str:
         counts = (f"{name}={row_count(pair)} rows" for name, pair in self.items())
@@ -90,7 +96,9 @@ def row_count(tree: Any) -> int:
 def _rows(name: str, pair: Any) -> Rows:
     """``(x, y)`` as host arrays in the types that JAX will use."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise TypeError(f"{name} must be a pair (x, y), got {type(pair).__name__}.")
+        raise TypeError(f"{name} must be a pair (x, y), got {shown(pair)}.")
+    if not all(map(jax.tree.leaves, pair)):
+        raise TypeError(f"{name} must be a pair (x, y) of arrays, got one without any.")
     x, y = jax.tree.map(lambda leaf: _array(name, leaf), tuple(pair), is_leaf=_is_list)
     counts = {leaf.shape[:1] for leaf in jax.tree.leaves((x, y))}
     if len(counts) != 1 or counts == {()}:
@@ -112,9 +120,14 @@ def _array(name: str, leaf: Any) -> np.ndarray:
     try:
         array = np.asarray(leaf)
     except ValueError:  # a ragged list
-        raise TypeError(f"{name} must hold arrays of numbers, got {leaf!r}.") from None
+        got = shown(leaf)
+        raise TypeError(f"{name} must hold arrays of numbers, got {got}.") from None
     if not (jnp.issubdtype(array.dtype, np.number) or array.dtype == bool):
-        raise TypeError(f"{name} must hold numbers, got {array.dtype}.")
+        raise TypeError(
+            f"{name} must hold numbers, got {array.dtype} in a {type(leaf).__name__}; "
+            "encode words (pandas.get_dummies for x, pandas.factorize for y) and cast "
+            "to float32."
+        )
     array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
     if jnp.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
@@ -123,6 +136,17 @@ def _array(name: str, leaf: Any) -> np.ndarray:
             "drop or impute them first."
         )
     return array
+
+
+def _form_shown(pair: Rows) -> str:
+    """Types and shapes of a row, in words."""
+
+    def one(tree: Any) -> str:
+        leaves = jax.tree.map(lambda leaf: f"{leaf.dtype} {leaf.shape[1:]}", tree)
+        return leaves if isinstance(leaves, str) else str(leaves).replace("'", "")
+
+    x, y = map(one, pair)
+    return f"x {x} and y {y} a row"
 
 
 def _form(pair: Rows) -> Any:

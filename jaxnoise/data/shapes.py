@@ -108,6 +108,9 @@ def spirals(
         ValueError: if a size is out of range or ``noise`` is negative or not finite.
         MemoryError: if the points need more memory than is free.
 
+    Reference: K. J. Lang, M. J. Witbrock, "Learning to tell two spirals apart", 1988,
+    of the task.
+
     Example:
         >>> import jaxnoise as jn
         >>> jn.data.spirals(200, 100)

@@ -56,6 +56,9 @@ def folds(
         ValueError: if a count is out of range for the rows, classes or groups.
         MemoryError: if the splits, which are copies, need more memory than is free.
 
+    Reference: M. Stone, "Cross-validatory choice and assessment of statistical
+    predictions", 1974.
+
     Example:
         >>> import numpy as np, jaxnoise as jn
         >>> x, y = np.ones((20, 2)), np.arange(20)[:, None] % 2
@@ -121,6 +124,9 @@ def nested_folds(
         TypeError: if x and y are no arrays of numbers, or a count is no int.
         ValueError: if a count is out of range for the rows, classes or groups.
         MemoryError: if the splits, which are copies, need more memory than is free.
+
+    Reference: S. Varma and R. Simon, "Bias in error estimation when using
+    cross-validation for model selection", 2006.
 
     Example:
         >>> import numpy as np, jaxnoise as jn

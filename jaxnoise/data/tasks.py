@@ -78,6 +78,11 @@ class Bayes(NamedTuple):
         accuracy: the highest possible accuracy.
         loss: the lowest possible cross-entropy, in nats.
         radius: for `circles`, the distance from the origin at which the rule switches.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> round(jn.data.circles_bayes(0.1).radius, 4)
+        0.9056
     """
 
     accuracy: float

@@ -17,7 +17,14 @@ from jaxnoise.evidence.nesting import OUTER, by_outer_fold
 from jaxnoise.evidence.paired import seed_words, sign_flip_p, t_interval
 from jaxnoise.evidence.scores import runs_of
 from jaxnoise.evidence.selection import Selection
-from jaxnoise.evidence.stats import MOST_LOST, SIGNS, check_scale, judge, verdict
+from jaxnoise.evidence.stats import (
+    MOST_LOST,
+    SIGNS,
+    check_scale,
+    judge,
+    verdict,
+    warn_of_few,
+)
 from jaxnoise.evidence.units import PAIR_BY, Cells, paired_cells
 from jaxnoise.results import SweepResult
 
@@ -78,6 +85,9 @@ def select(
         ValueError: as `compare`, if a set's metric is not there, both sets are the
             same, ``outer`` does not divide the splits, or nothing can be chosen.
 
+    Warns:
+        UserWarning: if there are fewer than 10 units.
+
     Reference: S. Varma and R. Simon, "Bias in error estimation when using
     cross-validation for model selection", BMC Bioinformatics 7 (2006).
 
@@ -97,6 +107,36 @@ def select(
         difference to none: +0.0239 [+0.0057, +0.0422], verdict: better
         choosing on test would have claimed 0.7277 (input 0.1): optimism 0.0014
     """
+    chosen = select_quietly(
+        result_or_table,
+        metric=metric,
+        choose_on=choose_on,
+        report_on=report_on,
+        baseline=baseline,
+        outer=outer,
+        pair_by=pair_by,
+        overlap=overlap,
+        key=key,
+        lower_is_better=lower_is_better,
+    )
+    warn_of_few("select", chosen.n)
+    return chosen
+
+
+def select_quietly(
+    result_or_table: Any,
+    *,
+    metric: str = "accuracy",
+    choose_on: str = "validation",
+    report_on: str = "test",
+    baseline: str = "none",
+    outer: int | None = None,
+    pair_by: str | Sequence[str] = PAIR_BY,
+    overlap: float | None = None,
+    key: Any = None,
+    lower_is_better: bool | None = None,
+) -> Selection:
+    """`select` without its warning, for what shows n itself, such as a report."""
     check_scale("overlap", overlap)
     words = seed_words(key)
     chosen_by, reported = f"{choose_on}_{metric}", f"{report_on}_{metric}"
@@ -155,7 +195,8 @@ def _checked(
         if f"{name}_{metric}" not in table:
             raise ValueError(
                 f"{argument} and metric must make a column of the runs "
-                f"({', '.join(map(str, table))}), got '{name}_{metric}'."
+                f"({', '.join(map(str, table))}), got '{name}_{metric}'; metric is a "
+                "name without its set's, and a sweep measures the sets of its data."
             )
     return table
 

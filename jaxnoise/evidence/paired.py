@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxnoise.checks import single_key
+
 CONFIDENCE = 0.95
 EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
 SIGN_FLIPS = 100_000  # drawn beyond that
@@ -199,13 +201,4 @@ def seed_words(key: Any) -> list[int]:
     """The bits of a typed Threefry key, ``jax.random.key(0)`` for None."""
     if key is None:
         key = jax.random.key(0, impl="threefry2x32")
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jax.numpy.issubdtype(dtype, jax.dtypes.prng_key):
-        got = repr(key) if dtype is None else f"dtype {dtype}"
-        raise TypeError(f"key must be a typed key, jax.random.key(seed), got {got}.")
-    implementation = str(jax.random.key_impl(key))
-    if implementation != "threefry2x32":
-        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
-    if key.shape != ():
-        raise ValueError(f"key must be a single key, got an array {key.shape}.")
-    return [int(word) for word in np.asarray(jax.random.key_data(key))]
+    return [int(word) for word in np.asarray(jax.random.key_data(single_key(key)))]

@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from jaxnoise.evidence.answers import answer
-from jaxnoise.evidence.choosing import select
+from jaxnoise.evidence.choosing import select_quietly
 from jaxnoise.evidence.direction import lower_is_better as lower_by_name
 from jaxnoise.evidence.facts import configuration, provenance, rows_used
 from jaxnoise.evidence.illustrations import illustrations
@@ -167,7 +167,7 @@ def _choose(
     asked = {key: value for key, value in options.items() if key != "rope"}
     asked |= {"metric": name, "choose_on": choose_on, "report_on": score_set}
     try:
-        return select(result, **asked), []
+        return select_quietly(result, **asked), []
     except ValueError as error:  # such as no finite run
         return None, [f"Nothing was chosen on the {choose_on} rows: {error}"]
 

@@ -3,12 +3,13 @@
 `score_table` is where a table from outside comes in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jaxnoise.checks import shown
 from jaxnoise.results import SweepResult, cell_columns
 
 
@@ -32,7 +33,7 @@ def score_table(
     columns = ", ".join(map(str, table))
     if not isinstance(metric, str) or metric not in table:
         raise ValueError(
-            f"metric must be a column of the runs ({columns}), got {metric!r}."
+            f"metric must be a column of the runs ({columns}), got {shown(metric)}."
         )
     if not table.columns.is_unique:
         raise ValueError(f"the table must have each column once, got {columns}.")
@@ -47,6 +48,8 @@ def score_table(
     kept = table[list(dict.fromkeys([*cells, *pair_by, "split"]))].reset_index(
         drop=True
     )
+    for name in kept:
+        _check_cells(name, kept[name])
     for name in ("placement", *pair_by):
         if kept[name].isna().any():
             raise ValueError(f"column {name!r} must be filled, got missing values.")
@@ -61,10 +64,25 @@ def score_table(
     )
 
 
+def _check_cells(name: str, column: pd.Series) -> None:
+    """Refuse dicts, lists and arrays, which are no value to group by."""
+    if not pd.api.types.is_object_dtype(column):
+        return
+    for value in column:
+        if not isinstance(value, Hashable):
+            raise ValueError(
+                f"column {name!r} must hold numbers or names, got {shown(value)}; a "
+                f"column a part, such as '{name}.input', holds several."
+            )
+
+
 def _numbers(column: pd.Series, metric: str) -> np.ndarray:
     numeric = pd.api.types.is_numeric_dtype(column)
     if not numeric or pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"metric must be a column of numbers, got {metric!r}.")
+        raise ValueError(
+            f"metric must be a column of numbers, got {metric!r} of {column.dtype}; "
+            "pandas.to_numeric makes numbers of texts."
+        )
     return column.to_numpy(dtype=float, na_value=np.nan)
 
 

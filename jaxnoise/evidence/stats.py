@@ -140,14 +140,19 @@ def compare(
     )
     compared = rows[rows["verdict"] != "baseline"]
     n = compared["n"].min() if len(compared) else FEW_UNITS
+    warn_of_few("compare", n)
+    return rows
+
+
+def warn_of_few(function: str, n: int | np.integer) -> None:
+    """Warn the caller of a function if its units are few."""
     if n < FEW_UNITS:
         warnings.warn(
-            f"compare: {n} units are few: below {FEW_UNITS} intervals are a guide, and "
-            f"below {LEAST_UNITS} there is no verdict.",
+            f"{function}: {n} units are few: below {FEW_UNITS} intervals are a guide, "
+            f"and below {LEAST_UNITS} there is no verdict.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return rows
 
 
 def compare_quietly(

@@ -34,8 +34,8 @@ class CNN(nn.Module):
         kernel_init: initialiser of all kernels, He's unless given; biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence of widths, another size no count, or a
-            noise no layer.
+        TypeError: if ``features`` is no sequence of widths, another size no count, a
+            noise no layer, or ``activation`` or ``kernel_init`` no function.
         ValueError: if the inputs have no channels or are too small to be pooled, or
             if there is noise after a pooling that there is not.
 

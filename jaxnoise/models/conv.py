@@ -114,6 +114,9 @@ class Conv(nn.Conv):
     are XLA's own convolutions, as are ``feature_group_count`` and ``input_dilation``
     other than 1.
 
+    Reference: K. Chellapilla, S. Puri, P. Simard, "High performance convolutional
+        neural networks for document processing", 2006, of patches and one product.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
         >>> layer = jn.Conv(features=16, kernel_size=(3, 3))

@@ -33,9 +33,14 @@ class MLP(nn.Module):
         kernel_init: initialiser of all kernels; biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, or a
-            noise no layer.
+        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, a
+            noise no layer, or ``activation`` or ``kernel_init`` no function.
         ValueError: if the inputs are not rows.
+
+    Reference: D. E. Rumelhart, G. E. Hinton, R. J. Williams, "Learning representations
+        by back-propagating errors", 1986; X. Glorot, Y. Bengio, "Understanding the
+        difficulty of training deep feedforward neural networks", 2010, of the
+        initialiser.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn

@@ -39,8 +39,8 @@ class RNN(nn.Module):
         kernel_init: initialiser of the dense layer's kernel; its biases start at 0.
 
     Raises:
-        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, or a
-            noise no layer.
+        TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, a
+            noise no layer, or ``cell`` or ``kernel_init`` no function.
         ValueError: if there are no features, x is no series, or lengths or mask do not
             fit it.
 

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
-import numpy as np
 from jaxtyping import Array, Float
 
+from jaxnoise.checks import is_count, shown
+
 WINDOWS = ("kernel_size", "strides", "pool")
+FUNCTIONS = {
+    "activation": "a function such as flax.linen.relu",
+    "kernel_init": "an initialiser such as flax.linen.initializers.he_normal()",
+    "cell": "a class of cells such as flax.linen.GRUCell, not yet called",
+}
 
 
 def noisy_site(
@@ -27,34 +33,30 @@ def noisy_site(
 
 
 def check_fields(model: nn.Module) -> None:
-    """Refuse widths, counts and noises that are none, when the model is made."""
+    """Refuse fields that are not of their kind, when the model is made."""
     for field in type(model).__dataclass_fields__:
         value = getattr(model, field)
-        if field == "features" and not _are_widths(value):
-            raise TypeError(
-                f"features must be a sequence of widths such as (500,), got {value!r}."
-            )
-        if field == "outputs" and not _is_count(value):
-            raise TypeError(f"{field} must be an int of at least 1, got {value!r}.")
-        if field in WINDOWS and not (_is_count(value) or _are_widths(value)):
-            raise TypeError(
-                f"{field} must be an int of at least 1 or one an axis, such as (3, 3), "
-                f"got {value!r}."
-            )
-        if field.endswith("_noise") and not isinstance(value, nn.Module | None):
-            raise TypeError(
-                f"{field} must be a noise layer such as GaussianNoise(0.1) or None, "
-                f"got {value!r}."
-            )
+        expected = _expected(field, value)
+        if expected:
+            raise TypeError(f"{field} must be {expected}, got {shown(value)}.")
 
 
-def _are_widths(value: Any) -> bool:
-    return isinstance(value, Sequence) and all(map(_is_count, value))
-
-
-def _is_count(value: Any) -> bool:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and value >= 1
+def _expected(field: str, value: Any) -> str | None:
+    """What a field is to be, if its value is not."""
+    counts = isinstance(value, Sequence) and all(map(is_count, value))
+    if field == "features":
+        return None if counts else "a sequence of widths such as (500,)"
+    if field == "outputs":
+        return None if is_count(value) else "an int of at least 1"
+    if field in WINDOWS:
+        fits = counts or is_count(value)
+        return None if fits else "an int of at least 1 or one an axis, such as (3, 3)"
+    if field.endswith("_noise"):
+        layer = isinstance(value, nn.Module | None)
+        return None if layer else "a noise layer such as jn.GaussianNoise(0.1) or None"
+    if field == "cell" and isinstance(value, nn.Module):  # may be called, in its place
+        return FUNCTIONS[field]
+    return None if callable(value) else FUNCTIONS.get(field)
 
 
 def flat(x: Float[Array, " rows *axes"]) -> Float[Array, "rows inputs"]:

@@ -7,13 +7,14 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
+from jaxnoise.checks import shown, single_key
 
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
 
@@ -59,7 +60,7 @@ def as_axes(shared_axes: Any) -> tuple[Any, ...]:
         return (shared_axes,)
     if isinstance(shared_axes, str) or not isinstance(shared_axes, Iterable):
         raise TypeError(
-            f"shared_axes must be axes such as (1, 2), got {shared_axes!r}."
+            f"shared_axes must be axes such as (1, 2), got {shown(shared_axes)}."
         )
     return tuple(shared_axes)
 
@@ -106,19 +107,12 @@ def call_masked(
     return apply_mask(mask, fn(key, real, *args, **kw), jnp.asarray(x))
 
 
-def name_of(function: Any) -> str:
-    """The name of a function, or of the one inside a partial."""
-    while isinstance(function, partial):
-        function = function.func
-    return getattr(function, "__name__", type(function).__name__)
-
-
 def as_switch(label: str, train: Any) -> Any:
     """``train`` as True, False, or a traced boolean."""
     if isinstance(train, bool | np.bool_):
         return bool(train)
     if not isinstance(train, jax.Array) or train.dtype != bool or train.shape != ():
-        raise TypeError(f"{label}: train must be a bool, got {train!r}.")
+        raise TypeError(f"{label}: train must be a bool, got {shown(train)}.")
     return train if isinstance(train, jax.core.Tracer) else bool(train)
 
 
@@ -144,9 +138,13 @@ def floating(x: Any) -> Array:
     try:
         x = jnp.asarray(x)
     except (TypeError, ValueError):
-        raise TypeError(f"x must be a floating array, got {x!r}.") from None
+        raise TypeError(f"x must be a floating array, got {shown(x)}.") from None
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        raise TypeError("x must be floating, got a key; the key comes first, then x.")
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"x must be floating, got {x.dtype}; cast it first.")
+        raise TypeError(
+            f"x must be floating, got {x.dtype}; cast it first, x.astype('float32')."
+        )
     return x
 
 
@@ -171,7 +169,7 @@ def check_number(name: str, value: Any) -> None:
     except (TypeError, ValueError):  # a ragged list
         dtype = np.dtype(object)
     if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        got = f"an array of {dtype}" if hasattr(value, "dtype") else repr(value)
+        got = f"an array of {dtype}" if hasattr(value, "dtype") else shown(value)
         raise TypeError(f"{name} must be a number or an array, got {got}.")
 
 
@@ -199,24 +197,3 @@ def fitting(name: str, value: Any, x: Array) -> Array:
         )
     missing = x.ndim - array.ndim if array.ndim else 0
     return array.reshape((1,) * missing + array.shape) if missing else array
-
-
-def single_key(key: Any) -> Array:
-    """``key``, refused unless it is one typed Threefry key."""
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        legacy = " (a legacy key: jax.random.wrap_key_data types it)"
-        got = f"dtype {dtype}{legacy if dtype == jnp.uint32 else ''}"
-        raise TypeError(
-            "key must be a typed key, jax.random.key(seed), got "
-            f"{got if dtype is not None else repr(key)}."
-        )
-    implementation = str(jax.random.key_impl(key))
-    if implementation != "threefry2x32":
-        # rbg keys under vmap derive every row from the first key.
-        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
-    if key.shape != ():
-        raise ValueError(
-            f"key must be a single key, got an array of shape {key.shape}."
-        )
-    return key

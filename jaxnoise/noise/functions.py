@@ -19,6 +19,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
 from jaxnoise.autodiff import safe_sqrt
+from jaxnoise.checks import check_function, shown, single_key
 from jaxnoise.noise.arguments import (
     Sampler,
     apply_mask,
@@ -30,7 +31,6 @@ from jaxnoise.noise.arguments import (
     fitting,
     floating,
     full_mask,
-    single_key,
     strength,
 )
 from jaxnoise.noise.sampling import standard_normal, standard_uniform
@@ -137,11 +137,8 @@ def add_noise(
     """
     x = floating(x)
     scale = strength("scale", scale, x)
-    if not callable(sampler):
-        raise TypeError(
-            "sampler must be a function (key, shape, dtype) -> draws, such as "
-            f"jax.random.laplace, got {sampler!r}."
-        )
+    expected = "a function (key, shape, dtype) -> draws, such as jax.random.laplace"
+    check_function("sampler", sampler, expected, 3)
     return draw_noise(
         key,
         x,
@@ -537,7 +534,7 @@ def flip_labels(
         [1 0 0 1]
     """
     if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
-        raise TypeError(f"num_classes must be an int, got {num_classes!r}.")
+        raise TypeError(f"num_classes must be an int, got {shown(num_classes)}.")
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}.")
     check_number("labels", labels)
@@ -619,9 +616,10 @@ def tree_add_gaussian_noise(
     single_key(key)
     try:
         stddevs = jax.tree.leaves(jax.tree.broadcast(stddev, params))
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
-            f"stddev must be a number or a tree that params begin with: {error}"
+            "stddev must be a number or a tree that params begin with, "
+            f"got {jax.tree.structure(stddev)} for {jax.tree.structure(params)}."
         ) from None
     paths, structure = jax.tree_util.tree_flatten_with_path(params)
     leaves = []

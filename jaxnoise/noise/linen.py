@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import ArrayLike
 
+from jaxnoise.checks import NOISE, check_function
 from jaxnoise.noise import functions
 from jaxnoise.noise.linen_base import NamedNoise, NoiseFn, NoiseLayer
 from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
@@ -24,6 +25,9 @@ class Noise(NoiseLayer):
         fn: a function ``(key, x) -> x`` that keeps the shape. If it takes ``mask`` it
             gets the mask; if not, the layer keeps ``x`` where the mask is False.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``fn`` is no function of (key, x) alone.
 
     Example:
         >>> from functools import partial
@@ -41,10 +45,7 @@ class Noise(NoiseLayer):
     fn: NoiseFn
 
     def __post_init__(self) -> None:
-        if not callable(self.fn):
-            raise TypeError(
-                f"fn must be a noise function (key, x) -> x, got {self.fn!r}."
-            )
+        check_function("fn", self.fn, NOISE, 2)
         super().__post_init__()
 
     @nn.nowrap
@@ -56,12 +57,19 @@ class GaussianNoise(NamedNoise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
 
     Short for ``Noise(partial(add_gaussian_noise, stddev=stddev))``.
+    ``x`` has any shape, which is kept.
 
     Attributes:
         stddev: standard deviation in the units of ``x``, at least 0, any size; a
             number, an array, a schedule or a `Learnable`.
         shared_axes: axes of ``x`` along which one draw is shared.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without
+            ``train`` or a key stream.
 
     Reference:
         C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -84,6 +92,7 @@ class CorrelatedNoise(NamedNoise):
     """``x + stddev * e``, e a stationary AR(1) process along an axis, in training.
 
     Short for ``Noise(partial(add_correlated_noise, stddev=stddev, ...))``.
+    ``x`` has any shape with that axis, which is kept.
 
     Attributes:
         stddev: standard deviation in the units of ``x``; a number, an array, a schedule
@@ -92,6 +101,12 @@ class CorrelatedNoise(NamedNoise):
         axis: along which neighbours are correlated, such as time.
         shared_axes: axes of ``x`` along which one draw is shared.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without
+            ``train`` or a key stream.
 
     Reference:
         G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
@@ -115,6 +130,7 @@ class SaltAndPepperNoise(NamedNoise):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, in training.
 
     Short for ``Noise(partial(salt_and_pepper, rate=rate, low=low, high=high))``.
+    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: probability of a replacement, from 0 to 1; a number, an array or a
@@ -123,6 +139,12 @@ class SaltAndPepperNoise(NamedNoise):
         high: the value of salt.
         shared_axes: axes of ``x`` along which one draw is shared, such as channels.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
+            key stream.
 
     Reference:
         R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
@@ -147,12 +169,19 @@ class Dropout(NamedNoise):
 
     Short for ``Noise(partial(drop_units, rate=rate))``. Unlike Flax' own the rate may
     be traced, the key comes from the stream ``"noise"``, and a mask is kept.
+    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: probability of a 0, from 0 to 1; a number, an array or a schedule.
         shared_axes: axes of ``x`` that are dropped together; ``(1, 2)`` of (images,
             rows, columns, channels) is spatial dropout.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
+            key stream.
 
     Reference:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -175,6 +204,7 @@ class GaussianDropout(NamedNoise):
 
     Short for ``Noise(partial(multiply_gaussian_noise, stddev=stddev))``, with the
     mean and variance of dropout for ``stddev = sqrt(rate / (1 - rate))``.
+    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: the rate of the dropout that it is like, from 0 to below 1; a number, an
@@ -222,11 +252,18 @@ class AlphaDropout(NamedNoise):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, in training.
 
     Short for ``Noise(partial(alpha_dropout, rate=rate))``.
+    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: probability of a drop, from 0 to 1; a number, an array or a schedule.
         shared_axes: axes of ``x`` that are dropped together.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
+            key stream.
 
     Reference:
         G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
@@ -249,12 +286,19 @@ class NEFTuneNoise(NamedNoise):
 
     Short for ``Noise(partial(neftune_noise, alpha=alpha))``. Give the mask of the
     tokens to the call, so that L is a sequence's true length.
+    ``x`` has the shape (..., tokens, d), which is kept.
 
     Attributes:
         alpha: strength, at least 0; 5 to 15 in the paper; a number, an array, a
             schedule or a `Learnable`.
         shared_axes: axes of ``x`` along which one draw is shared.
         train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``alpha`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``alpha`` is negative, NaN or infinite; in the call, without
+            ``train`` or a key stream.
 
     Reference:
         N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",

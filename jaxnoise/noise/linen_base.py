@@ -67,8 +67,8 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
         )
         raise ValueError(
             f"{self._label()} {cause} but has no 'noise' key stream: pass "
-            "rngs={'noise': key} to apply, and inside nn.scan or nn.vmap name it in "
-            "split_rngs={'noise': True}."
+            "rngs={'noise': key} to apply, init with train=False, and inside nn.scan "
+            "or nn.vmap name it in split_rngs={'noise': True}."
         )
 
 
@@ -162,6 +162,12 @@ class NamedNoise(NoiseLayer, kw_only=True):
         scope = self._bound()
         if scope.has_variable("params", name):
             return scope.get_variable("params", name)
+        if not self.is_initializing():
+            raise ValueError(
+                f"{self._label()} has a learnable strength, whose parameter must come "
+                "from init: apply(variables, x, ...) with variables = init(key, x, "
+                "train=False)."
+            )
         return scope.param(name, lambda _: value.parameter())
 
     @nn.nowrap

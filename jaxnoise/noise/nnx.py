@@ -14,6 +14,7 @@ from typing import Any
 from flax import nnx
 from jaxtyping import ArrayLike
 
+from jaxnoise.checks import NOISE, check_function
 from jaxnoise.noise import functions
 from jaxnoise.noise.nnx_base import NamedNoise, NoiseFn, NoiseLayer, Rngs
 from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
@@ -29,7 +30,8 @@ class Noise(NoiseLayer):
             is none of that name.
 
     Raises:
-        TypeError: if ``fn`` is no function or ``rngs`` no `nnx.Rngs`.
+        TypeError: if ``fn`` is no function of (key, x) alone, or ``rngs`` no
+            `nnx.Rngs`.
 
     Example:
         >>> from functools import partial
@@ -44,8 +46,7 @@ class Noise(NoiseLayer):
     def __init__(
         self, fn: NoiseFn, *, deterministic: bool = False, rngs: Rngs = None
     ) -> None:
-        if not callable(fn):
-            raise TypeError(f"fn must be a noise function (key, x) -> x, got {fn!r}.")
+        check_function("fn", fn, NOISE, 2)
         super().__init__(deterministic=deterministic, rngs=rngs)
         self.fn = nnx.static(fn)
 
@@ -57,6 +58,7 @@ class GaussianNoise(NamedNoise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianNoise`, over `add_gaussian_noise`.
+    ``x`` has any shape, which is kept.
 
     Args:
         stddev: standard deviation in the units of ``x``, at least 0; a number,
@@ -65,6 +67,12 @@ class GaussianNoise(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without a
+            key stream.
 
     Reference:
         C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -104,6 +112,7 @@ class CorrelatedNoise(NamedNoise):
     """``x + stddev * e``, e a stationary AR(1) process along an axis, when active.
 
     The NNX form of `jaxnoise.CorrelatedNoise`, over `add_correlated_noise`.
+    ``x`` has any shape with that axis, which is kept.
 
     Args:
         stddev: standard deviation in the units of ``x``, at least 0; a number,
@@ -114,6 +123,12 @@ class CorrelatedNoise(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without a
+            key stream.
 
     Reference:
         G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
@@ -156,6 +171,7 @@ class SaltAndPepperNoise(NamedNoise):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, when active.
 
     The NNX form of `jaxnoise.SaltAndPepperNoise`, over `salt_and_pepper`.
+    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a replacement, from 0 to 1; a number, an array, or
@@ -166,6 +182,11 @@ class SaltAndPepperNoise(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
 
     Reference:
         R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
@@ -207,6 +228,7 @@ class Dropout(NamedNoise):
     """Inverted dropout: 0 at ``rate``, else ``x / (1 - rate)``, when active.
 
     The NNX form of `jaxnoise.Dropout`, over `drop_units`.
+    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a 0, from 0 to 1; a number, an array, or a schedule.
@@ -214,6 +236,11 @@ class Dropout(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
 
     Reference:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -251,6 +278,7 @@ class GaussianDropout(NamedNoise):
     """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianDropout`, over `multiply_gaussian_noise`.
+    ``x`` has any shape, which is kept.
 
     Args:
         rate: the rate of the dropout that it is like, below 1; a number, an array or a
@@ -306,6 +334,7 @@ class AlphaDropout(NamedNoise):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, when active.
 
     The NNX form of `jaxnoise.AlphaDropout`, over `alpha_dropout`.
+    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a drop, from 0 to 1; a number, an array, or a schedule.
@@ -313,6 +342,11 @@ class AlphaDropout(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
+            not floating.
+        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
 
     Reference:
         G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
@@ -349,6 +383,7 @@ class NEFTuneNoise(NamedNoise):
     """Uniform noise of half-width ``alpha / sqrt(L d)`` on embeddings, when active.
 
     The NNX form of `jaxnoise.NEFTuneNoise`, over `neftune_noise`.
+    ``x`` has the shape (..., tokens, d), which is kept.
 
     Args:
         alpha: strength, at least 0; 5 to 15 in the paper; a number, an array, a
@@ -357,6 +392,12 @@ class NEFTuneNoise(NamedNoise):
         deterministic: whether the layer starts switched off.
         rngs: where the stream ``"noise"`` comes from, or the default stream if there
             is none of that name.
+
+    Raises:
+        TypeError: if ``alpha`` is no number, array, schedule or `Learnable`; in the
+            call, if ``x`` is not floating.
+        ValueError: if ``alpha`` is negative, NaN or infinite; in the call, without a
+            key stream.
 
     Reference:
         N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",

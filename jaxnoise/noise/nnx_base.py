@@ -16,6 +16,7 @@ from flax.errors import TraceContextError
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.checks import shown
 from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
@@ -43,7 +44,7 @@ class TrainOnly(Observable, nnx.Module):
         if not isinstance(deterministic, bool):
             raise TypeError(
                 f"{type(self).__name__}: deterministic must be a bool, "
-                f"got {deterministic!r}."
+                f"got {shown(deterministic)}."
             )
         self.deterministic = deterministic
         if isinstance(rngs, nnx.Rngs):
@@ -51,7 +52,7 @@ class TrainOnly(Observable, nnx.Module):
         elif not (rngs is None or isinstance(rngs, nnx.RngStream)):
             raise TypeError(
                 f"{type(self).__name__}: rngs must be an nnx.Rngs, such as "
-                f"nnx.Rngs(noise=0), got {rngs!r}."
+                f"nnx.Rngs(noise=0), got {shown(rngs)}."
             )
         self.rngs = nnx.data(None if rngs is None else rngs.fork())
 
@@ -87,7 +88,7 @@ class TrainOnly(Observable, nnx.Module):
         if not (rngs is None or isinstance(rngs, nnx.Rngs | nnx.RngStream)):
             raise TypeError(
                 f"{self._label()}: rngs must be an nnx.Rngs, a stream or a typed key, "
-                f"got {rngs!r}."
+                f"got {shown(rngs)}."
             )
         stream = self.rngs if rngs is None else rngs
         if isinstance(stream, nnx.Rngs):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.checks import is_count, shown
 from jaxnoise.noise.arguments import check_strength, floating
 from jaxnoise.noise.functions import noisy_product
 from jaxnoise.noise.nnx_base import TrainOnly
@@ -28,7 +29,7 @@ class NoisyDense(TrainOnly):
         rngs: where the streams ``"params"`` and ``"noise"`` come from.
 
     Raises:
-        TypeError: if ``stddev_init`` is no number.
+        TypeError: if a number of features is no count or ``stddev_init`` no number.
         ValueError: if it is negative, NaN or infinite.
 
     Reference:
@@ -57,6 +58,14 @@ class NoisyDense(TrainOnly):
         deterministic: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
+        for name, size in {
+            "in_features": in_features,
+            "out_features": out_features,
+        }.items():
+            if not is_count(size):
+                raise TypeError(
+                    f"{name} must be an int of at least 1, got {shown(size)}."
+                )
         check_strength("stddev_init", stddev_init)
         super().__init__(deterministic=deterministic, rngs=rngs)
         bound = 1 / math.sqrt(in_features)

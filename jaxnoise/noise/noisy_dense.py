@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.checks import is_count, shown
 from jaxnoise.noise.arguments import check_strength, floating
 from jaxnoise.noise.functions import noisy_product
 from jaxnoise.noise.linen_base import TrainOnly
@@ -28,7 +29,7 @@ class NoisyDense(TrainOnly):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``stddev_init`` is no number.
+        TypeError: if ``features`` is no count or ``stddev_init`` no number.
         ValueError: if it is negative, NaN or infinite.
 
     Reference:
@@ -48,6 +49,10 @@ class NoisyDense(TrainOnly):
     use_bias: bool = True
 
     def __post_init__(self) -> None:
+        if not is_count(self.features):
+            raise TypeError(
+                f"features must be an int of at least 1, got {shown(self.features)}."
+            )
         check_strength("stddev_init", self.stddev_init)
         super().__post_init__()
 

@@ -16,7 +16,8 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
-from jaxnoise.noise.arguments import full_mask, name_of
+from jaxnoise.checks import name_of
+from jaxnoise.noise.arguments import full_mask
 
 
 class Call(NamedTuple):
@@ -72,6 +73,8 @@ def is_observed() -> bool:
 
 class Observable:
     """A layer that messages and observers can name."""
+
+    is_noise_layer = True  # what stands where a function belongs is told by it
 
     def _path(self) -> str:
         """Where the layer stands in the model."""

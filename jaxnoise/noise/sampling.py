@@ -114,6 +114,9 @@ def _draws(transform: Transform, key: Array, shape: tuple[Any, ...], dtype: Any)
     rows, width = math.prod(shape[:-1]), shape[-1] if shape else 1
     if rows == 1:
         rows, width = width, 1
+    if jax.config.jax_debug_key_reuse:  # type: ignore[attr-defined]
+        # It does not count the words, which are all that is taken below, as a use.
+        jax.random.bits(key, (0,))
     layout, words = (rows, width), jax.random.key_data(key)
     if not all(isinstance(axis, int) for axis in shape):  # exported for any size
         return _by_element(transform, layout, words).reshape(shape)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.autodiff import safe_sqrt
+from jaxnoise.checks import shown
 from jaxnoise.noise.arguments import check_strength
 
 PREFIX = "learnable_"  # of the parameters' names
@@ -157,7 +158,7 @@ def check_rate_or_stddev(rate: Any, stddev: Any) -> str:
     if (rate is None) == (stddev is None):
         raise ValueError(
             "GaussianDropout: give rate or stddev, one of them, "
-            f"got {rate!r} and {stddev!r}."
+            f"got {shown(rate)} and {shown(stddev)}."
         )
     if rate is None:
         return "stddev"

@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike
 
 from jaxnoise.autodiff import with_gradient_of
+from jaxnoise.checks import NOISE, check_callable, name_of
 from jaxnoise.noise.arguments import (
     apply_mask,
     call_masked,
@@ -24,7 +25,6 @@ from jaxnoise.noise.arguments import (
     fitting,
     floating,
     full_mask,
-    name_of,
 )
 
 NoiseFn = Callable[..., Array]
@@ -59,7 +59,7 @@ def clipped(
         >>> float(noisy.min()), float(noisy.max())
         (0.0, 1.0)
     """
-    _check_function(fn)
+    check_callable("fn", fn, NOISE)
     for name, bound in (("low", low), ("high", high)):
         check_number(name, bound)
     traced = isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer)
@@ -208,14 +208,9 @@ def _deviation(x: Array, to: str, mask: Any) -> Array:
     return size * jnp.sqrt(square / count)
 
 
-def _check_function(fn: Any) -> None:
-    if not callable(fn):
-        raise TypeError(f"fn must be a noise function (key, x) -> x, got {fn!r}.")
-
-
 def _strength_name(wrapper: str, fn: Any) -> str:
     """The name of the third argument, a strength in the units of ``x``."""
-    _check_function(fn)
+    check_callable("fn", fn, NOISE)
     names = list(inspect.signature(fn).parameters)
     if len(names) < 3 or names[2] in ("rate", "mask", "shared_axes"):
         raise TypeError(

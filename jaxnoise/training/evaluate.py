@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxnoise.data import Data, row_count
 from jaxnoise.losses import is_labels
+from jaxnoise.training.calls import called
 from jaxnoise.training.recipe import PerRow
 
 EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
@@ -69,9 +70,10 @@ def per_row(
             raise ValueError(
                 f"targets must have the shape of the outputs, {outputs.shape}, or be "
                 "integer class labels without the last axis, "
-                f"got {targets.dtype} of shape {targets.shape}."
+                f"got {targets.dtype} of shape {targets.shape}"
+                f"{_cure(outputs, targets)}."
             )
-    values = function(outputs, targets)
+    values = called(name, function, outputs, targets)
     rows = row_count(targets)
     if jnp.shape(values) != (rows,):
         raise ValueError(
@@ -79,6 +81,17 @@ def per_row(
             f"got shape {jnp.shape(values)}; the engine averages."
         )
     return values
+
+
+def _cure(outputs: Array, targets: Array) -> str:
+    """What makes the targets fit, where that is plain."""
+    integer = jnp.issubdtype(targets.dtype, jnp.integer)
+    classes = outputs.shape[-1] if outputs.ndim else 0
+    if targets.shape == outputs.shape[:-1]:
+        return "; give y an axis, y[:, None]" if classes == 1 else "; cast y to int32"
+    if integer and classes > 1 and targets.shape == (*outputs.shape[:-1], 1):
+        return "; drop y's last axis, y[:, 0]"
+    return ""
 
 
 def _sum_over_blocks(

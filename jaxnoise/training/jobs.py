@@ -60,7 +60,11 @@ def compile_jobs(
             first = runs[ids[0]]
             strength = jax.tree.map(np.float32, first.strength)
             signature = signature_of((strength, splits[first.split]))
-            planned.append((traced_run(recipes[placement], settings, signature), ids))
+            traced = traced_run(recipes[placement], settings, signature)
+            for split in {runs[i].split for i in ids}:
+                for _, targets in splits[split].values():
+                    traced.check_targets(targets)
+            planned.append((traced, ids))
             deliver()
         for traced, ids in planned:
             most = _most_together(runs, ids, mesh.size)

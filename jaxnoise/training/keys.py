@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array
+
+from jaxnoise.checks import single_key
 
 
 class Keys(NamedTuple):
@@ -20,16 +21,6 @@ class Keys(NamedTuple):
     @classmethod
     def of_run(cls, key: Array, split: Any) -> "Keys":
         """Splits share initial weights and batch order, and differ in all else."""
-        dtype = getattr(key, "dtype", None)
-        if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-            raise TypeError(
-                f"key must be a typed key, jax.random.key(seed), got {key!r}."
-            )
-        implementation = str(jax.random.key_impl(key))
-        if implementation != "threefry2x32":  # rbg runs would share draws under vmap
-            raise TypeError(
-                f"key must be a threefry2x32 key, got one of {implementation}."
-            )
-        keys = cls(*jax.random.split(key, len(cls._fields)))
+        keys = cls(*jax.random.split(single_key(key), len(cls._fields)))
         folded = (jax.random.fold_in(k, split) for k in keys[2:])
         return cls(keys.init, keys.order, *folded)

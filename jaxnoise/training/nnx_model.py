@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
+from jaxnoise.checks import check_callable, check_function, shown
 from jaxnoise.training.recipe import Variables, takes_train
 
+FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
 ROLES = ("params", "noise", "dropout", "default")  # the streams of the constructor
 
 
@@ -49,11 +51,9 @@ def model(factory: Callable[[nnx.Rngs], nnx.Module]) -> "NNXModel":
         >>> outputs.shape
         (3, 1)
     """
-    if isinstance(factory, nnx.Module) or not callable(factory):
-        raise TypeError(
-            "factory must be a function rngs -> module, such as "
-            f"lambda rngs: Net(rngs=rngs), got {type(factory).__name__}."
-        )
+    if isinstance(factory, nnx.Module):  # it may be callable
+        raise TypeError(f"factory must be {FACTORY}, got a {type(factory).__name__}.")
+    check_callable("factory", factory, FACTORY)
     return NNXModel(factory)
 
 
@@ -68,6 +68,8 @@ class NNXModel:
         )
         rngs = inspect.signature(named or factory).parameters.get("rngs")
         self.by_keyword = rngs is not None and rngs.kind is rngs.KEYWORD_ONLY
+        if not (self.by_keyword or isinstance(factory, type)):
+            check_function("factory", factory, FACTORY, 1)
 
     def init(self, key: Array, x: Any) -> Variables:
         """Return fresh variables; ``x`` is not needed."""
@@ -103,7 +105,10 @@ class NNXModel:
         rngs = nnx.Rngs(**dict(zip(ROLES, keys, strict=True)))
         module = self.factory(rngs=rngs) if self.by_keyword else self.factory(rngs)
         if not isinstance(module, nnx.Module):
-            raise TypeError(f"factory must return an nnx.Module, got {module!r}.")
+            raise TypeError(
+                f"factory must return an nnx.Module, got {shown(module)}; a Linen "
+                "module is a model as it is."
+            )
         return module
 
     def _collections(self, state: Any) -> Variables:

@@ -4,13 +4,15 @@
 runs; `deal` cuts those that share a program into packs, one a device and call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
+from jaxnoise.training.calls import RECIPE
 
 BASELINE_STRENGTH = 0.0
 
@@ -45,19 +47,16 @@ def plan_runs(
     """All runs, ordered by placement, strength, seed and split as they were given."""
     if not isinstance(recipes, Mapping) or not recipes:
         raise TypeError(
-            "recipes must map placements to functions strength -> Recipe, "
-            f"got {recipes!r}."
+            "recipes must map placements to functions strength -> Recipe, such as "
+            f"{{'none': lambda _: jn.Recipe(...)}}, got {shown(recipes)}."
         )
     if not isinstance(strengths, Mapping):
         raise TypeError(
-            f"strengths must map placements to strengths, got {strengths!r}."
+            f"strengths must map placements to strengths, such as "
+            f"{{'hidden': [0.1, 0.3]}}, got {shown(strengths)}."
         )
     for placement, recipe in recipes.items():
-        if not callable(recipe):
-            raise TypeError(
-                f"recipes[{placement!r}] must be a function strength -> Recipe, "
-                f"got {recipe!r}."
-            )
+        check_function(f"recipes[{placement!r}]", recipe, RECIPE, 1)
     for placement in strengths:
         if placement not in recipes:
             raise ValueError(
@@ -82,12 +81,12 @@ def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
     try:
         listed = list(seeds)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an int or ints, got {seeds!r}.") from None
+        raise TypeError(f"{name} must be an int or ints, got {shown(seeds)}.") from None
     if not listed:
         raise ValueError(f"{name} must hold at least one seed, got none.")
     for seed in listed:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"{name} must be ints, got {seed!r}.")
+            raise TypeError(f"{name} must be ints, got {shown(seed)}.")
         if not 0 <= seed < 2**32:  # a key would drop the higher bits
             raise ValueError(f"{name} must be from 0 to 2**32 - 1, got {seed}.")
     if len(set(listed)) < len(listed):
@@ -97,12 +96,13 @@ def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
 
 def as_splits(data: Data | Sequence[Data]) -> list[Data]:
     """One `Data` or several, as a list."""
-    splits = [data] if isinstance(data, Data) else list(data)
+    several = isinstance(data, Iterable) and not isinstance(data, Mapping)
+    splits: list[Any] = list(data) if several else [data]
     for split in splits:
         if not isinstance(split, Data):
             raise TypeError(
-                "data must be a jn.Data or a sequence of them, "
-                f"got {type(split).__name__}."
+                "data must be a jn.Data, such as jn.Data(train=(x, y), test=(x, y)), "
+                f"or a sequence of them, got {shown(split)}."
             )
     if not splits:
         raise ValueError("data must hold at least one split, got none.")
@@ -144,7 +144,7 @@ def _levels(placement: str, given: Any) -> list[Any]:
         raise ValueError(f"{name} must hold at least one strength, got none.")
     for level in levels:
         if not jax.tree.leaves(level):
-            raise TypeError(f"{name} must be numbers, got {level!r}.")
+            raise TypeError(f"{name} must be numbers, got {shown(level)}.")
     levels = [jax.tree.map(lambda leaf: _number(name, leaf), level) for level in levels]
     structures = {jax.tree.structure(level) for level in levels}
     if len(structures) > 1:
@@ -158,9 +158,9 @@ def _number(name: str, leaf: Any) -> float:
     try:
         value = float(leaf)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be numbers, got {leaf!r}.") from None
+        raise TypeError(f"{name} must be numbers, got {shown(leaf)}.") from None
     if isinstance(leaf, str):
-        raise TypeError(f"{name} must be numbers, got {leaf!r}.")
+        raise TypeError(f"{name} must be numbers, got {shown(leaf)}.")
     if not (np.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be finite and >= 0, got {leaf}.")
     return value

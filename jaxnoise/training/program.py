@@ -6,8 +6,8 @@ one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
+from jaxnoise.losses import CHECKED, check_targets
 from jaxnoise.results import RunResult
 from jaxnoise.training.convolutions import (
     check_convolutions,
@@ -40,6 +41,7 @@ class TracedRun(NamedTuple):
     function: Callable[..., RunResult]
     size: RunSize
     convolves: bool
+    check_targets: Callable[[Any], None]  # whose values a program cannot look at
 
 
 class Program:
@@ -98,7 +100,8 @@ def _traced_run(
 ) -> TracedRun:
     structure, leaves = signature
     strength, data = jax.tree.unflatten(structure, leaves)
-    train = make_train(recipe, **vars(settings))
+    losses: list[tuple[Any, Any]] = []
+    train = make_train(_noting(recipe, losses), **vars(settings))
     key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
     split = jax.ShapeDtypeStruct((), np.uint32)
     jaxpr, shapes = jax.make_jaxpr(train, return_shape=True)(key, strength, data, split)
@@ -111,7 +114,25 @@ def _traced_run(
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     rows = min(settings.batch_size, row_count(data.train))
     size = RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr))
-    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr))
+    check = partial(check_targets, *losses[0]) if losses else lambda targets: None
+    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr), check)
+
+
+def _noting(recipe: RecipeFn, losses: list[tuple[Any, Any]]) -> RecipeFn:
+    """The recipe; notes a loss of ours, and the shape of the outputs that it gets."""
+
+    def noting(strength: Any) -> Recipe:
+        made = recipe(strength)
+        if getattr(made, "loss", None) not in CHECKED:
+            return made
+
+        def loss(outputs: Any, targets: Any) -> Any:
+            losses.append((made.loss, outputs.shape))
+            return made.loss(outputs, targets)
+
+        return replace(made, loss=loss)
+
+    return noting
 
 
 def _peak_bytes(jaxpr: Jaxpr) -> int:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import NamedTuple
 
+from jaxnoise.checks import shown
+
 ProgressFn = Callable[[int, int], None]
 
 
@@ -22,6 +24,11 @@ def progress_of(progress: bool | ProgressFn | None, total: int) -> Iterator[Prog
     """Yield what to tell, for what ``progress`` of `jaxnoise.sweep` asks."""
     if callable(progress):
         yield Progress(lambda: None, progress)
+    elif not (progress is None or isinstance(progress, bool)):
+        raise TypeError(
+            "progress must be None, a bool or a function (done, total), "
+            f"got {shown(progress)}."
+        )
     elif progress is False or not sys.stderr.isatty():
         yield Progress(lambda: None, lambda done, total: None)
     else:

@@ -15,8 +15,25 @@ import jax
 import optax
 from jaxtyping import Array
 
+from jaxnoise.checks import check_function, shown
+
 Variables = dict[str, Any]
 PerRow = Callable[[Any, Any], Array]
+LOSS = "a function (outputs, targets) -> losses, such as jn.losses.squared_error"
+METRIC = "a function (outputs, targets) -> scores, such as jn.metrics.accuracy"
+OPTIONAL = {  # what each is to be, and with how many arguments it is called
+    "weight_noise": (
+        "a function (key, params) -> params, such as "
+        "partial(jn.tree_add_gaussian_noise, stddev=0.1)",
+        2,
+    ),
+    "label_noise": (
+        "a function (key, targets) -> targets, such as "
+        "partial(jn.flip_labels, rate=0.1, num_classes=10)",
+        2,
+    ),
+    "penalty": ("a function (apply, params, x) -> scalar", 3),
+}
 
 
 @runtime_checkable
@@ -25,6 +42,19 @@ class Model(Protocol):
 
     ``variables["params"]`` is trained; every other collection, such as batch
     statistics, is carried from step to step.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> class Linear:
+        ...     def init(self, key, x):
+        ...         return {"params": {"w": jnp.zeros((x.shape[-1], 1))}}
+        ...
+        ...     def apply(self, variables, x, *, train, key):
+        ...         if train:
+        ...             x = jn.add_gaussian_noise(key, x, 0.1)
+        ...         return x @ variables["params"]["w"], variables
+        >>> isinstance(Linear(), jn.Model)
+        True
     """
 
     def init(self, key: Array, x: Any) -> Variables:
@@ -91,7 +121,7 @@ class Recipe:
         if not isinstance(self.metrics, Mapping):
             raise TypeError(
                 "metrics must map names to functions, such as "
-                f"{{'accuracy': jn.metrics.accuracy}}, got {self.metrics!r}."
+                f"{{'accuracy': jn.metrics.accuracy}}, got {shown(self.metrics)}."
             )
         if "loss" in self.metrics:
             raise ValueError("metrics must not be named 'loss', which is always there.")
@@ -100,18 +130,16 @@ class Recipe:
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
-        functions = {"loss": self.loss}
-        functions |= {f"metrics[{name!r}]": f for name, f in self.metrics.items()}
-        for name in ("weight_noise", "label_noise", "penalty"):
+        check_function("loss", self.loss, LOSS, 2)
+        for name, metric in self.metrics.items():
+            check_function(f"metrics[{name!r}]", metric, METRIC, 2)
+        for name, (expected, arguments) in OPTIONAL.items():
             if getattr(self, name) is not None:
-                functions[name] = getattr(self, name)
-        for name, function in functions.items():
-            if not callable(function):
-                raise TypeError(f"{name} must be a function, got {function!r}.")
+                check_function(name, getattr(self, name), expected, arguments)
         if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
             raise TypeError(
                 "optimizer must be an Optax transformation such as optax.adam(1e-3), "
-                f"got {self.optimizer!r}."
+                f"got {shown(self.optimizer)}."
             )
 
 
@@ -125,12 +153,11 @@ def as_model(model: Any) -> Model:
             )
         return _Linen(model)
     if isinstance(model, type) or not isinstance(model, Model):
-        got = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
         raise TypeError(
             "model must be a Flax Linen module (an instance, not its class), an NNX "
             "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), or have init(key, x) "
             "and apply(variables, x, *, train, key), "
-            f"got {got if len(got) < 60 else type(model).__name__}."
+            f"got {shown(model)}."
         )
     return model
 

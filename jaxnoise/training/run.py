@@ -17,8 +17,10 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
 from jaxnoise.autodiff import straight_through
+from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
+from jaxnoise.training.calls import RECIPE, called
 from jaxnoise.training.checked_model import CheckedModel
 from jaxnoise.training.evaluate import evaluate, metric_names, per_row
 from jaxnoise.training.keys import Keys
@@ -100,10 +102,7 @@ def make_train(
         (5,)
     """
     settings = Settings(epochs, batch_size, curves, metrics_every)
-    if not callable(recipe):
-        raise TypeError(
-            f"recipe must be a function strength -> Recipe, got {recipe!r}."
-        )
+    check_function("recipe", recipe, RECIPE, 1)
 
     def train(
         key: Key[Array, ""],
@@ -112,9 +111,13 @@ def make_train(
         split: Integer[ArrayLike, ""] = 0,
     ) -> RunResult:
         if not isinstance(data, Data):
-            raise TypeError(f"data must be a jn.Data, got {type(data).__name__}.")
+            raise TypeError(
+                "data must be a jn.Data, such as jn.Data(train=(x, y)), "
+                f"got {shown(data)}."
+            )
         data = jax.tree.map(jnp.asarray, data)
-        return _Run(recipe(strength), settings, data, Keys.of_run(key, split)).result()
+        made = called("recipe", recipe, strength)
+        return _Run(made, settings, data, Keys.of_run(key, split)).result()
 
     return train
 
@@ -124,7 +127,7 @@ class _Run:
 
     def __init__(self, recipe: Recipe, settings: Settings, data: Data, keys: Keys):
         if not isinstance(recipe, Recipe):
-            raise TypeError(f"recipe must return a jn.Recipe, got {recipe!r}.")
+            raise TypeError(f"recipe must return a jn.Recipe, got {shown(recipe)}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
         self.model = CheckedModel(as_model(recipe.model))
         self.optimizer = optax.with_extra_args_support(recipe.optimizer)
@@ -267,7 +270,13 @@ class _Run:
             def apply(params: Any, x: Any) -> Any:
                 return self.clean({**variables, "params": params}, x)
 
-            loss += recipe.penalty(apply, params, x)
+            penalty = called("penalty", recipe.penalty, apply, params, x)
+            if jnp.shape(penalty):
+                raise ValueError(
+                    "penalty must give one number, such as the mean of one a row, "
+                    f"got shape {jnp.shape(penalty)}."
+                )
+            loss += penalty
         return loss, carried
 
     def clean(self, variables: Variables, x: Any) -> Any:

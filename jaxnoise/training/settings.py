@@ -1,11 +1,12 @@
 """The static choices of a run, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from jaxnoise.checks import shown
 from jaxnoise.data import Data
 
 Count = int | np.integer
@@ -15,7 +16,9 @@ CURVES = ("train", "test")  # what curves are kept of, where the data has such s
 def as_count(name: str, value: Any, expected: str = "an int") -> int:
     """A number of things as a Python int, or the error that names it."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be {expected} of at least 1, got {value!r}.")
+        raise ValueError(
+            f"{name} must be {expected} of at least 1, got {shown(value)}."
+        )
     if value >= 2**31:  # compiled programs count in 32 bits
         raise ValueError(f"{name} must be less than 2**31, got {value}.")
     return int(value)
@@ -33,9 +36,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "metrics_every"):
             object.__setattr__(self, name, as_count(name, getattr(self, name)))
-        if isinstance(self.curves, str):
+        if isinstance(self.curves, str) or not isinstance(self.curves, Iterable):
             raise ValueError(
-                f"curves must be a sequence of set names, got {self.curves!r}."
+                f"curves must be a sequence of set names, got {shown(self.curves)}."
             )
         object.__setattr__(self, "curves", tuple(self.curves))
 

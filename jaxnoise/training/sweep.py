@@ -5,11 +5,12 @@ shape, a few runs a device at a time, and gathers what comes back. The same runs
 out whatever the number of devices and the order in which they finish.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.data.memory import byte_count
 from jaxnoise.results import SweepResult
@@ -138,9 +139,13 @@ def sweep(
 def _seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[int]:
     if isinstance(keep_params, bool):
         return set(seeds) if keep_params else set()
+    if isinstance(keep_params, str) or not isinstance(keep_params, Iterable):
+        raise TypeError(
+            "keep_params must be True, False or the seeds to keep, such as [0, 1], "
+            f"got {shown(keep_params)}."
+        )
     keep = set(as_seeds("keep_params", list(keep_params)))
     if not keep <= set(seeds):
-        raise ValueError(
-            f"keep_params must name seeds of the sweep, got {keep - set(seeds)}."
-        )
+        absent = sorted(keep - set(seeds))
+        raise ValueError(f"keep_params must name seeds of the sweep, got {absent}.")
     return keep

@@ -69,6 +69,13 @@ def test_the_best_on_validation_is_reported_on_test():
     assert found.choices["placement"].tolist() == ["input"] * 12
 
 
+def test_few_units_are_warned_of():
+    scores = draw(0, (4, 9, 1))
+    with pytest.warns(UserWarning, match="^select: 9 units are few: below 10 "):
+        jn.select(table(scores, scores))
+
+
+@pytest.mark.filterwarnings("ignore:select. .* units are few")
 def test_test_scores_have_no_say():
     """Whatever they are, the choice stays; only what is reported changes."""
     validation = draw(0, (4, 12, 3))
@@ -158,6 +165,7 @@ def nested(seed, outer, inner, seeds=2):
     return draw(seed, (4, seeds, outer * inner))
 
 
+@pytest.mark.filterwarnings("ignore:select. .* units are few")
 @pytest.mark.parametrize(("outer", "inner"), [(5, 3), (2, 2), (10, 1)])
 def test_outer_folds_choose_on_their_inner_folds(outer, inner):
     validation, test = nested(0, outer, inner), nested(1, outer, inner)
@@ -191,6 +199,7 @@ def test_outer_folds_choose_on_their_inner_folds(outer, inner):
     assert str(found).splitlines()[1].startswith("in the outer folds: ")
 
 
+@pytest.mark.filterwarnings("ignore:select. .* units are few")
 def test_nested_folds_of_data_are_numbered_alike():
     """Folds that differ in what is best: each must choose its own."""
     x, y = np.arange(24.0)[:, None], np.arange(24)[:, None] % 2
@@ -253,6 +262,7 @@ def test_choosing_on_test_inflates_by_the_expected_maximum(k, inflation):
     assert min(optimism) >= 0
 
 
+@pytest.mark.filterwarnings("ignore:select. .* units are few")
 def test_a_sweep_of_nested_folds():
     """From data to choice, at toy size."""
     import optax

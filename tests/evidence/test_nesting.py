@@ -42,7 +42,7 @@ def test_compare_counts_outer_folds():
     assert flat["high"] - flat["low"] < 0.8 * (high - low)  # what nesting hides
 
 
-@pytest.mark.filterwarnings("ignore:compare. .* units are few")
+@pytest.mark.filterwarnings("ignore:.* units are few")
 def test_the_verdict_of_select_is_that_of_its_difference():
     """Of what the folds chose, not of what all of them together would choose."""
     for seed in range(20):

@@ -426,7 +426,7 @@ def test_the_table_says_what_it_is_of():
         (
             {"key": jax.random.split(jax.random.key(0))},
             ValueError,
-            r"key must be a single key, got an array \(2,\)",
+            r"key must be a single key, got an array of shape \(2,\)",
         ),
     ],
 )

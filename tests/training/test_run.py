@@ -679,7 +679,7 @@ def test_bad_settings(settings, message):
 
 @pytest.mark.bad_input
 def test_bad_calls(data, key):
-    with pytest.raises(TypeError, match="recipe must be a function .* got Recipe"):
+    with pytest.raises(TypeError, match="recipe must be a function .* got a Recipe"):
         jn.make_train(recipe(), epochs=1, batch_size=1)
     with pytest.raises(TypeError, match="recipe must return a jn.Recipe, got None"):
         train(lambda _: None, key, 0.0, data)

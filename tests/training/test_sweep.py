@@ -506,7 +506,7 @@ def test_metrics_of_one_name_are_refused(data):
         ({"curves": ("tset",)}, ValueError, "curves must name sets of the data"),
         ({"vectorize": 0}, ValueError, "vectorize must be 'auto' or an int"),
         ({"vectorize": "all"}, ValueError, "vectorize must be 'auto' or an int"),
-        ({"keep_params": [7]}, ValueError, r"keep_params must name seeds .* got \{7\}"),
+        ({"keep_params": [7]}, ValueError, r"keep_params must name seeds .* got \[7\]"),
     ],
     ids=named,
 )

@@ -55,8 +55,18 @@ def learning_curves(
             many.
 
     Example:
-        >>> import jaxnoise as jn
-        >>> jn.plots.learning_curves(result, metric="loss")  # doctest: +SKIP
+        >>> import numpy as np, pandas as pd, jaxnoise as jn
+        >>> runs = pd.DataFrame({
+        ...     "placement": "none", "strength": 0.0, "seed": [0, 1], "finite": True,
+        ... })
+        >>> loss = np.array([[0.7, 0.5, 0.4], [0.8, 0.5, 0.3]])
+        >>> result = jn.SweepResult(
+        ...     runs, {"test_loss": loss}, np.arange(1, 4), (None, None), True,
+        ...     compile_seconds=0.0, run_seconds=0.0, device="1 x cpu",
+        ... )
+        >>> figure = jn.plots.learning_curves(result, metric="loss")
+        >>> figure.axes[0].get_title()
+        'none (n = 2)'
     """
     if not isinstance(result, SweepResult):
         raise TypeError(

@@ -61,7 +61,11 @@ def forest(
         The axes, with the first placement at the top.
 
     Raises:
+        TypeError: if an argument is of the wrong kind, or an option none of `compare`.
         ValueError: as `compare`, or if there is nothing but the baseline.
+
+    Reference: S. Lewis, M. Clarke, "Forest plots: trying to see the wood and the
+        trees", 2001.
 
     Example:
         >>> import pandas as pd, jaxnoise as jn
@@ -75,6 +79,7 @@ def forest(
         >>> [text.get_text() for text in ax.get_yticklabels()]
         ['input, 0.1']
     """
+    style.check_options("forest", options, style.COMPARE)
     rows = compare_quietly(
         result, metric=metric, baseline=baseline, rope=rope, **options
     )
@@ -141,6 +146,7 @@ def seed_slopes(
         The figure that holds the panels.
 
     Raises:
+        TypeError: if an argument is of the wrong kind, or an option none of `compare`.
         ValueError: as `compare`, if there is nothing but the baseline, or the axes are
             too few or too many.
 
@@ -156,6 +162,7 @@ def seed_slopes(
         >>> len(figure.axes[0].get_lines())
         3
     """
+    style.check_options("seed_slopes", options, ("pair_by", "lower_is_better"))
     lower = options.pop("lower_is_better", None)
     lower = lower_by_name(metric) if lower is None else lower
     paired = paired_cells(result, metric, baseline, **options)

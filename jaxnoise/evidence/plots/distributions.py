@@ -41,7 +41,7 @@ def score_distribution(
         The axes, with the first placement at the top.
 
     Raises:
-        TypeError: if result is neither a `SweepResult` nor a table.
+        TypeError: if result is neither a `SweepResult` nor a table, or ``ax`` no axes.
         ValueError: if the metric or a column is not there.
 
     Example:

@@ -59,6 +59,7 @@ def strength_heatmap(
         The axes; a colour bar stands beside them.
 
     Raises:
+        TypeError: if an argument is of the wrong kind, or an option none of `compare`.
         ValueError: as `compare`, or if there is no such value, no placement with two
             strengths, several of them, or more strengths that vary.
 
@@ -77,11 +78,14 @@ def strength_heatmap(
     """
     if value not in ("mean", "difference"):
         raise ValueError(f'value must be "mean" or "difference", got {value!r}.')
+    style.check_options("strength_heatmap", options, style.COMPARE)
     rows = compare_quietly(result, metric=metric, baseline=baseline, **options)
     drawn = _placement(rows[rows["placement"] != baseline], placement)
     x, y = _axes_of(drawn, x, y)
     grid = drawn.pivot(index=y, columns=x, values=value)
-    if ax is None:
+    if ax is not None:
+        style.new_axes(ax)  # is one
+    else:
         size = (2.4 + 0.75 * grid.shape[1], 1.3 + 0.5 * grid.shape[0])
         ax = style.new_axes(None, (max(size[0], 4.2), max(size[1], 2.6)))
     bottom_to_top, left_to_right = (np.arange(count + 1) - 0.5 for count in grid.shape)

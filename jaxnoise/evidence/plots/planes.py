@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from scipy.special import expit
 
+from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.evidence.plots import style
 
@@ -27,6 +28,7 @@ def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
         The axes.
 
     Raises:
+        TypeError: if an argument is of the wrong kind.
         ValueError: if the points are not two-dimensional.
 
     Example:
@@ -35,6 +37,7 @@ def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
         >>> ax.get_xlabel()
         '$x_1$'
     """
+    _check_data(data)
     ax = style.new_axes(ax, size=(4.6, 4.6))
     for name in ("train", "test"):
         if name in data:
@@ -67,6 +70,7 @@ def decision_regions(
         The figure that holds the panels.
 
     Raises:
+        TypeError: if an argument is of the wrong kind.
         ValueError: if the points are not two-dimensional, or the axes are too few or
             too many.
 
@@ -79,6 +83,12 @@ def decision_regions(
         >>> len(figure.axes)  # the panel and its colour bar
         2
     """
+    _check_data(data)
+    if not isinstance(logits, Mapping):
+        raise TypeError(
+            "logits must map titles to functions, such as {'model': function}, "
+            f"got {shown(logits)}."
+        )
     figure, panels = style.panels(len(logits), 2.4, ax)
     reach = 1.1 * max(np.abs(x).max() for x, _ in data.values())
     line = np.linspace(-reach, reach, 241, dtype=np.float32)
@@ -107,6 +117,13 @@ def decision_regions(
     else:
         style.legend(panels[0], handles, labels)
     return figure
+
+
+def _check_data(data: Any) -> None:
+    if not isinstance(data, Data):
+        raise TypeError(
+            f"data must be a jn.Data, such as jn.Data(train=(x, y)), got {shown(data)}."
+        )
 
 
 def _regions(ax: Axes, line: np.ndarray, values: np.ndarray) -> None:

@@ -52,6 +52,7 @@ def strength_curve(
         The axes.
 
     Raises:
+        TypeError: if an argument is of the wrong kind, or an option none of `compare`.
         ValueError: as `compare`, or if there is no strength above 0 to draw.
 
     Example:
@@ -66,6 +67,7 @@ def strength_curve(
         >>> ax.get_xscale()
         'log'
     """
+    style.check_options("strength_curve", options, style.COMPARE)
     rows = compare_quietly(result, metric=metric, baseline=baseline, **options)
     strengths = pd.to_numeric(rows.get("strength", pd.Series(dtype=float)), "coerce")
     drawn = rows[(rows["placement"] != baseline) & (strengths > 0)]

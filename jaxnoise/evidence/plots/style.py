@@ -18,6 +18,8 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from jaxnoise.checks import shown
+
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 PLACEMENTS = (
     VERMILLION,
@@ -28,6 +30,14 @@ PLACEMENTS = (
     "#56B4E9",
     GREY,
 )
+COMPARE = (
+    "pair_by",
+    "rope",
+    "overlap",
+    "key",
+    "lower_is_better",
+    "outer",
+)  # its options
 MARKERS = "osD^v<PX"  # one more than colours: pairs repeat after 56 placements
 SMALL = "small"
 
@@ -136,8 +146,26 @@ def notes(*lines: str, one_line: bool) -> str:
 def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
     """The given axes, or those of a new figure."""
     if ax is not None:
-        return ax
+        return _checked(ax)
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _checked(ax: Any) -> Axes:
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be axes of matplotlib, plt.subplots()[1], got {shown(ax)}."
+        )
+    return ax
+
+
+def check_options(function: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse options that are none, in the name of the function that was called."""
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{function} must be given its own arguments and, of compare, "
+                f"{', '.join(known)}, got {name!r}."
+            )
 
 
 def panels(
@@ -149,7 +177,7 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """The given axes, one a panel, or a new figure's, which share their scales."""
     if ax is not None:
-        given = [ax] if isinstance(ax, Axes) else list(np.ravel(ax))
+        given = [_checked(each) for each in np.ravel(ax)]
         if len(given) != count:
             raise ValueError(
                 f"ax must be one axes a panel, {count} in all, got {len(given)}."
@@ -203,7 +231,9 @@ def beside(ax: Axes, y: int, text: str) -> None:
 def rows_of(ax: Axes | None, titles: Sequence[str], margin: float, row: float) -> Axes:
     """Axes with a titled row each, the first at the top; a new figure has room."""
     names = [wrapped(text, 28) for text in titles]
-    if ax is None:
+    if ax is not None:
+        _checked(ax)
+    else:
         lines = max(name.count("\n") + 1 for name in names)
         ax = new_axes(None, (5.8, margin + len(names) * max(row, 0.12 + 0.18 * lines)))
     ax.set_yticks(range(len(names)), names, parse_math=False, usetex=False)

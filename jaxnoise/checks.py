@@ -1,0 +1,92 @@
+"""What all rooms check alike, and how messages show what came: in one line."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+NOISE = "a noise function (key, x) -> x"
+LONG = 60  # characters; what is longer is told by its kind
+
+
+def shown(value: Any) -> str:
+    """A value in few words: itself if it is short, else what kind of thing it is."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, partial) or hasattr(value, "__name__"):
+        return f"the function {name_of(value)}"
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", ())
+    if dtype is not None and (shape or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        return f"an array of {dtype} and shape {shape}"
+    text = repr(value)
+    if len(text) <= LONG and "\n" not in text and " at 0x" not in text:
+        return text
+    kind = type(value)
+    return f"a {kind.__name__} of {kind.__module__.partition('.')[0]}"
+
+
+def name_of(function: Any) -> str:
+    """The name of a function, or of the one inside a partial."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def check_callable(name: str, fn: Any, expected: str) -> None:
+    """Refuse what is no function, and noise layers, which take other arguments."""
+    if not callable(fn) or getattr(fn, "is_noise_layer", False):
+        raise TypeError(f"{name} must be {expected}, got {shown(fn)}.")
+
+
+def check_function(name: str, fn: Any, expected: str, arguments: int) -> None:
+    """Refuse what cannot be called with so many arguments by position.
+
+    Args:
+        name: of the argument.
+        fn: the function.
+        expected: what it is to be, such as "a function (outputs, targets) -> losses".
+        arguments: their number.
+    """
+    check_callable(name, fn, expected)
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # one of C, which keeps its arguments to itself
+        return
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError as error:
+        cure = "; give it by functools.partial" if "missing" in str(error) else ""
+        raise TypeError(
+            f"{name} must be {expected}, got {shown(fn)}: {error}{cure}."
+        ) from None
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value is an int of at least 1."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and value >= 1
+
+
+def single_key(key: Any) -> Array:
+    """``key``, refused unless it is one typed Threefry key."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        legacy = " (a legacy key: jax.random.wrap_key_data types it)"
+        got = f"dtype {dtype}{legacy if dtype == jnp.uint32 else ''}"
+        raise TypeError(
+            "key must be a typed key, jax.random.key(seed), got "
+            f"{got if dtype is not None else shown(key)}."
+        )
+    implementation = str(jax.random.key_impl(key))
+    if implementation != "threefry2x32":
+        # rbg keys under vmap derive every row from the first key.
+        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
+    if key.shape != ():
+        raise ValueError(
+            f"key must be a single key, got an array of shape {key.shape}."
+        )
+    return key
