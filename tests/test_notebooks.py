@@ -31,6 +31,7 @@ def make_toy(notebook):
             cell.source = "\n".join(f"{name} = {TOY[name]}" for name in names)
 
 
+@pytest.mark.slow
 @every_notebook
 def test_runs_at_toy_size(path):
     notebook = nbformat.read(path, as_version=4)

@@ -43,7 +43,13 @@ def our():
     return SimpleNamespace(**modules, study=study)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+LONG = ("digits_cnn", "vowels_lstm")  # to compile
+
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(s, marks=[pytest.mark.slow] * (s in LONG)) for s in SCRIPTS],
+)
 def test_quick_runs(our, script, tmp_path, capsys, data_set):
     options, placement, strength = QUICK[script]
     if script == "mnist1d":

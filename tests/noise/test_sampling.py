@@ -69,6 +69,7 @@ def test_threefry_is_that_of_jax():
     np.testing.assert_array_equal(np.stack(ours, 1), jax.random.key_data(keys))
 
 
+@pytest.mark.slow
 def test_every_word_has_a_logarithm():
     """Over all 2**32 words: never negative, NaN or infinite, and never increasing."""
 
