@@ -42,6 +42,7 @@ def untold():
     convolutions._say_what_to_use.cache_clear()
 
 
+@pytest.mark.bad_input  # a check of types stands between caller and sweep
 def test_flax_convolutions_are_told_of_once():
     message = "gradients of XLA convolutions.* use jaxnoise.Conv in place of flax"
     with pytest.warns(UserWarning, match=message) as told:
