@@ -35,15 +35,16 @@ class Parser(argparse.ArgumentParser):
 
 def count(text: str) -> int:
     """An option that is an int of at least 1, and that arrays can be counted by."""
-    value: int = _number(int, text, "an int of at least 1", lambda value: value >= 1)
-    if value >= 2**31:
-        raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
-    return value
+    return _whole(text, 1)
 
 
 def size(text: str) -> int:
     """An option that is an int of at least 0."""
-    value: int = _number(int, text, "an int of at least 0", lambda value: value >= 0)
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    value: int = _number(int, text, f"an int of at least {least}", lambda v: v >= least)
     if value >= 2**31:
         raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
     return value
@@ -319,6 +320,20 @@ def print_table(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def train_and_report(
+    train: Callable[[], "jn.SweepResult"], report: Callable[["jn.SweepResult"], int]
+) -> int:
+    """Report what was trained; after an error what had finished; the exit code."""
+    try:
+        result = train()
+    except Exception as error:
+        finished = getattr(error, "result", None)
+        if finished is not None and not finished.runs.empty:
+            report(finished)
+        raise
+    return nothing_finished() if result.runs.empty else report(result)
 
 
 def nothing_finished() -> int:

@@ -40,7 +40,6 @@ class Study:
         metric: without its set; chosen by on validation, judged by on test rows.
         train_size: rows to train on; None for all that there are.
         validation: rows to choose on.
-        draws: of train and validation rows; 1 for one division.
         question: that its page answers.
         more: prints and draws what is its own; what it returns joins the summary.
     """
@@ -55,7 +54,6 @@ class Study:
     metric: str = "accuracy"
     train_size: int | None = None
     validation: int = 0
-    draws: int = 1
     more: Callable[[jn.SweepResult, argparse.Namespace], dict[str, Any]] | None = None
 
 
@@ -242,16 +240,10 @@ def run(
     """One study; the exit code."""
     first = data[0] if isinstance(data, list) else data
     print(f"\n{study.name}: {first}")
-    try:
-        result = train(study, data, options)
-    except Exception as error:  # what has finished is written all the same
-        finished = getattr(error, "result", None)
-        if finished is not None and not finished.runs.empty:
-            report(study, first, finished, options)
-        raise
-    if result.runs.empty:
-        return common.nothing_finished()
-    return report(study, first, result, options)
+    return common.train_and_report(
+        lambda: train(study, data, options),
+        lambda result: report(study, first, result, options),
+    )
 
 
 def train(

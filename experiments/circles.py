@@ -209,16 +209,10 @@ def main(argv: list[str] | None = None) -> int:
         best = jn.data.circles_bayes(options.data_noise)
     except (ValueError, ArithmeticError, MemoryError) as error:
         common.Parser(prog="circles.py").error(f"the data cannot be made: {error}")
-    try:
-        result = train(options, data)
-    except Exception as error:  # what has finished is written all the same
-        finished = getattr(error, "result", None)
-        if finished is not None and not finished.runs.empty:
-            report(finished, data, best, options)
-        raise
-    if result.runs.empty:
-        return common.nothing_finished()
-    return report(result, data, best, options)
+    return common.train_and_report(
+        lambda: train(options, data),
+        lambda result: report(result, data, best, options),
+    )
 
 
 def report(

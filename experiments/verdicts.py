@@ -97,7 +97,7 @@ def table(studies: Sequence[dict[str, Any]]) -> str:
 
 def row(study: dict[str, Any]) -> list[str]:
     """A study's cells."""
-    told = {verdict: [] for verdict in VERDICTS}  # type: dict[str, list[str]]
+    told: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
     for each in study["verdicts"]:
         verdict = each["verdict"] if each["verdict"] in told else "no evidence"
         told[verdict].append(_worth(each))
