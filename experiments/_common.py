@@ -187,7 +187,7 @@ def save(figure: Any, path: Path) -> None:
     """A picture as a file; figures that stay open take memory."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
 
 

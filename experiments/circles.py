@@ -152,11 +152,10 @@ def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
 def draw(
     result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
 ) -> None:
-    """The four pictures."""
+    """The pictures."""
     common.use_agg()
     out = options.out
-    size = {"dpi": 150}
-    jn.plots.scatter(data).figure.savefig(out / "scatter.png", **size)
+    common.save(jn.plots.scatter(data).figure, out / "scatter.png")
     for metric, value, label in (
         ("accuracy", best.accuracy, "accuracy"),
         ("loss", best.loss, "cross-entropy (nats)"),
@@ -164,7 +163,12 @@ def draw(
         figure = jn.plots.learning_curves(
             result, metric=metric, best=value, label=label
         )
-        figure.savefig(out / f"{metric}.png", **size)
+        common.save(figure, out / f"{metric}.png")
+    if result.runs["placement"].nunique() > 1:
+        ax = jn.plots.forest(
+            result, metric=COMPARED, label="accuracy gained over no noise"
+        )
+        common.save(ax.figure, out / "differences.png")
     model = recipes(options)["none"](0.0).model  # noise is off at test time
     logits = {}
     for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
@@ -175,7 +179,7 @@ def draw(
             )
     if logits:
         figure = jn.plots.decision_regions(logits, data, best_radius=best.radius)
-        figure.savefig(out / "boundary.png", bbox_inches="tight", **size)
+        common.save(figure, out / "boundary.png")
 
 
 def write_page(result: jn.SweepResult, best: Any, options: argparse.Namespace) -> None:

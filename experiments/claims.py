@@ -119,7 +119,8 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
     text = page(result, size, claims, verdicts, table)
     (options.out / "claims.md").write_text(text, encoding="utf-8")
     if options.into:
-        readme = insert(options.into.read_text("utf-8"), text)
+        before = options.into.read_text("utf-8")
+        readme = insert(before, result, size, claims, verdicts)
         options.into.write_text(readme, encoding="utf-8")
     runs, cost = run_count(size)
     common.write_summary(

@@ -19,22 +19,14 @@ import _common as common
 
 NAME = "verdicts"  # of its place in a README
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
-HEADING = (
-    "study",
-    "train rows",
-    "n",
-    "without noise",
-    "better",
-    "worse",
-    "no evidence",
-)
-VERDICTS = HEADING[-3:]
+VERDICTS = ("better", "worse", "no evidence")
+HEADING = ("study", *VERDICTS, "without noise", "n", "train rows")
 NOTES = (
     "What each place of noise is worth on test rows, at the strength that validation "
     "rows chose, with its 95 % interval: differences to the same network without noise "
-    "in accuracy, or in the squared error, of which less is better. Verdicts count "
-    "every place and strength of a study (Holm). n counts draws of the train rows, "
-    "which speak of other draws from the same data set, or seeds on one division of it."
+    "in accuracy, or in the squared error, of which less is better. Verdicts allow for "
+    "all places and strengths of a study (Holm's p). n is the number of random "
+    "training sets from the same data (splits) or, on one training set, of seeds."
 )
 
 
@@ -107,10 +99,10 @@ def row(study: dict[str, Any]) -> list[str]:
     unit = study["unit"] + ("" if baseline["n"] == 1 else "s")
     return [
         study["study"],
-        f"{study['train_rows']:,}",
-        f"{baseline['n']} {unit}",
-        f"{metric} {score:.4f}",
         *("<br>".join(told[verdict]) or "–" for verdict in VERDICTS),
+        f"{metric} {score:.4f}",
+        f"{baseline['n']} {unit}",
+        f"{study['train_rows']:,}",
     ]
 
 

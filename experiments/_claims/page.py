@@ -1,6 +1,6 @@
 """claims.md: the claims with their verdicts, noise and its rivals, and the rules.
 
-`page` writes it; `insert` puts its table of claims into a README, between two marks.
+`page` writes it; `insert` puts its tables of claims into a README, between two marks.
 """
 
 from collections import Counter
@@ -12,11 +12,14 @@ import pandas as pd
 
 import jaxnoise as jn
 from _claims.plan import Size, run_count
-from _claims.rules import ROPE, RULE, Claim, number
+from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, ROPE, RULE, THIS, Claim, number
 from _claims.scores import ACCURACY, EARLY, LOSS
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
+SIGNS = {HOLDS: "✔ holds", FAILS: "✘ does not", OPEN: "? undecided"}
+TALLY = {HOLDS: "hold", FAILS: "do not hold", OPEN: "are undecided"}
 NAME = "claims"  # of its place in a README
+SUMMARY = "All verdicts, with intervals; readers' claims; noise against its rivals"
 LIMITS = """\
 - One task, two circles in the plane, one network of 500 units and one optimiser. What
   holds here need not hold for images, text or deeper networks.
@@ -36,6 +39,19 @@ def claims_table(claims: Sequence[Claim], verdicts: Sequence[str]) -> str:
         for c, verdict in zip(claims, verdicts, strict=True)
     ]
     return _markdown(HEADING, rows)
+
+
+def short_table(claims: Sequence[Claim], verdicts: Sequence[str]) -> str:
+    """What the tutorial says, a row a claim, with the verdicts alone."""
+    found: dict[str, dict[str, str]] = {}
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        if claim.by == "tutorial":
+            found.setdefault(claim.says, {})[claim.on] = SIGNS[verdict]
+    rows = [
+        (says, *(signs.get(on, "–") for on in (THIS, DRAWS)))
+        for says, signs in found.items()
+    ]
+    return _markdown(("the tutorial says", "on its points", f"on {DRAWS}"), rows)
 
 
 def ranges_table(claims: Sequence[Claim]) -> str:
@@ -74,14 +90,10 @@ def methods_table(methods: pd.DataFrame) -> str:
     return _markdown(("method", *heading), rows)
 
 
-def page(
-    result: jn.SweepResult,
-    size: Size,
-    claims: Sequence[Claim],
-    verdicts: Sequence[str],
-    methods: pd.DataFrame,
+def summary(
+    result: jn.SweepResult, size: Size, claims: Sequence[Claim], verdicts: Sequence[str]
 ) -> str:
-    """The whole of claims.md."""
+    """How many runs there are, and how many claims hold."""
     planned, _ = run_count(size)
     how = (
         f"{len(result.runs):,} runs: {size.seeds:,} seeds on the tutorial's points, "
@@ -90,15 +102,28 @@ def page(
     if not result.complete:
         how = f"**Interrupted** after {len(result.runs):,} of {planned:,} runs. " + how
     counts = Counter(verdicts)
-    tally = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+    tally = ", ".join(f"{n} {TALLY[verdict]}" for verdict, n in counts.most_common())
+    said = len({claim.says for claim in claims})
+    return f"""\
+{how} The population is {size.population:,} fresh points. Of {len(claims)} verdicts on
+{said} claims {tally}."""
+
+
+def page(
+    result: jn.SweepResult,
+    size: Size,
+    claims: Sequence[Claim],
+    verdicts: Sequence[str],
+    methods: pd.DataFrame,
+) -> str:
+    """The whole of claims.md."""
     rivals = "Too few whole draws to compare."
     if methods["split"].nunique() > 1:
         rivals = methods_table(methods)
     return f"""\
 # The tutorial's claims, settled
 
-{how} The population is {size.population:,} fresh points. Of {len(claims)} claims:
-{tally}.
+{summary(result, size, claims, verdicts)}
 
 {claims_table(claims, verdicts)}
 ## Noise and its rivals
@@ -120,10 +145,24 @@ the epoch of the lowest validation loss.
 {LIMITS}"""
 
 
-def insert(readme: str, claims_page: str) -> str:
-    """The README with the page's table of claims between its marks."""
-    first = claims_page.split("\n## ")[0].partition("\n")[2]  # under the title
-    return common.insert(readme, first, NAME)
+def insert(
+    readme: str,
+    result: jn.SweepResult,
+    size: Size,
+    claims: Sequence[Claim],
+    verdicts: Sequence[str],
+) -> str:
+    """The README with the tables of claims between its marks, the long one folded."""
+    tables = f"""\
+{summary(result, size, claims, verdicts)}
+
+{short_table(claims, verdicts)}
+<details>
+<summary>{SUMMARY}</summary>
+
+{claims_table(claims, verdicts)}
+</details>"""
+    return common.insert(readme, tables, NAME)
 
 
 def _epoch(epochs: pd.Series) -> str:

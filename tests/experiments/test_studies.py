@@ -291,14 +291,15 @@ def test_table_of_verdicts(our, tmp_path, capsys):
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(lines) == 2 + len(found)
     assert lines[2] == (
-        "| wine-20 | 1,500 | 10 splits | accuracy 0.9000 "
+        "| wine-20 "
         "| input 0.1: +0.2000 [+0.1000, +0.3000] "
         "| labels 0.05: −0.2000 [−0.3000, −0.1000] "
         "| hidden 1: +0.0000 [−0.1000, +0.1000]<br>"
-        "weights: +0.0100 [−0.0900, +0.1100] |"
+        "weights: +0.0100 [−0.0900, +0.1100] "
+        "| accuracy 0.9000 | 10 splits | 1,500 |"
     )
     assert (
-        lines[-1] == "| sine-mlp | 1,500 | 1 seed | squared error 0.9000 | – | – | – |"
+        lines[-1] == "| sine-mlp | – | – | – | squared error 0.9000 | 1 seed | 1,500 |"
     )
     assert "wine-20" in capsys.readouterr().out
 
