@@ -41,7 +41,7 @@ def test_sweep_sample(small, capsys, tmp_path, monkeypatch):
 
 def test_layer_sample():
     names = {}
-    exec(SAMPLES[1], names)
+    exec(SAMPLES[2], names)
     assert names["net"].apply(names["params"], names["x"], train=False).shape == (
         32,
         10,
@@ -50,7 +50,7 @@ def test_layer_sample():
 
 def test_nnx_sample(capsys):
     names = {}
-    exec(SAMPLES[2], names)
+    exec(SAMPLES[3], names)
     assert "GaussianNoise" in capsys.readouterr().out
     assert names["outputs"].shape == (32, 10)
     data = jn.Data(train=(np.ones((10, 8)), np.arange(10)))
@@ -60,7 +60,7 @@ def test_nnx_sample(capsys):
 
 def test_noise_sample(key):
     names = {}
-    exec(SAMPLES[3], names)
+    exec(SAMPLES[1], names)
     images = jax.random.uniform(key, (2, 8, 8, 3))
     for name in ("tenth", "audio", "pixels", "contrast", "shifted"):
         rngs = {"noise": key}
