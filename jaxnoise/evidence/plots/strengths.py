@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.plots import style
+from jaxnoise.evidence.plots.ticks import label_side_by_side
 from jaxnoise.evidence.stats import compare_quietly
 from jaxnoise.evidence.units import Cell, paired_cells
 from jaxnoise.evidence.words import Table, count, in_words
@@ -170,12 +170,10 @@ def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
 
 
 def _strength_axis(ax: Axes, strengths: pd.Series) -> None:
-    """Logarithmic, with plain numbers: the strengths themselves if they have room."""
+    """Logarithmic, with a tick a strength, labelled wherever there is room."""
+    values = np.unique(strengths)
+    if len(values) == 1:  # rounding makes its range too narrow for a scale
+        ax.update_datalim([(values[0] / 2, 0), (values[0] * 2, 0)], updatey=False)
     ax.set_xscale("log")
     ax.set_xlabel("noise strength (stddev or rate)")
-    values = np.unique(strengths)
-    roomy = len(values) <= 7 and (values[1:] / values[:-1] > 1.6).all()
-    ax.xaxis.set_major_locator(FixedLocator(list(values)) if roomy else LogLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    if roomy:
-        ax.xaxis.set_minor_locator(NullLocator())
+    label_side_by_side(ax.xaxis, values)
