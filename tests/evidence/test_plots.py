@@ -540,4 +540,5 @@ def test_a_legend_stays_within_given_axes(result):
     figure.canvas.draw()
     legend, axes = (a.get_window_extent() for a in (grid[0].get_legend(), grid[0]))
     assert axes.x0 <= legend.x0 < legend.x1 <= axes.x1
-    assert grid[0].get_legend().get_title().get_text() == "means of n = 4 seeds, few"
+    title = grid[0].get_legend().get_title().get_text()
+    assert title == "means of n = 4 seeds, few\nbar, band: 95 % intervals"

@@ -15,11 +15,11 @@ SETS = {
     "train": (style.BLUE, "--"),
     "test": (style.VERMILLION, "-"),
     "validation": (style.GREEN, "-."),
-    "population": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    "population": (style.PURPLE, (0, (5, 1, 1, 1, 1, 1))),
 }
 OTHER_SETS = (
-    ("#56B4E9", (0, (4, 1, 1, 1))),
-    ("#E69F00", (0, (1, 1))),
+    (style.SKY, (0, (4, 1, 1, 1))),
+    (style.OCHRE, (0, (1, 1))),
     (style.GREY, (0, (8, 3))),
 )
 LONG = 500  # epochs; longer curves are pixels in vector files, which stay small

@@ -94,13 +94,15 @@ def strength_curve(
     if label is None:
         style.literal(ax.yaxis.label)
     unit = rows.attrs["unit"]
+    means = f"means of {count(rows['n'], unit)}"
     title = (
-        f"means of {count(rows['n'], unit)}\n"
+        f"{means}\n"
         f"bar: 95 % interval of the\ndifference to {style.wrapped(baseline)}\n"
         f"band: 95 % interval of\nthe mean of {style.wrapped(baseline)}\n"
         f"faint: {unit}s one by one"
     )
-    style.legend_outside(ax, handles, title, ours=ours)
+    short = f"{means}\nbar, band: 95 % intervals"
+    style.legend_outside(ax, handles, title, short, ours=ours)
     style.plain(ax)
     return ax
 
@@ -113,7 +115,7 @@ def _baseline(ax: Axes, row: pd.Series, cell: Cell) -> Line2D:
     interval = t_interval(cell.unit_scores)
     if np.isfinite(interval.low):
         ends = float(interval.low), float(interval.high)
-        ax.axhspan(*ends, color=style.ink(), alpha=0.15, linewidth=0)
+        ax.axhspan(*ends, **style.band_style(style.ink()))
     return line
 
 
