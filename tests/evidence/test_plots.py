@@ -157,7 +157,7 @@ def test_every_set_has_a_look_of_its_own(result):
 def test_learning_curves_of_one_epoch_are_points():
     result = made_up(epochs=1)
     ax = jn.plots.learning_curves(result, metric="loss").axes[0]
-    assert [line.get_marker() for line in ax.get_lines()] == ["o", "o"]
+    assert [line.get_marker() for line in ax.get_lines()] == ["o", "s"]
     (bar,) = ax.collections[1].get_segments()
     values = result.curves["train_loss"][:4, 0]
     np.testing.assert_allclose(np.ptp(bar[:, 1]), 2 * values.std(ddof=1), rtol=1e-6)
