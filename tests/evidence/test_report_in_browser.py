@@ -55,7 +55,7 @@ JSON.stringify([...document.querySelectorAll("figure svg, figure img")].map(f =>
 }))
 """
 FOCUS = """
-const scroll = document.querySelector("figure .scroll");
+const scroll = document.querySelector("figure.scroll");
 scroll.focus({focusVisible: true});
 getComputedStyle(scroll).outlineStyle + " " + getComputedStyle(scroll).outlineWidth;
 """
