@@ -157,8 +157,8 @@ def draw_ridge(
     grid = np.geomspace(0.03, 3, 60)
     path = [Ridge(alpha=len(x) * s**2).fit(x, y[:, 0]).coef_ for s in grid]
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.plot(grid, path, color="0.6", linewidth=1)
-    axes.plot([], [], color="0.6", label="ridge regression, alpha = rows × stddev²")
+    axes.plot(grid, path, color="0.5", linewidth=1)
+    axes.plot([], [], color="0.5", label="ridge regression, alpha = rows × stddev²")
     for row in rows:
         strengths = [row["strength"]] * len(row["weights"])
         axes.plot(strengths, row["weights"], "o", color="C0", markersize=4)

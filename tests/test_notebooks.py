@@ -77,7 +77,12 @@ def test_every_picture_has_a_text_beside_it(path):
     for cell, after in zip(cells, cells[1:], strict=False):
         if has_picture(cell):
             assert after.cell_type == "markdown", cell.source
-            assert after.source.startswith("*The picture:* "), cell.source
+            text = after.source.removeprefix("*The picture:* ")
+            assert text != after.source, cell.source
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    alt = output.metadata["image/png"]["alt"]
+                    assert alt == " ".join(text.replace("`", "").split())
 
 
 def test_they_are_numbered_and_in_the_readme():

@@ -39,7 +39,7 @@ def draw(report: Report, path: Path) -> None:
         bars = axis.barh(
             [entry["name"] for entry in entries],
             values,
-            color=["#0072b2" if mine else "#bbbbbb" for mine in ours],
+            color=["#0072b2" if mine else "#8c8c8c" for mine in ours],
         )
         labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
         axis.bar_label(bars, labels, padding=3)

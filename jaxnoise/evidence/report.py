@@ -23,6 +23,8 @@ from jaxnoise.evidence.direction import lower_is_better as lower_by_name
 from jaxnoise.evidence.facts import configuration, provenance, rows_used
 from jaxnoise.evidence.illustrations import illustrations
 from jaxnoise.evidence.limits import limits
+from jaxnoise.evidence.plots.page import ON_DARK
+from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.scores import runs_of
 from jaxnoise.evidence.selection import Selection
 from jaxnoise.evidence.stats import compare_quietly
@@ -129,6 +131,8 @@ def report(
         or "Would noise help this model, where, how much, and how sure are we? "
         f"The measure is {in_words(metric)}.",
         version=version("jaxnoise"),
+        on_light=PALETTE,
+        on_dark=ON_DARK,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
         complete=complete,
         answer=answer(rows, chosen),

@@ -157,7 +157,7 @@ def test_every_set_has_a_look_of_its_own(result):
 def test_learning_curves_of_one_epoch_are_points():
     result = made_up(epochs=1)
     ax = jn.plots.learning_curves(result, metric="loss").axes[0]
-    assert [line.get_marker() for line in ax.get_lines()] == ["o", "o"]
+    assert [line.get_marker() for line in ax.get_lines()] == ["o", "s"]
     (bar,) = ax.collections[1].get_segments()
     values = result.curves["train_loss"][:4, 0]
     np.testing.assert_allclose(np.ptp(bar[:, 1]), 2 * values.std(ddof=1), rtol=1e-6)
@@ -540,4 +540,5 @@ def test_a_legend_stays_within_given_axes(result):
     figure.canvas.draw()
     legend, axes = (a.get_window_extent() for a in (grid[0].get_legend(), grid[0]))
     assert axes.x0 <= legend.x0 < legend.x1 <= axes.x1
-    assert grid[0].get_legend().get_title().get_text() == "means of n = 4 seeds, few"
+    title = grid[0].get_legend().get_title().get_text()
+    assert title == "means of n = 4 seeds, few\nbar, band: 95 % intervals"

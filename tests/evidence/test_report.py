@@ -428,9 +428,11 @@ def test_structure_for_readers_who_hear_it(result, draw):
     assert [t for t in tags if re.fullmatch(r"h\d", t)] == ["h1"] + ["h2"] * 6
     assert tags.count("table") == tags.count("caption") == 3
     assert {th["scope"] for th in page.all("th")} == {"row", "col"}
+    figures = page.all("figure")
     scrolls = [a for a in page.all("div") if "scroll" in a.get("class", "")]
-    assert len(scrolls) == 3
-    assert all(a["tabindex"] == "0" and a["role"] == "region" for a in scrolls)
+    assert len(scrolls) == 3 < len(figures)
+    assert all(a["role"] == "region" for a in scrolls)
+    assert all(a["tabindex"] == "0" and a["aria-labelledby"] for a in scrolls + figures)
 
 
 def test_undefined_numbers_are_dashes(draw):

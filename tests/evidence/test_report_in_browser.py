@@ -39,14 +39,25 @@ def path(tmp_path_factory):
 VISIBLE = """
 JSON.stringify([...document.querySelectorAll("figure svg, figure img")].map(f => {
   const box = f.getBoundingClientRect();
-  const texts = [...f.querySelectorAll("text")].map(t => t.getBoundingClientRect());
+  const around = f.closest(".scroll").getBoundingClientRect();
+  const words = [...f.querySelectorAll("text")];
+  const texts = words.map(t => t.getBoundingClientRect());
+  const sizes = words.map(
+    t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a
+  );
   return {
-    width: box.width, height: box.height, left: box.left, right: box.right,
+    width: box.width, height: box.height, left: around.left, right: around.right,
+    smallest: Math.min(...sizes.filter(size => size > 0)),
     cut: texts.filter(t => t.left < box.left - 2 || t.right > box.right + 2
       || t.top < box.top - 2 || t.bottom > box.bottom + 2).length,
     texts: texts.length, image: f.tagName == "IMG", loaded: f.naturalWidth,
   };
 }))
+"""
+FOCUS = """
+const scroll = document.querySelector("figure.scroll");
+scroll.focus({focusVisible: true});
+getComputedStyle(scroll).outlineStyle + " " + getComputedStyle(scroll).outlineWidth;
 """
 COLOURS = """
 const found = document.querySelectorAll("h1, h2, p, th, td, li, caption, text");
@@ -87,8 +98,10 @@ def test_in_chromium(browser, path, width, dark):
         else:
             assert figure["texts"] > 5
             assert figure["cut"] == 0
+            assert figure["smallest"] > 9
     assert [figure["image"] for figure in figures] == [False] * 4 + [True] * 2
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate(FOCUS) == "solid 3px"
     pairs = {tuple(pair) for pair in json.loads(browser.evaluate(COLOURS))}
     assert len(pairs) >= 3
     for pair in pairs:

@@ -1,5 +1,6 @@
 """Learning curves: a metric against the epoch, with bands."""
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ SETS = {
     "train": (style.BLUE, "--"),
     "test": (style.VERMILLION, "-"),
     "validation": (style.GREEN, "-."),
-    "population": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    "population": (style.PURPLE, (0, (5, 1, 1, 1, 1, 1))),
 }
 OTHER_SETS = (
-    ("#56B4E9", (0, (4, 1, 1, 1))),
-    ("#E69F00", (0, (1, 1))),
+    (style.SKY, (0, (4, 1, 1, 1))),
+    (style.OCHRE, (0, (1, 1))),
     (style.GREY, (0, (8, 3))),
 )
 LONG = 500  # epochs; longer curves are pixels in vector files, which stay small
@@ -121,16 +122,18 @@ def _epoch_axis(ax: Axes, epochs: np.ndarray) -> None:
 
 
 def _looks(names: list[str]) -> dict[str, Any]:
-    """Colour and line style of each set."""
+    """Colour, line style and marker of each set."""
     others = [name for name in names if name not in SETS]
-    return SETS | {n: OTHER_SETS[i % len(OTHER_SETS)] for i, n in enumerate(others)}
+    named = zip((*SETS, *others), cycle(style.MARKERS), strict=False)
+    lines = SETS | dict(zip(others, cycle(OTHER_SETS), strict=False))
+    return {name: (*lines[name], marker) for name, marker in named}
 
 
 def _band(
     ax: Axes, epochs: np.ndarray, curves: np.ndarray, name: str, look: Any
 ) -> None:
     """The mean over runs, and one standard deviation to both sides."""
-    color, linestyle = look
+    color, linestyle, marker = look
     if not len(curves):  # all runs diverged: a line without points, for the legend
         curves = np.full((1, len(epochs)), np.nan)
     mean = curves.mean(axis=0)
@@ -142,14 +145,14 @@ def _band(
     )
     single = len(epochs) == 1  # no line to be seen: a point, and a bar for the band
     if single:
-        ax.vlines(epochs, *ends, color=color, alpha=0.5)
+        ax.vlines(epochs, *ends, color=color)
     ax.plot(
         epochs,
         mean,
         color=color,
         linestyle=linestyle,
         linewidth=1.3,
-        marker="o" if single else None,
+        marker=marker if single else None,
         markersize=5,
         label=name,
         rasterized=pixels,

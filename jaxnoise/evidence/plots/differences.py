@@ -91,7 +91,7 @@ def forest(
     rows, titles = rows[others], titles[others]
     ax = style.rows_of(ax, list(titles), 1.4, 0.3)
     if rope is not None:
-        ax.axvspan(-rope, rope, color=style.GREEN, alpha=0.15, linewidth=0)
+        ax.axvspan(-rope, rope, **style.band_style(style.GREEN))
     ax.axvline(0, color=style.ink(), linewidth=1)
     for y, row in enumerate(rows.itertuples()):
         _row(ax, y, row)
@@ -199,7 +199,7 @@ def seed_slopes(
 
 def _slopes(ax: Axes, reference: np.ndarray, cell: Cell, lower: bool) -> str:
     """A line a unit; how many there are, and which way they went."""
-    alpha = max(0.1, min(0.8, 25 / max(len(reference), 1)))
+    alpha = max(0.1, min(1, 30 / max(len(reference), 1)))
     signs = np.sign(cell.differences) * (-1 if lower else 1)
     for left, change, sign in zip(reference, cell.differences, signs, strict=True):
         if np.isfinite(change):

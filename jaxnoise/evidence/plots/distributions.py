@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 
 from jaxnoise.evidence.plots import style
@@ -60,7 +61,8 @@ def score_distribution(
     ax = style.rows_of(ax, cell_titles(table), 1.3, 0.42)
     placements = [p for p in table["placement"].unique() if p != baseline]
     looks = {name: style.placement_style(i) for i, name in enumerate(placements)}
-    looks[baseline] = {"color": style.ink(), "marker": "o"}
+    quiet = to_rgba(style.ink(), 0.6)  # the box, of ink, lies over its points
+    looks[baseline] = {"color": quiet, "marker": "o"}
     groups = table.groupby(cell_columns(table), sort=False, dropna=False)
     bins = _bins(table[metric].dropna().to_numpy(float))
     for y, (cell, group) in enumerate(groups):
@@ -98,9 +100,10 @@ def _points(ax: Axes, y: int, scores: np.ndarray, bins: np.ndarray, look: Any) -
         scores,
         y + step * place,
         s=14 if len(scores) <= 200 else 5,
-        alpha=0.6,
-        linewidths=0,
-        **look,
+        facecolors=to_rgba(look["color"], 0.3),
+        edgecolors=look["color"],
+        linewidths=0.8 if len(scores) <= 200 else 0.4,
+        marker=look["marker"],
     )
 
 

@@ -20,6 +20,7 @@ from jaxnoise.evidence.words import (
 )
 
 DARK, LIGHT = "#010101", "#ffffff"
+MISSING = "#b0b0b0"  # no colour of the maps, nor of a page
 SHOWN = ("better", "worse", "equivalent")
 
 
@@ -96,7 +97,7 @@ def strength_heatmap(
         cmap=_colours(value, rows.attrs["lower_is_better"]),
         norm=_scale(grid, value),
     )
-    ax.set_facecolor(style.GREY)
+    ax.set_facecolor(MISSING)
     verdicts = drawn.pivot(index=y, columns=x, values="verdict")
     _annotate(ax, image, grid, verdicts if value == "difference" else None)
     _ticks(ax.xaxis, grid.columns, x)
@@ -211,15 +212,14 @@ def _colour_bar(
     bar.outline.set_visible(False)
     said = label if value == "mean" else f"{label}, difference to {facts['baseline']}"
     style.literal(bar.ax.yaxis.label)
-    n = count(noisy["n"], facts["unit"])
-    bar.set_label(
-        f"{style.wrapped(said, 36)}\nmean, {n}; {better}",
-        fontsize=style.SMALL,
-    )
+    note = f"mean, {count(noisy['n'], facts['unit'])}; {better}"
+    lines = style.wrapped(said, 36), style.wrapped(note, 36)
+    bar.set_label("\n".join(lines), fontsize=style.SMALL)
     reference = rows.loc[rows["placement"] == facts["baseline"], "mean"].iloc[0]
     low, high = image.get_clim()
     if value == "mean" and low <= reference <= high:
-        bar.ax.axhline(reference, color=style.VERMILLION, linewidth=2)
+        for color, width in ((LIGHT, 4), (DARK, 1.5)):  # one of them stands out
+            bar.ax.axhline(reference, color=color, linewidth=width)
     if value == "mean":
         text = f"{facts['baseline']} has {fixed(reference, decimals([low, high]))}"
         style.literal(ax.set_title(style.wrapped(text, 40), fontsize=style.SMALL))

@@ -16,20 +16,17 @@ from matplotlib.figure import Figure
 from jaxnoise.evidence.plots import style
 
 INK = "#121212"  # stands for the page's own colour of text
-COLOURS = {
-    INK: "currentColor",
-    **{
-        colour.lower(): f"var(--{name})"
-        for name, colour in {
-            "blue": style.BLUE,
-            "vermillion": style.VERMILLION,
-            "green": style.GREEN,
-            "grey": style.GREY,
-            "purple": "#CC79A7",
-            "orange": "#E69F00",
-            "sky": "#56B4E9",
-        }.items()
-    },
+ON_DARK = {  # the palette where a reader's screen is dark
+    "vermillion": "#FF6326",
+    "blue": "#2A7CFF",
+    "green": "#00A66A",
+    "purple": "#D491B1",
+    "ochre": "#FFE082",
+    "sky": "#33D0FF",
+    "grey": "#7A7A7A",
+}
+COLOURS = {INK: "currentColor"} | {
+    colour.lower(): f"var(--{name})" for name, colour in style.PALETTE.items()
 }
 SETTINGS = {
     "figure.facecolor": "none",

@@ -107,7 +107,7 @@ def decision_regions(
     figure.colorbar(image, ax=where, label="probability of class 1")
     style.outer_labels(panels, "$x_1$", "$x_2$")
     handles, _ = panels[0].get_legend_handles_labels()
-    handles.append(Line2D([], [], color="black", linewidth=1.3, label="boundary"))
+    handles.append(Line2D([], [], color=style.ink(), linewidth=1.3, label="boundary"))
     if best_radius is not None:
         handles.append(Line2D([], [], **style.best_style(), label="best possible"))
     labels = [str(handle.get_label()) for handle in handles]
@@ -140,7 +140,8 @@ def _regions(ax: Axes, line: np.ndarray, values: np.ndarray) -> None:
         rasterized=True,
     )
     if values.min() < 0 < values.max():
-        ax.contour(line, line, values, levels=[0], colors="black", linewidths=1.3)
+        ink = [style.ink()]
+        ax.contour(line, line, values, levels=[0], colors=ink, linewidths=1.3)
 
 
 def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
@@ -158,7 +159,7 @@ def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
             s=26,
             marker=marker,
             facecolors=color if filled else "none",
-            edgecolors="white" if filled else color,
+            edgecolors=style.ink() if filled else color,
             linewidths=0.6 if filled else 1,
             label=f"{name}, class {target}",
         )

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.plots import style
+from jaxnoise.evidence.plots.ticks import label_side_by_side
 from jaxnoise.evidence.stats import compare_quietly
 from jaxnoise.evidence.units import Cell, paired_cells
 from jaxnoise.evidence.words import Table, count, in_words
@@ -94,13 +94,15 @@ def strength_curve(
     if label is None:
         style.literal(ax.yaxis.label)
     unit = rows.attrs["unit"]
+    means = f"means of {count(rows['n'], unit)}"
     title = (
-        f"means of {count(rows['n'], unit)}\n"
+        f"{means}\n"
         f"bar: 95 % interval of the\ndifference to {style.wrapped(baseline)}\n"
         f"band: 95 % interval of\nthe mean of {style.wrapped(baseline)}\n"
         f"faint: {unit}s one by one"
     )
-    style.legend_outside(ax, handles, title, ours=ours)
+    short = f"{means}\nbar, band: 95 % intervals"
+    style.legend_outside(ax, handles, title, short, ours=ours)
     style.plain(ax)
     return ax
 
@@ -113,7 +115,7 @@ def _baseline(ax: Axes, row: pd.Series, cell: Cell) -> Line2D:
     interval = t_interval(cell.unit_scores)
     if np.isfinite(interval.low):
         ends = float(interval.low), float(interval.high)
-        ax.axhspan(*ends, color=style.ink(), alpha=0.15, linewidth=0)
+        ax.axhspan(*ends, **style.band_style(style.ink()))
     return line
 
 
@@ -170,12 +172,10 @@ def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
 
 
 def _strength_axis(ax: Axes, strengths: pd.Series) -> None:
-    """Logarithmic, with plain numbers: the strengths themselves if they have room."""
+    """Logarithmic, with a tick a strength, labelled wherever there is room."""
+    values = np.unique(strengths)
+    if len(values) == 1:  # rounding makes its range too narrow for a scale
+        ax.update_datalim([(values[0] / 2, 0), (values[0] * 2, 0)], updatey=False)
     ax.set_xscale("log")
     ax.set_xlabel("noise strength (stddev or rate)")
-    values = np.unique(strengths)
-    roomy = len(values) <= 7 and (values[1:] / values[:-1] > 1.6).all()
-    ax.xaxis.set_major_locator(FixedLocator(list(values)) if roomy else LogLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    if roomy:
-        ax.xaxis.set_minor_locator(NullLocator())
+    label_side_by_side(ax.xaxis, values)

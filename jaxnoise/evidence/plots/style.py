@@ -1,8 +1,9 @@
 """What all figures share: colours, names shown as they are, axes and panels.
 
-Colours are Okabe and Ito's, told apart with any kind of colour vision, and a marker or
-a line style repeats whatever a colour says. Ink follows matplotlib's own settings, so
-that figures suit a dark style too.
+Colours stand out from white, from black, and from one another, also for eyes that lack
+a kind of cone, as tests hold; a marker or a line style repeats whatever a colour says.
+The first three are Okabe and Ito's. Ink follows matplotlib's own settings, so that
+figures suit a dark style too.
 """
 
 import textwrap
@@ -12,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
@@ -20,16 +22,17 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxnoise.checks import shown
 
-BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-PLACEMENTS = (
-    VERMILLION,
-    BLUE,
-    GREEN,
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    GREY,
-)
+PALETTE = {  # in the order in which placements take them
+    "vermillion": "#D55E00",
+    "blue": "#0072B2",
+    "green": "#009E73",
+    "purple": "#9A3F80",
+    "ochre": "#765500",
+    "sky": "#1A95FF",
+    "grey": "#6F6F6F",
+}
+PLACEMENTS = tuple(PALETTE.values())
+VERMILLION, BLUE, GREEN, PURPLE, OCHRE, SKY, GREY = PLACEMENTS
 COMPARE = (
     "pair_by",
     "rope",
@@ -53,6 +56,11 @@ def placement_style(index: int) -> dict[str, Any]:
         "color": PLACEMENTS[index % len(PLACEMENTS)],
         "marker": MARKERS[index % len(MARKERS)],
     }
+
+
+def band_style(color: Any) -> dict[str, Any]:
+    """The look of a straight band: faint, which hides nothing, with clear edges."""
+    return {"facecolor": to_rgba(color, 0.15), "edgecolor": color, "linewidth": 0.6}
 
 
 def best_style() -> dict[str, Any]:
@@ -92,13 +100,15 @@ def legend(
     return made
 
 
-def legend_outside(ax: Axes, handles: Sequence[Any], text: str, *, ours: bool) -> None:
+def legend_outside(
+    ax: Axes, handles: Sequence[Any], text: str, short: str, *, ours: bool
+) -> None:
     """A legend at the right of our own axes, where it hides nothing.
 
     The figure grows as high as its legend. On given axes it is inside them, and short.
     """
     if not ours:  # there may be others at the right
-        _titled(ax, handles, text.split("\n")[0])
+        _titled(ax, handles, short)
         return
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0}
     made = _titled(ax, handles, text, **place)
