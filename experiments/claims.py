@@ -173,22 +173,33 @@ def draw(
 ) -> None:
     """The pictures."""
     common.use_agg()
+    import matplotlib.pyplot as plt
+
     out = options.out
-    size = {"dpi": 120, "bbox_inches": "tight"}
+    size = {"dpi": 150, "bbox_inches": "tight"}
     runs = scores.table(["none", *PLACEMENTS])
     for metric, name, value in (
         (ACCURACY, "claims.png", best.accuracy),
         (LOSS, "claims_loss.png", best.loss),
     ):
-        ax = jn.plots.strength_curve(
-            runs, metric=metric, best=value, label=LABELS[metric]
+        figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
+        jn.plots.strength_curve(
+            runs, metric=metric, best=value, label=LABELS[metric], ax=ax
         )
-        ax.figure.set_size_inches(9, 5)
+        title = ax.get_legend().get_title().get_text().replace("\n", "; ")
+        ax.legend(  # below, since a narrow picture is legible on a phone
+            title=title,
+            ncols=4,
+            loc="upper center",
+            bbox_to_anchor=(0.45, -0.14),
+            frameon=False,
+            columnspacing=1.2,
+        )
         # labels that are all wrong may leave the picture
         none = runs.loc[runs["placement"] == "none", metric].mean()
         limits = (CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)
         ax.set_ylim(*limits)
-        ax.figure.savefig(out / name, **size)
+        figure.savefig(out / name, **size)
         rope = ROPE if metric == ACCURACY else None
         ax = jn.plots.forest(table, metric=metric, rope=rope)
         ax.figure.savefig(out / name.replace("claims", "rivals"), **size)

@@ -27,7 +27,7 @@ def draw(report: Report, path: Path) -> None:
     figure, axes = plt.subplots(
         len(shown),
         1,
-        figsize=(8, 0.32 * sum(heights)),
+        figsize=(5.8, 0.28 * sum(heights)),  # legible on a phone
         height_ratios=heights,
         squeeze=False,
         layout="constrained",
@@ -42,10 +42,11 @@ def draw(report: Report, path: Path) -> None:
             color=["#0072b2" if mine else "#8c8c8c" for mine in ours],
         )
         labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
-        axis.bar_label(bars, labels, padding=3)
+        axis.bar_label(bars, labels, padding=3, fontsize=9)
+        axis.tick_params(labelsize=9)
         axis.set_xscale("log")
-        axis.set_xlim(min(values) / 2, max(values) * 4)
-        axis.set_title(title, loc="left", fontsize=10)
+        axis.set_xlim(min(values) / 2, max(values) * 8)
+        axis.set_title(title, loc="left", fontsize=9)
         for label, mine in zip(axis.get_yticklabels(), ours, strict=True):
             label.set_fontweight("bold" if mine else "normal")
         axis.spines[["top", "right"]].set_visible(False)
