@@ -1,7 +1,10 @@
 """What all rooms check alike, and how messages show what came: in one line."""
 
 import inspect
+import sys
+import warnings
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import jax
@@ -11,6 +14,19 @@ from jaxtyping import Array
 
 NOISE = "a noise function (key, x) -> x"
 LONG = 60  # characters; what is longer is told by its kind
+BETWEEN = ("jaxnoise", "jax", "jaxtyping", "beartype")  # a caller and our warning
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called this package, however deep JAX traces it."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and _package(frame) in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def shown(value: Any) -> str:

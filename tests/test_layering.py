@@ -28,6 +28,7 @@ MAY_IMPORT = {
         "jaxnoise.losses.is_labels",
         "jaxnoise.losses.check_targets",
         "jaxnoise.losses.CHECKED",
+        "jaxnoise.metrics.TAKE_LOGITS",
     ),
     "evidence": (
         "jaxnoise.evidence",

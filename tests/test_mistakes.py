@@ -650,7 +650,7 @@ def progress_by_name():
 
 
 @mistake(
-    RuntimeError, "too late, JAX has started; call it first, right after the imports"
+    RuntimeError, "too late, JAX has started; .* in a notebook, restart the kernel fir"
 )
 def all_cores_late():
     jnp.ones(())
