@@ -482,14 +482,35 @@ def penalty_a_row():
 
 
 @mistake(
-    ValueError, r"targets must have the shape .* \(6, 1\), .*\(6,\); give y an axis"
+    ValueError,
+    r"^binary_cross_entropy: targets must have the shape of the outputs, \(6, 1\), got "
+    r"float32 of shape \(6,\); give y an axis, y\[:, None\]\.",
 )
 def targets_without_axis():
     train_on(y=Y[:, 0])
 
 
 @mistake(
-    ValueError, r"targets must have .* got float32 of shape \(6,\); cast y to int32"
+    ValueError,
+    r"^loss: targets must have the shape of the outputs, \(6, 1\), got int32 .*\(6,\); "
+    r"give y an axis, y\[:, None\]\.",
+)
+def targets_without_axis_in_a_loss_of_ones_own():
+    train_on(y=Y[:, 0].astype(int), loss=lambda z, t: jnp.square(z - t).mean(1))
+
+
+@mistake(
+    ValueError,
+    r"^loss: targets must have the shape of the outputs, \(6, 3\), or integer class "
+    r"labels of shape \(6,\), got float32 .* cast y to int32",
+)
+def labels_as_floats_in_a_loss_of_ones_own():
+    train_on(y=Y[:, 0], model=jn.MLP((4,), 3), loss=lambda z, t: SOFTMAX(z, t))
+
+
+@mistake(
+    ValueError,
+    r"^softmax_cross_entropy: targets must be .* got float32 of shape \(6,\); cast y",
 )
 def labels_as_floats():
     y = LABELS.astype(np.float32)
@@ -497,13 +518,15 @@ def labels_as_floats():
 
 
 @mistake(
-    ValueError, r"targets must have .* got int32 of shape \(6, 1\); drop y's last "
+    ValueError, r"targets must be .* got int32 of shape \(6, 1\); drop y's last axis"
 )
 def labels_as_column():
     train_on(y=LABELS[:, None], model=jn.MLP((4,), 3), loss=SOFTMAX)
 
 
-@mistake(ValueError, r"targets must have the shape .* \(6, 3\), .* got .* \(6, 4\)")
+@mistake(
+    ValueError, r"targets must be .* probabilities of shape \(6, 3\), got .* \(6, 4\)"
+)
 def one_hot_of_other_classes():
     train_on(y=np.eye(4)[LABELS], model=jn.MLP((4,), 3), loss=SOFTMAX)
 
@@ -514,14 +537,58 @@ def accuracy_of_one_output():
 
 
 @mistake(
-    ValueError, "must be classes from 0 to 2 for 3 outputs, got 3; count classes fr"
+    ValueError,
+    "^softmax_cross_entropy: logits must have two or more classes .* give the model an "
+    "output a class, outputs=3 for three",
+)
+def classes_of_one_output():
+    train_on(y=LABELS, loss=SOFTMAX)
+
+
+@mistake(
+    ValueError,
+    r"^binary_cross_entropy: .* got int32 of shape \(6,\); several classes take "
+    "jn.losses.softmax_cross_entropy, jn.metrics.accuracy",
+)
+def binary_loss_of_classes():
+    train_on(y=LABELS, model=jn.MLP((4,), 3))
+
+
+@mistake(
+    ValueError, r"^binary_accuracy: .* got int32 of shape \(6,\); several classes take"
+)
+def binary_accuracy_of_classes():
+    parts = {"loss": SOFTMAX, "metrics": {"accuracy": jn.metrics.binary_accuracy}}
+    train_on(y=LABELS, model=jn.MLP((4,), 3), **parts)
+
+
+@mistake(ValueError, "must be 0 or 1, or between, got 2; several classes take jn.loss")
+def binary_loss_of_codes():
+    BCE(np.zeros((6, 1)), LABELS[:, None])
+
+
+def softmax_sweep(labels, outputs=3):
+    made = recipe(model=jn.MLP((4,), outputs), loss=SOFTMAX)
+    sweep({"none": lambda _: made}, strengths={}, data=jn.Data(train=(X, labels)))
+
+
+@mistake(
+    ValueError,
+    "classes from 0 to 2 for 3 outputs, got 3; count classes from 0, or raise outputs "
+    "to 4",
 )
 def labels_from_1():
-    model = jn.MLP((4,), 3)
-    data = jn.Data(train=(X, LABELS + 1))
-    sweep(
-        {"none": lambda _: recipe(model=model, loss=SOFTMAX)}, strengths={}, data=data
-    )
+    softmax_sweep(LABELS + 1)
+
+
+@mistake(ValueError, "classes from 0 to 1 for 2 outputs, got 2; raise outputs to 3")
+def outputs_too_few():
+    softmax_sweep(LABELS, outputs=2)
+
+
+@mistake(ValueError, "got -1, which pandas.factorize gives to missing labels: drop tho")
+def labels_that_are_missing():
+    softmax_sweep(pd.factorize(pd.Series(["a", None, "b"] * 2))[0])
 
 
 @mistake(
@@ -860,7 +927,7 @@ def noise_stripped_from_a_recipe():
 
 
 @mistake(
-    ValueError, r"targets must have the shape .* \(6, 1\), .* an axis, y\[:, None\]"
+    ValueError, r"targets must have the shape .* \(6, 1\), .* y an axis, y\[:, None\]"
 )
 def loss_that_would_broadcast():
     jn.losses.squared_error(Y, Y[:, 0])
