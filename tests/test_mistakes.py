@@ -752,7 +752,17 @@ def rows_that_differ():
     jn.Data(train=(X, Y[:3]))
 
 
-@mistake(ValueError, "train must be finite, got 1 NaN .* of 18; drop or impute them")
+@mistake(TypeError, r"its sets by name, Data\(train=\(x, y\), .* got 2 without")
+def x_and_y_without_a_set():
+    jn.Data(X, Y)
+
+
+@mistake(TypeError, r"its sets by name, Data\(train=\(x, y\), .* got 2 without")
+def sets_without_names():
+    jn.Data((X, Y), (X, Y))
+
+
+@mistake(ValueError, "train must be finite, got 1 NaN .* of 18 in x; drop or impute th")
 def nan_in_data():
     x = X.copy()
     x[0, 0] = np.nan
@@ -760,14 +770,29 @@ def nan_in_data():
 
 
 @mistake(
-    TypeError, r"must hold numbers, got .* in a DataFrame; encode words \(pandas.get"
+    ValueError, "got 5 NaN or infinite values of 12 in x, columns 'a', 'b'; drop or"
 )
-def frame_with_words():
-    jn.Data(train=(pd.DataFrame({"a": 1.0, "b": ["red"] * 6}), Y))
+def nan_in_a_frame():
+    frame = pd.DataFrame({"a": [1, None] * 3, "b": [True, False, None] * 2})
+    jn.Data(train=(frame.convert_dtypes(), Y))
 
 
 @mistake(
-    TypeError, r"must hold numbers, got <U3 in a ndarray; encode words \(.*factorize"
+    TypeError, r"got column 'b' of (object|str), such as 'red'; encode words by .*dummi"
+)
+def frame_with_words():
+    jn.Data(train=(pd.DataFrame({"a": 1.0, "b": [None] + ["red"] * 5}), Y))
+
+
+@mistake(
+    TypeError, r"got column 'kind' of .* such as 'cat'; .*factorize\(y\)\[0\], int"
+)
+def targets_with_words():
+    jn.Data(train=(X, pd.Series(["cat", "dog"] * 3, name="kind")))
+
+
+@mistake(
+    TypeError, r"must hold numbers, got <U3 in a ndarray; encode words by .*factorize"
 )
 def labels_as_words():
     jn.Data(train=(X, np.array(["cat", "dog"] * 3)))
