@@ -293,7 +293,8 @@ def noise_without_its_strength():
 
 
 @mistake(
-    TypeError, r"fn must be a noise function \(key, x\) -> x, .* too many positiona"
+    TypeError,
+    r"fn must be a noise function \(key, x\) -> x, .* one argument and must take 2",
 )
 def noise_without_key():
     jn.Noise(lambda x: 2 * x)
@@ -335,7 +336,7 @@ def nnx_model_of_a_module():
     jn.nnx.model(OfNNX(nnx.Rngs(0)))
 
 
-@mistake(TypeError, r"factory must be a function rngs -> module, .*too many positional")
+@mistake(TypeError, r"factory must be a function rngs -> module, .*takes no argument")
 def nnx_model_without_rngs():
     jn.nnx.model(lambda: OfNNX(nnx.Rngs(0)))
 
@@ -602,13 +603,13 @@ def labels_of_minus_1():
 # One run, and sweeps.
 
 
-@mistake(TypeError, "recipe must be a function strength -> Recipe, .* got a Recipe")
+@mistake(TypeError, "recipe must be a function strength -> Recipe, .* got a Recipe.$")
 def recipe_that_is_no_function():
     train(recipe())
 
 
 @mistake(
-    TypeError, "recipe must be a function strength -> Recipe, .* too many position"
+    TypeError, "strength -> Recipe, .* it takes no argument and must take one argument"
 )
 def recipe_without_strength():
     train(lambda: recipe())
@@ -841,6 +842,14 @@ def metric_misspelt():
 
 
 @mistake(
+    ValueError,
+    "got 'accuracy'; give it with its set: 'test_accuracy' or 'best_test_accuracy'.$",
+)
+def metric_without_its_set():
+    jn.compare(RUNS.assign(best_test_accuracy=0.5), metric="accuracy")
+
+
+@mistake(
     ValueError, r"baseline must be one of the placements \(none, input\), got 'base'"
 )
 def baseline_that_is_not_there():
@@ -884,6 +893,11 @@ def select_without_validation():
     jn.select(RUNS)
 
 
+@mistake(ValueError, "got 'validation_accuracy'; there is choose_on='val'.$")
+def select_with_validation_spelt_as_in_keras():
+    jn.select(RUNS.assign(val_accuracy=0.5, train_accuracy=0.5))
+
+
 @mistake(
     ValueError, "got 'validation_test_accuracy'; metric is a name without its set's"
 )
@@ -920,6 +934,18 @@ def figure_as_axes():
 @mistake(TypeError, "result must be a SweepResult, which has curves, got DataFrame")
 def curves_of_a_table():
     jn.plots.learning_curves(RUNS, metric="accuracy")
+
+
+@mistake(ValueError, r"must have curves \(test_.*; give it without its set: 'accuracy'")
+def curves_of_a_whole_name():
+    curves = {f"test_{name}": np.zeros((20, 1)) for name in ("accuracy", "loss")}
+    result = jn.SweepResult(
+        *(RUNS, curves, np.ones(1), (None,) * 20, True),
+        compile_seconds=0.0,
+        run_seconds=0.0,
+        device="1 x cpu",
+    )
+    jn.plots.learning_curves(result, metric="test_accuracy")
 
 
 @mistake(TypeError, r"logits must map titles to functions, such as {'model': function}")
