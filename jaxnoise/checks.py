@@ -1,7 +1,10 @@
 """What all rooms check alike, and how messages show what came: in one line."""
 
 import inspect
+import sys
+import warnings
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import jax
@@ -11,6 +14,19 @@ from jaxtyping import Array
 
 NOISE = "a noise function (key, x) -> x"
 LONG = 60  # characters; what is longer is told by its kind
+BETWEEN = ("jaxnoise", "jax", "jaxtyping", "beartype")  # a caller and our warning
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called this package, however deep JAX traces it."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and _package(frame) in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def shown(value: Any) -> str:
@@ -25,8 +41,7 @@ def shown(value: Any) -> str:
     text = repr(value)
     if len(text) <= LONG and "\n" not in text and " at 0x" not in text:
         return text
-    kind = type(value)
-    return f"a {kind.__name__} of {kind.__module__.partition('.')[0]}"
+    return f"a {type(value).__name__}"
 
 
 def name_of(function: Any) -> str:
@@ -59,10 +74,23 @@ def check_function(name: str, fn: Any, expected: str, arguments: int) -> None:
     try:
         signature.bind(*[None] * arguments)
     except TypeError as error:
-        cure = "; give it by functools.partial" if "missing" in str(error) else ""
-        raise TypeError(
-            f"{name} must be {expected}, got {shown(fn)}: {error}{cure}."
-        ) from None
+        if "missing" in str(error):
+            why = f"{error}; give it by functools.partial"
+        else:
+            why = f"it takes {_taken(signature)} and must take {_count(arguments)}"
+        raise TypeError(f"{name} must be {expected}, got {shown(fn)}: {why}.") from None
+
+
+def _taken(signature: inspect.Signature) -> str:
+    """How many arguments by position."""
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    by_keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    return _count(sum(kind not in by_keyword for kind in kinds))
+
+
+def _count(arguments: int) -> str:
+    few = {0: "no argument", 1: "one argument"}
+    return few.get(arguments, f"{arguments} arguments")
 
 
 def is_count(value: Any) -> bool:

@@ -168,6 +168,7 @@ def huber_loss(
     return row_mean(optax.huber_loss(outputs, targets, delta=delta))
 
 
+SEVERAL = "several classes take jn.losses.softmax_cross_entropy, jn.metrics.accuracy"
 CHECKED = (binary_cross_entropy, softmax_cross_entropy)  # by `check_targets`
 
 
@@ -186,15 +187,16 @@ def are_classes(name: str, logits: Array, targets: Array) -> bool:
     if logits.ndim < 2 or logits.shape[-1] < 2:
         raise ValueError(
             f"{name}: logits must have two or more classes on their last axis, got "
-            f"shape {logits.shape}; one output takes jn.losses.binary_cross_entropy "
-            "and jn.metrics.binary_accuracy."
+            f"shape {logits.shape}; give the model an output a class, outputs=3 for "
+            "three, or take jn.losses.binary_cross_entropy and "
+            "jn.metrics.binary_accuracy for two."
         )
     labels = is_labels(logits, targets)
     if not labels and targets.shape != logits.shape:
         raise ValueError(
             f"{name}: targets must be integer class labels of shape "
             f"{logits.shape[:-1]} or class probabilities of shape {logits.shape}, "
-            f"got {targets.dtype} of shape {targets.shape}."
+            f"got {shown_targets(logits, targets)}."
         )
     return labels
 
@@ -212,17 +214,28 @@ def check_targets(loss: Any, outputs: tuple[int, ...], targets: Any) -> None:
     values = np.asarray(targets)  # a constant's own minimum would be traced
     low, high = values.min(), values.max()
     if loss is binary_cross_entropy and not (low >= 0 and high <= 1):
+        cure = SEVERAL if high > 1 else "(y > 0) makes them of labels -1 and 1"
         raise ValueError(
             "binary_cross_entropy: targets must be 0 or 1, or between, "
-            f"got {low if low < 0 else high}; (y > 0) makes them of labels -1 and 1."
+            f"got {low if low < 0 else high}; {cure}."
         )
     labels = loss is softmax_cross_entropy and np.ndim(targets) < len(outputs)
     if labels and not (low >= 0 and high < outputs[-1]):
         raise ValueError(
             "softmax_cross_entropy: targets must be classes from 0 to "
             f"{outputs[-1] - 1} for {outputs[-1]} outputs, "
-            f"got {low if low < 0 else high}; count classes from 0."
+            f"got {_class_cure(values, low, high)}."
         )
+
+
+def _class_cure(values: np.ndarray, low: int, high: int) -> str:
+    """What is no class, and what to do about it."""
+    if low == -1 and 0 in values:
+        return "-1, which pandas.factorize gives to missing labels: drop those rows"
+    if low < 0:
+        return f"{low}; count classes from 0"
+    count = "" if low == 0 else "count classes from 0, or "
+    return f"{high}; {count}raise outputs to {high + 1}"
 
 
 def same_shape(name: str, outputs: Array, targets: Array) -> None:
@@ -230,7 +243,7 @@ def same_shape(name: str, outputs: Array, targets: Array) -> None:
     if outputs.shape != targets.shape:
         raise ValueError(
             f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
-            f"got {targets.shape}{_axis_cure(outputs, targets)}."
+            f"got {shown_targets(outputs, targets, labels=False)}."
         )
 
 
@@ -239,6 +252,23 @@ def row_mean(values: Array) -> Float[Array, " rows"]:
     return values.mean(axis=tuple(range(1, values.ndim)))
 
 
-def _axis_cure(outputs: Array, targets: Array) -> str:
-    rows = targets.shape == outputs.shape[:-1] and outputs.shape[-1] == 1
-    return "; give them an axis, y[:, None]" if rows else ""
+def shown_targets(outputs: Array, targets: Array, *, labels: bool = True) -> str:
+    """What the targets are, and what makes them fit where that is plain.
+
+    Args:
+        outputs: of the model.
+        targets: of a shape that does not fit.
+        labels: whether class labels would.
+    """
+    integer = jnp.issubdtype(targets.dtype, jnp.integer)
+    classes = outputs.shape[-1] if outputs.ndim else 0
+    row = targets.shape == outputs.shape[:-1]
+    column = targets.shape == (*outputs.shape[:-1], 1)
+    cure = ""
+    if row and classes == 1:
+        cure = "; give y an axis, y[:, None]"
+    elif integer and classes > 1 and (row or column):
+        cure = "; drop y's last axis, y[:, 0]" if labels else f"; {SEVERAL}"
+    elif row and labels:
+        cure = "; cast y to int32"
+    return f"{targets.dtype} of shape {targets.shape}{cure}"

@@ -13,8 +13,8 @@ scikit-learn's, on kept predictions. By task, with the loss:
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from jaxnoise.losses import CHECKED, are_classes, row_mean, same_shape
 from jaxnoise.losses import absolute_error as absolute_error
-from jaxnoise.losses import are_classes, row_mean, same_shape
 from jaxnoise.losses import squared_error as squared_error
 
 
@@ -100,6 +100,9 @@ def accuracy(
         targets = targets.argmax(axis=-1)
     correct = logits.argmax(axis=-1) == targets
     return row_mean(correct)
+
+
+TAKE_LOGITS = (*CHECKED, binary_accuracy, exact_match)  # and no probabilities
 
 
 def _right(logits: Array, targets: Array) -> Array:

@@ -48,7 +48,7 @@ class RunResult(NamedTuple):
 
     @property
     def params(self) -> Any:
-        """The trained parameters, ``variables["params"]``."""
+        """The trained parameters, ``variables["params"]``; models want `variables`."""
         return None if self.variables is None else self.variables["params"]
 
 
@@ -91,7 +91,9 @@ class SweepResult:
             ``strength.<name>``), seed, split, the metrics of `RunResult`, finite.
         curves: by name, an array (run, epoch), its first axis that of ``runs``.
         epochs: the epochs of the curves, counted from 1.
-        variables: a run's variables for each row of ``runs``, None where not kept.
+        variables: a run's variables for each row of ``runs``, None where not kept:
+            all of them without ``keep_params`` of `jaxnoise.sweep`, whose example
+            predicts with one, saves and loads it.
         complete: False if an interrupt cut the sweep short; ``runs`` has what finished.
         compile_seconds: time spent tracing and compiling.
         run_seconds: time spent running compiled programs.
@@ -123,5 +125,9 @@ class SweepResult:
 
     @property
     def params(self) -> tuple[Any, ...]:
-        """``variables["params"]`` for each row of ``runs``, None where not kept."""
+        """``variables["params"]`` for each row of ``runs``, None where not kept.
+
+        A model predicts with all of the variables: ``model.apply(variables, x,
+        train=False)``, or ``jn.strip_noise(model).apply(variables, x)``.
+        """
         return tuple(v if v is None else v["params"] for v in self.variables)

@@ -33,6 +33,7 @@ HELPERS = {
     "data.row_count",
     "losses.are_classes",
     "losses.check_targets",
+    "losses.shown_targets",
     "losses.is_labels",
     "losses.same_shape",
     "losses.row_mean",

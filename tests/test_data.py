@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import rice
 from sklearn.datasets import make_circles
@@ -88,6 +89,17 @@ def test_inputs_may_be_pytrees():
     data = jn.Data(train=(x, np.zeros((3, 1))))
     assert data.train[0]["mask"].dtype == bool
     assert jn.data.row_count(data.train) == 3
+
+
+def test_tables_of_numbers_and_flags():
+    """As get_dummies makes them; also in the types of pandas that know NA."""
+    table = pd.DataFrame({"size": [1.5, 2.0, 0.5], "colour": ["red", "green", "red"]})
+    dummies = pd.get_dummies(table)
+    expected = np.array([[1.5, 0, 1], [2, 1, 0], [0.5, 0, 1]], np.float32)
+    for x in (dummies, dummies.convert_dtypes(), pd.get_dummies(table, sparse=True)):
+        made, y = jn.Data(train=(x, pd.Series([0, 1, 2], dtype="Int64"))).train
+        np.testing.assert_array_equal(made, expected, strict=True)
+        np.testing.assert_array_equal(y, np.arange(3, dtype=np.int32), strict=True)
 
 
 @pytest.mark.bad_input

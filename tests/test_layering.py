@@ -25,9 +25,11 @@ MAY_IMPORT = {
         "jaxnoise.autodiff",
         "jaxnoise.checks",
         "jaxnoise.data",
+        "jaxnoise.losses.shown_targets",
         "jaxnoise.losses.is_labels",
         "jaxnoise.losses.check_targets",
         "jaxnoise.losses.CHECKED",
+        "jaxnoise.metrics.TAKE_LOGITS",
     ),
     "evidence": (
         "jaxnoise.evidence",

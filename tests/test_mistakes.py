@@ -293,7 +293,8 @@ def noise_without_its_strength():
 
 
 @mistake(
-    TypeError, r"fn must be a noise function \(key, x\) -> x, .* too many positiona"
+    TypeError,
+    r"fn must be a noise function \(key, x\) -> x, .* one argument and must take 2",
 )
 def noise_without_key():
     jn.Noise(lambda x: 2 * x)
@@ -335,7 +336,7 @@ def nnx_model_of_a_module():
     jn.nnx.model(OfNNX(nnx.Rngs(0)))
 
 
-@mistake(TypeError, r"factory must be a function rngs -> module, .*too many positional")
+@mistake(TypeError, r"factory must be a function rngs -> module, .*takes no argument")
 def nnx_model_without_rngs():
     jn.nnx.model(lambda: OfNNX(nnx.Rngs(0)))
 
@@ -482,14 +483,35 @@ def penalty_a_row():
 
 
 @mistake(
-    ValueError, r"targets must have the shape .* \(6, 1\), .*\(6,\); give y an axis"
+    ValueError,
+    r"^binary_cross_entropy: targets must have the shape of the outputs, \(6, 1\), got "
+    r"float32 of shape \(6,\); give y an axis, y\[:, None\]\.",
 )
 def targets_without_axis():
     train_on(y=Y[:, 0])
 
 
 @mistake(
-    ValueError, r"targets must have .* got float32 of shape \(6,\); cast y to int32"
+    ValueError,
+    r"^loss: targets must have the shape of the outputs, \(6, 1\), got int32 .*\(6,\); "
+    r"give y an axis, y\[:, None\]\.",
+)
+def targets_without_axis_in_a_loss_of_ones_own():
+    train_on(y=Y[:, 0].astype(int), loss=lambda z, t: jnp.square(z - t).mean(1))
+
+
+@mistake(
+    ValueError,
+    r"^loss: targets must have the shape of the outputs, \(6, 3\), or integer class "
+    r"labels of shape \(6,\), got float32 .* cast y to int32",
+)
+def labels_as_floats_in_a_loss_of_ones_own():
+    train_on(y=Y[:, 0], model=jn.MLP((4,), 3), loss=lambda z, t: SOFTMAX(z, t))
+
+
+@mistake(
+    ValueError,
+    r"^softmax_cross_entropy: targets must be .* got float32 of shape \(6,\); cast y",
 )
 def labels_as_floats():
     y = LABELS.astype(np.float32)
@@ -497,13 +519,15 @@ def labels_as_floats():
 
 
 @mistake(
-    ValueError, r"targets must have .* got int32 of shape \(6, 1\); drop y's last "
+    ValueError, r"targets must be .* got int32 of shape \(6, 1\); drop y's last axis"
 )
 def labels_as_column():
     train_on(y=LABELS[:, None], model=jn.MLP((4,), 3), loss=SOFTMAX)
 
 
-@mistake(ValueError, r"targets must have the shape .* \(6, 3\), .* got .* \(6, 4\)")
+@mistake(
+    ValueError, r"targets must be .* probabilities of shape \(6, 3\), got .* \(6, 4\)"
+)
 def one_hot_of_other_classes():
     train_on(y=np.eye(4)[LABELS], model=jn.MLP((4,), 3), loss=SOFTMAX)
 
@@ -514,14 +538,58 @@ def accuracy_of_one_output():
 
 
 @mistake(
-    ValueError, "must be classes from 0 to 2 for 3 outputs, got 3; count classes fr"
+    ValueError,
+    "^softmax_cross_entropy: logits must have two or more classes .* give the model an "
+    "output a class, outputs=3 for three",
+)
+def classes_of_one_output():
+    train_on(y=LABELS, loss=SOFTMAX)
+
+
+@mistake(
+    ValueError,
+    r"^binary_cross_entropy: .* got int32 of shape \(6,\); several classes take "
+    "jn.losses.softmax_cross_entropy, jn.metrics.accuracy",
+)
+def binary_loss_of_classes():
+    train_on(y=LABELS, model=jn.MLP((4,), 3))
+
+
+@mistake(
+    ValueError, r"^binary_accuracy: .* got int32 of shape \(6,\); several classes take"
+)
+def binary_accuracy_of_classes():
+    parts = {"loss": SOFTMAX, "metrics": {"accuracy": jn.metrics.binary_accuracy}}
+    train_on(y=LABELS, model=jn.MLP((4,), 3), **parts)
+
+
+@mistake(ValueError, "must be 0 or 1, or between, got 2; several classes take jn.loss")
+def binary_loss_of_codes():
+    BCE(np.zeros((6, 1)), LABELS[:, None])
+
+
+def softmax_sweep(labels, outputs=3):
+    made = recipe(model=jn.MLP((4,), outputs), loss=SOFTMAX)
+    sweep({"none": lambda _: made}, strengths={}, data=jn.Data(train=(X, labels)))
+
+
+@mistake(
+    ValueError,
+    "classes from 0 to 2 for 3 outputs, got 3; count classes from 0, or raise outputs "
+    "to 4",
 )
 def labels_from_1():
-    model = jn.MLP((4,), 3)
-    data = jn.Data(train=(X, LABELS + 1))
-    sweep(
-        {"none": lambda _: recipe(model=model, loss=SOFTMAX)}, strengths={}, data=data
-    )
+    softmax_sweep(LABELS + 1)
+
+
+@mistake(ValueError, "classes from 0 to 1 for 2 outputs, got 2; raise outputs to 3")
+def outputs_too_few():
+    softmax_sweep(LABELS, outputs=2)
+
+
+@mistake(ValueError, "got -1, which pandas.factorize gives to missing labels: drop tho")
+def labels_that_are_missing():
+    softmax_sweep(pd.factorize(pd.Series(["a", None, "b"] * 2))[0])
 
 
 @mistake(
@@ -535,13 +603,13 @@ def labels_of_minus_1():
 # One run, and sweeps.
 
 
-@mistake(TypeError, "recipe must be a function strength -> Recipe, .* got a Recipe")
+@mistake(TypeError, "recipe must be a function strength -> Recipe, .* got a Recipe.$")
 def recipe_that_is_no_function():
     train(recipe())
 
 
 @mistake(
-    TypeError, "recipe must be a function strength -> Recipe, .* too many position"
+    TypeError, "strength -> Recipe, .* it takes no argument and must take one argument"
 )
 def recipe_without_strength():
     train(lambda: recipe())
@@ -650,7 +718,7 @@ def progress_by_name():
 
 
 @mistake(
-    RuntimeError, "too late, JAX has started; call it first, right after the imports"
+    RuntimeError, "too late, JAX has started; .* in a notebook, restart the kernel fir"
 )
 def all_cores_late():
     jnp.ones(())
@@ -685,7 +753,17 @@ def rows_that_differ():
     jn.Data(train=(X, Y[:3]))
 
 
-@mistake(ValueError, "train must be finite, got 1 NaN .* of 18; drop or impute them")
+@mistake(TypeError, r"its sets by name, Data\(train=\(x, y\), .* got 2 without")
+def x_and_y_without_a_set():
+    jn.Data(X, Y)
+
+
+@mistake(TypeError, r"its sets by name, Data\(train=\(x, y\), .* got 2 without")
+def sets_without_names():
+    jn.Data((X, Y), (X, Y))
+
+
+@mistake(ValueError, "train must be finite, got 1 NaN .* of 18 in x; drop or impute th")
 def nan_in_data():
     x = X.copy()
     x[0, 0] = np.nan
@@ -693,14 +771,29 @@ def nan_in_data():
 
 
 @mistake(
-    TypeError, r"must hold numbers, got .* in a DataFrame; encode words \(pandas.get"
+    ValueError, "got 5 NaN or infinite values of 12 in x, columns 'a', 'b'; drop or"
 )
-def frame_with_words():
-    jn.Data(train=(pd.DataFrame({"a": 1.0, "b": ["red"] * 6}), Y))
+def nan_in_a_frame():
+    frame = pd.DataFrame({"a": [1, None] * 3, "b": [True, False, None] * 2})
+    jn.Data(train=(frame.convert_dtypes(), Y))
 
 
 @mistake(
-    TypeError, r"must hold numbers, got <U3 in a ndarray; encode words \(.*factorize"
+    TypeError, r"got column 'b' of (object|str), such as 'red'; encode words by .*dummi"
+)
+def frame_with_words():
+    jn.Data(train=(pd.DataFrame({"a": 1.0, "b": [None] + ["red"] * 5}), Y))
+
+
+@mistake(
+    TypeError, r"got column 'kind' of .* such as 'cat'; .*factorize\(y\)\[0\], int"
+)
+def targets_with_words():
+    jn.Data(train=(X, pd.Series(["cat", "dog"] * 3, name="kind")))
+
+
+@mistake(
+    TypeError, r"must hold numbers, got <U3 in a ndarray; encode words by .*factorize"
 )
 def labels_as_words():
     jn.Data(train=(X, np.array(["cat", "dog"] * 3)))
@@ -749,6 +842,14 @@ def metric_misspelt():
 
 
 @mistake(
+    ValueError,
+    "got 'accuracy'; give it with its set: 'test_accuracy' or 'best_test_accuracy'.$",
+)
+def metric_without_its_set():
+    jn.compare(RUNS.assign(best_test_accuracy=0.5), metric="accuracy")
+
+
+@mistake(
     ValueError, r"baseline must be one of the placements \(none, input\), got 'base'"
 )
 def baseline_that_is_not_there():
@@ -792,6 +893,11 @@ def select_without_validation():
     jn.select(RUNS)
 
 
+@mistake(ValueError, "got 'validation_accuracy'; there is choose_on='val'.$")
+def select_with_validation_spelt_as_in_keras():
+    jn.select(RUNS.assign(val_accuracy=0.5, train_accuracy=0.5))
+
+
 @mistake(
     ValueError, "got 'validation_test_accuracy'; metric is a name without its set's"
 )
@@ -830,6 +936,18 @@ def curves_of_a_table():
     jn.plots.learning_curves(RUNS, metric="accuracy")
 
 
+@mistake(ValueError, r"must have curves \(test_.*; give it without its set: 'accuracy'")
+def curves_of_a_whole_name():
+    curves = {f"test_{name}": np.zeros((20, 1)) for name in ("accuracy", "loss")}
+    result = jn.SweepResult(
+        *(RUNS, curves, np.ones(1), (None,) * 20, True),
+        compile_seconds=0.0,
+        run_seconds=0.0,
+        device="1 x cpu",
+    )
+    jn.plots.learning_curves(result, metric="test_accuracy")
+
+
 @mistake(TypeError, r"logits must map titles to functions, such as {'model': function}")
 def regions_of_one_function():
     jn.plots.decision_regions(lambda x: x, DATA)
@@ -860,7 +978,7 @@ def noise_stripped_from_a_recipe():
 
 
 @mistake(
-    ValueError, r"targets must have the shape .* \(6, 1\), .* an axis, y\[:, None\]"
+    ValueError, r"targets must have the shape .* \(6, 1\), .* y an axis, y\[:, None\]"
 )
 def loss_that_would_broadcast():
     jn.losses.squared_error(Y, Y[:, 0])

@@ -5,13 +5,14 @@ number of evaluation sets.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnoise.checks import shown
+from jaxnoise.data.arrays import as_array
 
 Rows = tuple[Any, Any]
 
@@ -22,16 +23,18 @@ class Data(Mapping[str, Rows]):
 
     A mapping from name to ``(x, y)``, with the names as attributes too, and a pytree,
     so that it is an argument of compiled programs. ``x`` may itself be a pytree of
-    arrays (values and a mask). Arrays are kept in host memory; float64 becomes float32
-    unless JAX has 64-bit types enabled.
+    arrays (values and a mask), and tables of pandas whose columns are numbers or flags.
+    Arrays are kept in host memory; float64 becomes float32 unless JAX has 64-bit types
+    enabled.
 
     Args:
         train: the rows that are trained on.
         **sets: evaluation sets by name; ``test``, ``validation``, ``population`` are
-            the usual names. A set named ``validation`` picks the best epoch.
+            the usual names. A set named ``validation``, and by no other spelling, picks
+            the best epoch: runs have ``best_epoch`` and the metrics there.
 
     Raises:
-        TypeError: if a set is no pair of arrays or holds no numbers.
+        TypeError: if a set is no pair of arrays, holds no numbers, or has no name.
         ValueError: if a set is empty, its row counts differ, it holds NaN or infinite
             values, or sets differ in anything but their number of rows.
 
@@ -42,7 +45,12 @@ class Data(Mapping[str, Rows]):
         Data(train=3 rows, test=2 rows)
     """
 
-    def __init__(self, train: Rows, **sets: Rows) -> None:
+    def __init__(self, train: Rows, *unnamed: Rows, **sets: Rows) -> None:
+        if unnamed:
+            raise TypeError(
+                "Data must be given its sets by name, Data(train=(x, y), test=(x, y)), "
+                f"got {1 + len(unnamed)} without."
+            )
         given = {"train": train, **sets}
         self._sets = {name: _rows(name, pair) for name, pair in given.items()}
         for name, pair in self._sets.items():
@@ -99,7 +107,10 @@ def _rows(name: str, pair: Any) -> Rows:
         raise TypeError(f"{name} must be a pair (x, y), got {shown(pair)}.")
     if not all(map(jax.tree.leaves, pair)):
         raise TypeError(f"{name} must be a pair (x, y) of arrays, got one without any.")
-    x, y = jax.tree.map(lambda leaf: _array(name, leaf), tuple(pair), is_leaf=_is_list)
+    x, y = (
+        jax.tree.map(partial(as_array, name, part), tree, is_leaf=_is_list)
+        for part, tree in zip("xy", pair, strict=True)
+    )
     counts = {leaf.shape[:1] for leaf in jax.tree.leaves((x, y))}
     if len(counts) != 1 or counts == {()}:
         raise ValueError(
@@ -114,28 +125,6 @@ def _rows(name: str, pair: Any) -> Rows:
 def _is_list(node: Any) -> bool:
     """A list is array data; dicts and tuples are pytrees of arrays."""
     return isinstance(node, list)
-
-
-def _array(name: str, leaf: Any) -> np.ndarray:
-    try:
-        array = np.asarray(leaf)
-    except ValueError:  # a ragged list
-        got = shown(leaf)
-        raise TypeError(f"{name} must hold arrays of numbers, got {got}.") from None
-    if not (jnp.issubdtype(array.dtype, np.number) or array.dtype == bool):
-        raise TypeError(
-            f"{name} must hold numbers, got {array.dtype} in a {type(leaf).__name__}; "
-            "encode words (pandas.get_dummies for x, pandas.factorize for y) and cast "
-            "to float32."
-        )
-    array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
-    if jnp.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise ValueError(
-            f"{name} must be finite, got {bad} NaN or infinite values of {array.size}; "
-            "drop or impute them first."
-        )
-    return array
 
 
 def _form_shown(pair: Rows) -> str:

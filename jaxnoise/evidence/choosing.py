@@ -195,10 +195,23 @@ def _checked(
         if f"{name}_{metric}" not in table:
             raise ValueError(
                 f"{argument} and metric must make a column of the runs "
-                f"({', '.join(map(str, table))}), got '{name}_{metric}'; metric is a "
-                "name without its set's, and a sweep measures the sets of its data."
+                f"({', '.join(map(str, table))}), got '{name}_{metric}'; "
+                f"{_cure(table, argument, metric, (choose_on, report_on))}."
             )
     return table
+
+
+def _cure(
+    table: pd.DataFrame, argument: str, metric: str, named: tuple[str, str]
+) -> str:
+    """The sets that have the metric, of those that may choose; else how sets come."""
+    whole = [c for c in map(str, table) if c.endswith(f"_{metric}")]
+    sets = {c.removesuffix(f"_{metric}") for c in whole if not c.startswith("best_")}
+    if others := sorted(sets - {"train", *named}):
+        return f"there is {argument}={' or '.join(map(repr, others))}"
+    return (
+        "metric is a name without its set's, and a sweep measures the sets of its data"
+    )
 
 
 def _verdict_of_choices(

@@ -11,7 +11,8 @@ import numpy as np
 LOWER = frozenset(
     "err errors losses mse rmse msle rmsle mae mape smape nll brier perplexity ppl bpc "
     "bpd crossentropy xent deviance divergence ece wer cer fid regret kl hinge "
-    "misclassification hamming distance cost"
+    "misclassification misclassified mistake mistakes wrong incorrect hamming distance "
+    "cost"
     "".split()
 )
 LOWER_PAIRS = (

@@ -33,7 +33,8 @@ def score_table(
     columns = ", ".join(map(str, table))
     if not isinstance(metric, str) or metric not in table:
         raise ValueError(
-            f"metric must be a column of the runs ({columns}), got {shown(metric)}."
+            f"metric must be a column of the runs ({columns}), "
+            f"got {shown(metric)}{_with_set(metric, table)}."
         )
     if not table.columns.is_unique:
         raise ValueError(f"the table must have each column once, got {columns}.")
@@ -62,6 +63,12 @@ def score_table(
     return kept.assign(
         **{metric: np.where(finite, scores, np.nan), "finite": ~diverged}
     )
+
+
+def _with_set(metric: Any, table: pd.DataFrame) -> str:
+    """What to give where a metric lacks its set's name."""
+    whole = [repr(name) for name in table if str(name).endswith(f"_{metric}")]
+    return f"; give it with its set: {' or '.join(whole)}" if whole else ""
 
 
 def _check_cells(name: str, column: pd.Series) -> None:

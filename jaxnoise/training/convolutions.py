@@ -1,13 +1,14 @@
 """Convolutions that a CPU trains slowly: found in a sweep's programs, and told once."""
 
 import re
-import warnings
 from functools import cache
 from typing import Any
 
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.stages import Lowered
+
+from jaxnoise.checks import warn
 
 # A kernel's gradient sums over the rows, so that they are not the first axis, b.
 GRADIENT = re.compile(r"stablehlo\.convolution.*dim_numbers = \[(?!b)")
@@ -42,8 +43,7 @@ def check_convolutions(lowered: Lowered) -> None:
 @cache
 def _say_what_to_use() -> None:
     """Once a process."""
-    warnings.warn(
+    warn(
         "the training loop has gradients of XLA convolutions, which are 5 to 100 times "
-        "as slow on a CPU as need be; use jaxnoise.Conv in place of flax.linen.Conv.",
-        stacklevel=6,  # the caller of sweep
+        "as slow on a CPU as need be; use jaxnoise.Conv in place of flax.linen.Conv."
     )

@@ -1,7 +1,6 @@
 """Cores and accelerators: which devices the runs of a sweep go to."""
 
 import os
-import warnings
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxnoise.checks import warn
 from jaxnoise.data import check_fits
 from jaxnoise.training.settings import as_count
 
@@ -56,7 +56,7 @@ def use_all_cores() -> None:
             return
         raise RuntimeError(
             "use_all_cores: too late, JAX has started; call it first, right after the "
-            "imports."
+            "imports; in a notebook, restart the kernel first."
         ) from None
 
 
@@ -78,10 +78,9 @@ def _number_was_set() -> bool:
 @cache
 def _say_how_to_use_all_cores() -> None:
     """Once a process."""
-    warnings.warn(
+    warn(
         f"JAX has one CPU device on {core_count()} cores, so that runs take turns; "
-        "call jaxnoise.use_all_cores() right after the imports to use them all.",
-        stacklevel=4,  # the caller of sweep
+        "call jaxnoise.use_all_cores() right after the imports to use them all."
     )
 
 

@@ -14,10 +14,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnoise.data import Data, row_count
-from jaxnoise.losses import is_labels
+from jaxnoise.losses import is_labels, shown_targets
 from jaxnoise.training.calls import called
 from jaxnoise.training.recipe import PerRow
 
+TELL_THEMSELVES = ("jaxnoise.losses", "jaxnoise.metrics")  # which targets they take
 EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
 
 
@@ -64,15 +65,9 @@ def per_row(
     name: str, function: PerRow, outputs: Any, targets: Any
 ) -> Float[Array, " rows"]:
     """``function(outputs, targets)``, refused unless its shapes fit."""
-    if hasattr(outputs, "shape") and hasattr(targets, "shape"):
-        fits = targets.shape == outputs.shape
-        if not fits and not is_labels(outputs, targets):
-            raise ValueError(
-                f"targets must have the shape of the outputs, {outputs.shape}, or be "
-                "integer class labels without the last axis, "
-                f"got {targets.dtype} of shape {targets.shape}"
-                f"{_cure(outputs, targets)}."
-            )
+    arrays = hasattr(outputs, "shape") and hasattr(targets, "shape")
+    if arrays and getattr(function, "__module__", "") not in TELL_THEMSELVES:
+        _check_shapes(name, outputs, targets)
     values = called(name, function, outputs, targets)
     rows = row_count(targets)
     if jnp.shape(values) != (rows,):
@@ -83,15 +78,15 @@ def per_row(
     return values
 
 
-def _cure(outputs: Array, targets: Array) -> str:
-    """What makes the targets fit, where that is plain."""
-    integer = jnp.issubdtype(targets.dtype, jnp.integer)
-    classes = outputs.shape[-1] if outputs.ndim else 0
-    if targets.shape == outputs.shape[:-1]:
-        return "; give y an axis, y[:, None]" if classes == 1 else "; cast y to int32"
-    if integer and classes > 1 and targets.shape == (*outputs.shape[:-1], 1):
-        return "; drop y's last axis, y[:, 0]"
-    return ""
+def _check_shapes(name: str, outputs: Array, targets: Array) -> None:
+    """Refuse what would broadcast in silence in somebody's own function."""
+    if targets.shape != outputs.shape and not is_labels(outputs, targets):
+        several = outputs.ndim > 0 and outputs.shape[-1] > 1
+        labels = f"or integer class labels of shape {outputs.shape[:-1]}, "
+        raise ValueError(
+            f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
+            f"{labels if several else ''}got {shown_targets(outputs, targets)}."
+        )
 
 
 def _sum_over_blocks(

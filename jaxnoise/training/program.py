@@ -7,7 +7,7 @@ one call of the program, `unpack` takes its outputs apart.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from typing import Any, NamedTuple
 
 import jax
@@ -126,6 +126,7 @@ def _noting(recipe: RecipeFn, losses: list[tuple[Any, Any]]) -> RecipeFn:
         if getattr(made, "loss", None) not in CHECKED:
             return made
 
+        @wraps(made.loss)
         def loss(outputs: Any, targets: Any) -> Any:
             losses.append((made.loss, outputs.shape))
             return made.loss(outputs, targets)

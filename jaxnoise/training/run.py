@@ -24,6 +24,7 @@ from jaxnoise.training.calls import RECIPE, called
 from jaxnoise.training.checked_model import CheckedModel
 from jaxnoise.training.evaluate import evaluate, metric_names, per_row
 from jaxnoise.training.keys import Keys
+from jaxnoise.training.logits import check_logits
 from jaxnoise.training.recipe import Recipe, Variables, as_model
 from jaxnoise.training.settings import CURVES, Count, Settings
 
@@ -117,7 +118,11 @@ def make_train(
             )
         data = jax.tree.map(jnp.asarray, data)
         made = called("recipe", recipe, strength)
-        return _Run(made, settings, data, Keys.of_run(key, split)).result()
+        run = _Run(made, settings, data, Keys.of_run(key, split))
+        result = run.result()
+        functions = (made.loss, *made.metrics.values())
+        check_logits(functions, run.clean, result.variables, data.train[0])
+        return result
 
     return train
 

@@ -21,6 +21,7 @@ from jaxnoise.training.devices import (
     runs_mesh,
 )
 from jaxnoise.training.gather import Finished
+from jaxnoise.training.idle import check_noise_acts
 from jaxnoise.training.jobs import compile_jobs, results_of
 from jaxnoise.training.plan import as_seeds, as_splits, plan_runs
 from jaxnoise.training.progress import ProgressFn, progress_of
@@ -65,8 +66,8 @@ def sweep(
             on a CPU 1, but 8 of very small networks; on accelerators what fits into
             half of the memory, up to 512, and no more than a device's share of the
             runs, as a power of two: there a sweep of another size may compile anew.
-        keep_params: whether to keep the trained variables: False, True, or the seeds
-            to keep them of.
+        keep_params: whether to keep the trained variables, with which models predict:
+            False, True, or the seeds to keep them of.
         progress: None for a bar on stderr where that is a terminal, False for none, or
             a function called with the numbers of finished and of all runs.
 
@@ -81,6 +82,10 @@ def sweep(
         Exception: whatever stops the runs once they have begun, such as a device out of
             memory or an error in ``progress``. Its attribute ``result`` is the
             `SweepResult` of the runs that had finished, ``complete`` False.
+
+    Warns:
+        UserWarning: if a placement's strengths change nothing: its runs are the same,
+            bit for bit, at all of them, or those of a placement at strength 0.
 
     Reference: paired comparison by common random numbers; many trainings as one
         program, as in PureJaxRL (Lu et al., 2022).
@@ -100,9 +105,21 @@ def sweep(
         ...     },
         ...     strengths={"hidden": [0.1, 0.3]},
         ...     data=jn.data.circles(), seeds=2, epochs=3, batch_size=32,
+        ...     keep_params=[0],
         ... )
         >>> result.runs[["placement", "strength", "seed"]].values.tolist()[1:3]
         [['none', 0.0, 1], ['hidden', 0.1, 0]]
+
+        The trained model of a row predicts, and goes to a file and back:
+
+        >>> from flax import serialization
+        >>> model, variables = recipe(None).model, result.variables[2]
+        >>> x, _ = jn.data.circles().test
+        >>> logits = model.apply(variables, x, train=False)
+        >>> content = serialization.to_bytes(variables)
+        >>> again = model.apply(serialization.msgpack_restore(content), x, train=False)
+        >>> bool((again == logits).all())
+        True
     """
     settings = Settings(epochs, batch_size, curves, metrics_every)
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
@@ -127,6 +144,7 @@ def sweep(
                 for results in results_of(job, runs, splits, keep, mesh.size):
                     finished.results |= results
                     shown.report(len(finished.results), len(runs))
+        check_noise_acts(runs, finished.results, strengths)
     except KeyboardInterrupt:
         complete = False
     except BaseException as error:

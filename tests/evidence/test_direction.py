@@ -21,6 +21,7 @@ from jaxnoise.evidence.direction import lower_is_better
         *("brier", "brier_score", "perplexity", "test_perplexity", "ece", "deviance"),
         *("cross_entropy", "test_binary_cross_entropy", "negative_log_likelihood"),
         *("misclassification", "wer", "fid", "regret", "kl_divergence"),
+        *("test_misclassified", "mistakes", "share_wrong", "incorrect"),
     ],
 )
 def test_lower(metric):

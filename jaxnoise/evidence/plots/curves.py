@@ -80,8 +80,15 @@ def learning_curves(
         if found == metric
     }
     if not curves or not len(result.epochs):
+        names = dict(zip(result.curves, sets_of(result.curves), strict=True))
+        cure = (
+            f"; give it without its set: {names[metric][1]!r}"
+            if metric in names
+            else ""
+        )
         raise ValueError(
-            f"metric must have curves ({', '.join(result.curves)}), got {metric!r}."
+            f"metric must have curves ({', '.join(result.curves)}), "
+            f"got {metric!r}{cure}."
         )
     runs = result.runs.reset_index(drop=True)
     cells = list(runs.groupby(cell_columns(runs), sort=False, dropna=False))
