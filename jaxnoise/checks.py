@@ -84,7 +84,10 @@ def single_key(key: Any) -> Array:
     implementation = str(jax.random.key_impl(key))
     if implementation != "threefry2x32":
         # rbg keys under vmap derive every row from the first key.
-        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
+        raise TypeError(
+            f"key must be a threefry2x32 key, got one of {implementation}; make it by "
+            "jax.random.key(seed, impl='threefry2x32')."
+        )
     if key.shape != ():
         raise ValueError(
             f"key must be a single key, got an array of shape {key.shape}."

@@ -5,7 +5,8 @@ True, and takes its keys from a stream of its own, forked from the `nnx.Rngs` th
 constructor gets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,16 +14,27 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.errors import TraceContextError
+from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import shown
+from jaxnoise.checks import shown, single_key
 from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
+
+# Functions that are compiled in such a context are not those compiled elsewhere.
+_keys_shared = jax.make_user_context(False)
+
+
+@contextmanager
+def keys_shared() -> Iterator[None]:
+    """Let a vmapped axis share a key: the streams are of one that was given for all."""
+    with _keys_shared(True):
+        yield
 
 
 @nnx.register_variable_name("noise_strength")
@@ -100,7 +112,7 @@ class TrainOnly(Observable, nnx.Module):
                 "the noise off by model.eval() or train=False."
             )
         try:
-            words = jax.random.key_data(stream())
+            key = single_key(stream())
         except TraceContextError as error:
             raise ValueError(
                 f"{self._label()} is closed over by a function under jax.jit, jax.vmap "
@@ -108,8 +120,10 @@ class TrainOnly(Observable, nnx.Module):
                 "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
                 "inside, or give rngs=key to the call."
             ) from error
-        first = [jnp.isnan(jnp.ravel(array)[:1]) for array in used]
-        return jax.random.wrap_key_data(_own_words(words, jnp.concatenate(first)))
+        if _keys_shared.value:
+            return key
+        words = _own_words(jax.random.key_data(key), lax.stop_gradient(used))
+        return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
@@ -118,15 +132,15 @@ def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
 
 
 @custom_vmap
-def _own_words(words: Array, used: Array) -> Array:
+def _own_words(words: Array, used: tuple[Any, ...]) -> Array:
     """``words``, refused if a vmapped axis shares them: rows of equal noise."""
     return words
 
 
 @_own_words.def_vmap
-def _(axis_size: int, batched: list[bool], words: Array, used: Array) -> Any:
+def _(axis_size: int, batched: list[Any], words: Array, used: tuple[Any, ...]) -> Any:
     words_batched, used_batched = batched
-    if used_batched and not words_batched:
+    if any(used_batched) and not words_batched:
         raise ValueError(
             "the noise would be the same along a vmapped axis: split the layers' "
             "streams, by nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes("

@@ -794,7 +794,9 @@ def test_the_readme_has_the_claims_of_the_script(our, summary):
             said[row[0]][row[2]] = our.page.SIGNS[row[5].strip("*")]
     for row in table_rows(short):
         verdicts = said.pop(row[0])
-        assert row[1:] == [verdicts.get(on, "–") for on in ("this data set", "fresh draws")]
+        assert row[1:] == [
+            verdicts.get(on, "–") for on in ("this data set", "fresh draws")
+        ]
     assert not said
     assert "python experiments/claims.py" in text
     assert "(experiments/figures/claims.png)" in text

@@ -306,6 +306,20 @@ def test_under_lax_map_and_shard_map(x):
     np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["GaussianNoise", "SaltAndPepperNoise"])
+def test_on_a_mesh_with_explicit_axes(name, key):
+    """As `jax.make_mesh` makes it: the noise is laid out as x is."""
+    mesh = jax.make_mesh((4,), ("i",))
+    x = jax.random.normal(key, (8, 3))
+    spread = jax.device_put(x, jax.NamedSharding(mesh, PartitionSpec("i")))
+    expected = make(CASES[name], nnx.Rngs(noise=0))(x)
+    with jax.set_mesh(mesh):
+        call = nnx.jit(lambda layer, x: layer(x))
+        out = call(make(CASES[name], nnx.Rngs(noise=0)), spread)
+    assert out.sharding.spec[0] == "i"
+    np.testing.assert_allclose(jax.device_get(out), expected, atol=1e-6)
+
+
 def test_what_differs_along_an_axis_needs_keys_that_do():
     """Mapped strengths, or weights, on an x that all share."""
     shared = nnx.StateAxes({nnx.RngState: None, ...: 0})
@@ -497,6 +511,9 @@ def test_bad_arguments(key, x):
             gaussian()(x, rngs=bad)
     with pytest.raises(TypeError, match="deterministic must be a bool, got 'yes'"):
         jn.nnx.GaussianNoise(0.1, deterministic="yes")
+    rbg = nnx.Rngs(jax.random.key(0, impl="rbg"))
+    with pytest.raises(TypeError, match=r"got one of rbg; .*, impl='threefry2x32'\)"):
+        jn.nnx.GaussianNoise(0.1, rngs=rbg)(x)
     legacy = jax.random.PRNGKey(0)
     with pytest.raises(TypeError, match="key must be a typed key"):
         jn.nnx.GaussianNoise(0.1)(x, rngs=legacy)
