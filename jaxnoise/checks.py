@@ -1,6 +1,8 @@
 """What all rooms check alike, and how messages show what came: in one line."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,6 +13,9 @@ from jaxtyping import Array
 
 NOISE = "a noise function (key, x) -> x"
 LONG = 60  # characters; what is longer is told by its kind
+
+# Functions that are compiled in such a context are not those compiled elsewhere.
+_keys_shared = jax.make_user_context(False)
 
 
 def shown(value: Any) -> str:
@@ -93,3 +98,15 @@ def single_key(key: Any) -> Array:
             f"key must be a single key, got an array of shape {key.shape}."
         )
     return key
+
+
+@contextmanager
+def keys_shared() -> Iterator[None]:
+    """Let a vmapped axis share a key, which was given for all of it on purpose."""
+    with _keys_shared(True):
+        yield
+
+
+def are_keys_shared() -> bool:
+    """Whether rows of equal noise are on purpose."""
+    return bool(_keys_shared.value)

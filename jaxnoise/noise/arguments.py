@@ -7,16 +7,20 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from jaxnoise.checks import shown, single_key
 
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
+if TYPE_CHECKING:
+    Noisy = Array  # what a layer gives, inside a model
+else:
+    Noisy = ArrayLike  # without noise it is x itself, of NumPy or not
 
 
 def draw_noise(

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
+from jaxnoise.noise.arguments import Noisy, apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
@@ -86,7 +86,7 @@ class NoiseLayer(TrainOnly):
         train: Bool[ArrayLike, ""] | None = None,
         *,
         mask: Bool[ArrayLike, "..."] | None = None,
-    ) -> Float[ArrayLike, "*shape"]:
+    ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if ``train``, and ``x`` itself if not.
 
         Args:
@@ -105,7 +105,7 @@ class NoiseLayer(TrainOnly):
             if initializing or is_observed():
                 _, strength = self._noise(train)  # makes the strength's variables
                 self._report(strength, False, x, x, mask)
-            return x
+            return x  # type: ignore[return-value]
         key = self._key(traced=train is not True)
         fn, strength = self._noise(train)
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)

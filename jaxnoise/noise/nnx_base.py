@@ -5,8 +5,7 @@ True, and takes its keys from a stream of its own, forked from the `nnx.Rngs` th
 constructor gets.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -18,33 +17,41 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import shown, single_key
-from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
+from jaxnoise.checks import are_keys_shared, shown, single_key
+from jaxnoise.noise.arguments import Noisy, apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
 
-# Functions that are compiled in such a context are not those compiled elsewhere.
-_keys_shared = jax.make_user_context(False)
-
-
-@contextmanager
-def keys_shared() -> Iterator[None]:
-    """Let a vmapped axis share a key: the streams are of one that was given for all."""
-    with _keys_shared(True):
-        yield
-
 
 @nnx.register_variable_name("noise_strength")
 class NoiseStrength(nnx.Variable):
-    """A strength that is a number: traced, not trained."""
+    """A strength that is a number: traced, not trained.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(0.1, rngs=nnx.Rngs(0))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStrength))
+        {'stddev': Array(0.1, dtype=float32)}
+        >>> layer.stddev[...] = 0.2
+    """
 
 
 @nnx.register_variable_name("noise_step")
 class NoiseStep(nnx.Variable):
-    """The number of noisy calls of a layer with a schedule."""
+    """The number of noisy calls of a layer with a schedule.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(lambda step: 0.1 * step, rngs=nnx.Rngs(0))
+        >>> _ = layer(jnp.ones(3))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStep))
+        {'stddev_step': Array(1, dtype=int32)}
+    """
 
 
 class TrainOnly(Observable, nnx.Module):
@@ -120,7 +127,7 @@ class TrainOnly(Observable, nnx.Module):
                 "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
                 "inside, or give rngs=key to the call."
             ) from error
-        if _keys_shared.value:
+        if are_keys_shared():
             return key
         words = _own_words(jax.random.key_data(key), lax.stop_gradient(used))
         return jax.random.wrap_key_data(words, impl="threefry2x32")
@@ -164,7 +171,7 @@ class NoiseLayer(TrainOnly):
         *,
         mask: Bool[ArrayLike, "..."] | None = None,
         rngs: Any = None,
-    ) -> Float[ArrayLike, "*shape"]:
+    ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if the layer is active, and ``x`` itself if not.
 
         Args:
@@ -184,7 +191,7 @@ class NoiseLayer(TrainOnly):
         if train is False:
             if is_observed():
                 self._report(self._noise(train)[1], False, x, x, mask)
-            return x
+            return x  # type: ignore[return-value]
         fn, strength = self._noise(train)
         key = self._key(rngs, x, *([] if callable(strength) else [strength]))
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from jaxnoise.checks import check_callable, name_of, shown, single_key
-from jaxnoise.noise.nnx_base import keys_shared
+from jaxnoise.checks import check_callable, keys_shared, name_of, shown, single_key
 from jaxnoise.training.recipe import Variables, takes_train
 
 FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
@@ -188,7 +187,7 @@ def _signature(factory: Callable[..., nnx.Module]) -> inspect.Signature:
     whole = factory if isinstance(factory, partial) else partial(factory)
     made: Any = whole.func
     args = whole.args
-    if isinstance(made, type):
+    if isinstance(whole.func, type):
         made, args = made.__init__, (None, *args)
     return inspect.signature(partial(made, *args, **whole.keywords))
 
