@@ -78,6 +78,11 @@ def is_count(value: Any) -> bool:
 
 def single_key(key: Any) -> Array:
     """``key``, refused unless it is one typed Threefry key."""
+    if type(key).__module__.startswith("flax.nnx"):
+        raise TypeError(
+            "key must be a typed key, jax.random.key(seed), got a "
+            f"{type(key).__name__} of NNX; take a key of it, such as rngs.noise()."
+        )
     dtype = getattr(key, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         legacy = " (a legacy key: jax.random.wrap_key_data types it)"

@@ -65,10 +65,12 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
             if traced
             else "is active (train=True)"
         )
+        other = f"; for NNX there is jn.nnx.{type(self).__name__}"
         raise ValueError(
             f"{self._label()} {cause} but has no 'noise' key stream: pass "
             "rngs={'noise': key} to apply, init with train=False, and inside nn.scan "
-            "or nn.vmap name it in split_rngs={'noise': True}."
+            "or nn.vmap name it in split_rngs={'noise': True}"
+            f"{other if self.scope is None else ''}."
         )
 
 
@@ -178,7 +180,8 @@ class NamedNoise(NoiseLayer, kw_only=True):
         if train is not False and not mutable:
             raise ValueError(
                 f"{self._label()} has a schedule, whose counter must be carried: pass "
-                f"mutable=['{STATE}'] to apply and keep the variables that it returns."
+                f"mutable=['{STATE}'] to apply and keep the variables that it returns; "
+                f"inside nn.scan also variable_axes={{'params': 0, '{STATE}': 0}}."
             )
         step = scope.get_variable(STATE, counter, jnp.zeros((), jnp.int32))
         if mutable:

@@ -18,9 +18,15 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.checks import are_keys_shared, shown, single_key
-from jaxnoise.noise.arguments import Noisy, apply_noise, as_axes, as_switch
+from jaxnoise.noise.arguments import (
+    Noisy,
+    apply_noise,
+    as_axes,
+    as_switch,
+    check_strength,
+)
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
-from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
+from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned, most_of
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
@@ -232,6 +238,15 @@ class NamedNoise(NoiseLayer):
         else:
             setattr(self, name, NoiseStrength(jnp.asarray(value, float)))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A number for the strength goes into its variable, which compiles nothing."""
+        held = vars(self).get(name)
+        if isinstance(held, NoiseStrength) and not isinstance(value, nnx.Variable):
+            check_strength(name, value, most_of(name))
+            held.set_value(jnp.asarray(value, float))
+        else:
+            super().__setattr__(name, value)
+
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         level = self._level(train)
         arguments = {name: getattr(self, name) for name in self.argument_names}
@@ -248,11 +263,7 @@ class NamedNoise(NoiseLayer):
         if hasattr(self, PREFIX + name):
             return learned(getattr(self, PREFIX + name)[...], self.floor)
         if self.schedule is None:
-            level = getattr(self, name)
-            if isinstance(level, nnx.Variable):
-                return level[...]
-            check_level(type(self).__name__, name, level)  # assigned in its place
-            return jnp.asarray(level, float)
+            return getattr(self, name)[...]
         step = getattr(self, f"{name}_step")
         level = self.schedule(step[...])
         if train is not False:

@@ -343,13 +343,27 @@ def test_what_differs_along_an_axis_needs_keys_that_do():
 
 
 def test_a_strength_that_is_assigned(key, x):
-    """In place of the variable: taken, and checked."""
-    layer = gaussian()
-    layer.stddev = 0.5
-    np.testing.assert_allclose(layer(x, rngs=key), jn.add_gaussian_noise(key, x, 0.5))
-    layer.stddev = -0.5
+    """It goes into the variable, checked, and compiles nothing."""
+    layer, traces = gaussian(), []
+
+    @nnx.jit
+    def call(layer):
+        traces.append(1)
+        return layer(x, rngs=key)
+
+    call(layer)
+    held, layer.stddev = layer.stddev, 0.5
+    assert layer.stddev is held
+    np.testing.assert_allclose(
+        call(layer), jn.add_gaussian_noise(key, x, 0.5), atol=1e-6
+    )
+    assert len(traces) == 1
     with pytest.raises(ValueError, match="stddev must be finite and >= 0, got -0.5"):
-        layer(x, rngs=key)
+        layer.stddev = -0.5
+    with pytest.raises(TypeError, match="stddev must be a number or an array, got"):
+        layer.stddev = jn.Learnable(0.5)
+    layer.stddev = NoiseStrength(jnp.float32(0.2))
+    assert layer.stddev is not held
 
 
 def test_tabulate(x):
