@@ -99,6 +99,8 @@ if TYPE_CHECKING:
     from jaxnoise.inspection import describe as describe
     from jaxnoise.stripping import strip_noise as strip_noise
 
+    plots: Any  # as matplotlib's types do not let an axes' figure be saved
+
 _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
@@ -108,15 +110,22 @@ _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ON_FIRST_USE:
-        return resolve_name(_ON_FIRST_USE[name])
-    raise AttributeError(
-        f"module 'jaxnoise' has no attribute {name!r}",
-        name=name,
-        obj=sys.modules[__name__],  # for Python's "Did you mean"
-    )
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name in _ON_FIRST_USE:
+            return resolve_name(_ON_FIRST_USE[name])
+        raise AttributeError(
+            f"module 'jaxnoise' has no attribute {name!r}",
+            name=name,
+            obj=sys.modules[__name__],  # for Python's "Did you mean"
+        )
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_FIRST_USE})
+    ours = {
+        name
+        for name, value in globals().items()
+        if getattr(value, "__module__", "").startswith("jaxnoise.")
+    }
+    return sorted({*ours, "data", "losses", "metrics", *_ON_FIRST_USE})

@@ -3,6 +3,8 @@
 import inspect
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -27,6 +29,9 @@ def warn(message: str) -> None:
 
 def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+# Functions that are compiled in such a context are not those compiled elsewhere.
+_keys_shared = jax.make_user_context(False)
 
 
 def shown(value: Any) -> str:
@@ -101,6 +106,11 @@ def is_count(value: Any) -> bool:
 
 def single_key(key: Any) -> Array:
     """``key``, refused unless it is one typed Threefry key."""
+    if type(key).__module__.startswith("flax.nnx"):
+        raise TypeError(
+            "key must be a typed key, jax.random.key(seed), got a "
+            f"{type(key).__name__} of NNX; take a key of it, such as rngs.noise()."
+        )
     dtype = getattr(key, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         legacy = " (a legacy key: jax.random.wrap_key_data types it)"
@@ -112,9 +122,24 @@ def single_key(key: Any) -> Array:
     implementation = str(jax.random.key_impl(key))
     if implementation != "threefry2x32":
         # rbg keys under vmap derive every row from the first key.
-        raise TypeError(f"key must be a threefry2x32 key, got one of {implementation}.")
+        raise TypeError(
+            f"key must be a threefry2x32 key, got one of {implementation}; make it by "
+            "jax.random.key(seed, impl='threefry2x32')."
+        )
     if key.shape != ():
         raise ValueError(
             f"key must be a single key, got an array of shape {key.shape}."
         )
     return key
+
+
+@contextmanager
+def keys_shared() -> Iterator[None]:
+    """Let a vmapped axis share a key, which was given for all of it on purpose."""
+    with _keys_shared(True):
+        yield
+
+
+def are_keys_shared() -> bool:
+    """Whether rows of equal noise are on purpose."""
+    return bool(_keys_shared.value)

@@ -147,7 +147,7 @@ def _program(
 
         return call_linen, (variables, {"noise": noise, "dropout": dropout}), {}
     if isinstance(model, NNXModel):
-        module = model.module(variables, key)
+        module = with_streams(model.module(variables), key)
         module.train()
     elif isinstance(model, nnx.Module):
         module = with_streams(nnx.clone(model), key)

@@ -14,7 +14,18 @@ the first noisy call. A strength is an `nnx.Variable`: another value compiles no
 
 Under `nnx.vmap` and `nnx.scan` split the streams, all of them, by ``nnx.split_rngs``: a
 key that rows would share is an error, but where nothing about the layer and its x is
-mapped, such as noise on the inputs that an ensemble shares, nobody can tell.
+mapped, such as noise on the inputs that an ensemble shares, nobody can tell. To share
+one on purpose give it to the call, ``layer(x, rngs=key)``, or, where a module of your
+own has no place for that, to the whole of it: a vmapped axis may share the key of
+``jn.nnx.model(lambda rngs: Net(rngs=rngs)).apply(variables, x, train=True, key=key)``.
+
+What NNX does with all state holds for noise: a plain ``jax.jit(lambda m, x: m(x))``
+gets the module by value, stream and all, and repeats its noise at every call, as that
+of `nnx.Dropout`; `nnx.jit` moves the stream on. Noise before an `nnx.BatchNorm` enters
+its running variance, by which the clean pass then divides. Strengths and the steps of
+schedules are variables of types of their own, `NoiseStrength` and `NoiseStep`, for
+filters. A checkpoint of ``nnx.state(model)`` holds them, and restoring it restores the
+strength, too; ``nnx.state(model, nnx.Not(jn.nnx.NoiseStrength))`` leaves it out.
 """
 
 from jaxnoise.noise.nnx import AlphaDropout as AlphaDropout
@@ -25,5 +36,22 @@ from jaxnoise.noise.nnx import GaussianNoise as GaussianNoise
 from jaxnoise.noise.nnx import NEFTuneNoise as NEFTuneNoise
 from jaxnoise.noise.nnx import Noise as Noise
 from jaxnoise.noise.nnx import SaltAndPepperNoise as SaltAndPepperNoise
+from jaxnoise.noise.nnx_base import NoiseStep as NoiseStep
+from jaxnoise.noise.nnx_base import NoiseStrength as NoiseStrength
 from jaxnoise.noise.nnx_noisy_dense import NoisyDense as NoisyDense
 from jaxnoise.training.nnx_model import model as model
+
+__all__ = [  # what help() lists
+    "AlphaDropout",
+    "CorrelatedNoise",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "NEFTuneNoise",
+    "Noise",
+    "NoiseStep",
+    "NoiseStrength",
+    "NoisyDense",
+    "SaltAndPepperNoise",
+    "model",
+]

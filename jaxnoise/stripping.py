@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import flax.linen as nn
 import jax
@@ -11,9 +11,15 @@ from flax import nnx
 from jax.core import Tracer
 
 from jaxnoise.noise.observing import stripped
-from jaxnoise.training.recipe import as_model
+from jaxnoise.training.recipe import Model, as_model
+
+M = TypeVar("M", bound=nn.Module | nnx.Module)
 
 
+@overload
+def strip_noise(model: M) -> M: ...
+@overload
+def strip_noise(model: Model) -> "CleanModel": ...
 def strip_noise(model: Any) -> Any:
     """Return the model without its noise, for inference and export.
 

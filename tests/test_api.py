@@ -42,7 +42,8 @@ PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
-RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv"}
+VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
+RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", *VARIABLES}
 EVIDENCE = {"compare", "select", "seeds_needed"}
 
 
@@ -97,6 +98,8 @@ def test_the_public_list():
     ]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = jn.nothing
+    assert not {"sys", "Any", "TYPE_CHECKING", "resolve_name"} & set(dir(jn))
+    assert {f"nnx.{name}" for name in jn.nnx.__all__} == set(NNX)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -131,7 +134,8 @@ def test_docstrings(name):
     if inspect.isfunction(function):
         for parameter in inspect.signature(function).parameters:
             assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
-    noise = ".noise." in function.__module__ and name not in ("Noise", "nnx.Noise")
+    noise = ".noise." in function.__module__
+    noise &= name not in {"Noise", "nnx.Noise", *VARIABLES}
     if noise or name.startswith(("losses.", "metrics.")) or name in EVIDENCE:
         assert "Reference:" in text
 

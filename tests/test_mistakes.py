@@ -116,9 +116,14 @@ def split_keys_as_key():
     add_noise_to(jax.random.split(KEY), X, 0.1)
 
 
-@mistake(TypeError, "key must be a threefry2x32 key, got one of rbg")
+@mistake(TypeError, r"key must be a threefry2x32 key, got one of rbg; .*, impl='thre")
 def key_of_another_generator():
     add_noise_to(jax.random.key(0, impl="rbg"), X, 0.1)
+
+
+@mistake(TypeError, r"key must be .* got a Rngs of NNX; take a key .* rngs.noise\(\)")
+def rngs_as_key():
+    add_noise_to(nnx.Rngs(0), X, 0.1)
 
 
 @mistake(TypeError, "x must be floating, got a key; the key comes first, then x")
@@ -183,7 +188,17 @@ def mask_of_columns():
     add_noise_to(KEY, X, 0.1, mask=np.ones(3, bool))
 
 
-@mistake(TypeError, "mask must be boolean, got float32")
+@mistake(ValueError, r"leading axes, got \(6, 1\); drop its last axis, mask\[..., 0\]")
+def mask_with_an_axis_more():
+    add_noise_to(KEY, X, 0.1, mask=np.ones((6, 1), bool))
+
+
+@mistake(TypeError, r"x must be floating, got complex64\.$")
+def complex_x():
+    add_noise_to(KEY, X.astype(np.complex64), 0.1)
+
+
+@mistake(TypeError, r"mask must be boolean, got float32; cast it, mask.astype\(bool\)")
 def mask_of_numbers():
     add_noise_to(KEY, X, 0.1, mask=np.ones(6, np.float32))
 
@@ -269,7 +284,9 @@ def rate_and_stddev():
     jn.GaussianDropout(0.5, stddev=1.0)
 
 
-@mistake(ValueError, r"pass mutable=\['noise'\] to apply and keep the variables")
+@mistake(
+    ValueError, r"pass mutable=\['noise'\] to apply .* variable_axes={'params': 0, 'n"
+)
 def schedule_without_mutable():
     layer = jn.GaussianNoise(optax.linear_schedule(1.0, 0.0, 10))
     layer.apply({}, X, train=True, rngs=RNGS)
@@ -329,6 +346,11 @@ def nnx_layer_without_rngs():
 )
 def nnx_layer_with_a_key():
     jn.nnx.GaussianNoise(0.1, rngs=KEY)
+
+
+@mistake(ValueError, "no 'noise' key stream: .*; for NNX there is jn.nnx.GaussianNoise")
+def linen_layer_in_an_nnx_module():
+    jn.GaussianNoise(0.1)(X, train=True)
 
 
 @mistake(TypeError, r"factory must be .* lambda rngs: Net\(rngs=rngs\), got a OfNNX")
@@ -993,6 +1015,17 @@ def test_mistakes(written, error, message):
     (line,) = str(caught.value).splitlines()
     assert len(line) < 320
     assert " at 0x" not in line
+
+
+@pytest.mark.bad_input
+def test_errors_while_tracing_name_the_placement():
+    def two_places(stddev):
+        return recipe(jn.GaussianNoise(stddev["hidden"]))
+
+    with pytest.raises(TypeError) as caught:
+        sweep({"none": two_places, "hidden": two_places}, strengths={})
+    told = "In the placement 'none', at strength 0.0; placements that strengths does "
+    assert any(note.startswith(told) for note in caught.value.__notes__)
 
 
 @pytest.mark.bad_input

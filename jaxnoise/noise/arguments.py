@@ -7,16 +7,20 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from jaxnoise.checks import shown, single_key
 
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
+if TYPE_CHECKING:
+    Noisy = Array  # what a layer gives, inside a model
+else:
+    Noisy = ArrayLike  # without noise it is x itself, of NumPy or not
 
 
 def draw_noise(
@@ -82,11 +86,14 @@ def full_mask(mask: Any, x: Array) -> Array:
     """``mask`` with as many axes as ``x``, refused unless it fits."""
     mask = jnp.asarray(mask)
     if mask.dtype != jnp.bool_:
-        raise TypeError(f"mask must be boolean, got {mask.dtype}.")
+        raise TypeError(
+            f"mask must be boolean, got {mask.dtype}; cast it, mask.astype(bool)."
+        )
     if mask.shape != x.shape[: mask.ndim]:
+        extra = mask.shape == (*x.shape[: mask.ndim - 1], 1)
         raise ValueError(
             f"mask must have the shape of x, {x.shape}, or of its leading axes, "
-            f"got {mask.shape}."
+            f"got {mask.shape}{'; drop its last axis, mask[..., 0]' if extra else ''}."
         )
     return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
@@ -142,9 +149,9 @@ def floating(x: Any) -> Array:
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         raise TypeError("x must be floating, got a key; the key comes first, then x.")
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(
-            f"x must be floating, got {x.dtype}; cast it first, x.astype('float32')."
-        )
+        real = not jnp.issubdtype(x.dtype, jnp.complexfloating)
+        cure = "; cast it first, x.astype('float32')" if real else ""
+        raise TypeError(f"x must be floating, got {x.dtype}{cure}.")
     return x
 
 

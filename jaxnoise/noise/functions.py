@@ -276,6 +276,7 @@ def salt_and_pepper(
         fitting(name, value, x)
 
     def replaced(x: Array, u: Array) -> Array:
+        u += jnp.zeros_like(x, u.dtype)  # laid out over devices as x is
         impulse = jnp.where(u < rate / 2, low, high).astype(x.dtype)
         return jnp.where(u < rate, impulse, x)
 

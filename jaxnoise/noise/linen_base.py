@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
+from jaxnoise.noise.arguments import Noisy, apply_noise, as_axes, as_switch
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
@@ -65,10 +65,12 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
             if traced
             else "is active (train=True)"
         )
+        other = f"; for NNX there is jn.nnx.{type(self).__name__}"
         raise ValueError(
             f"{self._label()} {cause} but has no 'noise' key stream: pass "
             "rngs={'noise': key} to apply, init with train=False, and inside nn.scan "
-            "or nn.vmap name it in split_rngs={'noise': True}."
+            "or nn.vmap name it in split_rngs={'noise': True}"
+            f"{other if self.scope is None else ''}."
         )
 
 
@@ -86,7 +88,7 @@ class NoiseLayer(TrainOnly):
         train: Bool[ArrayLike, ""] | None = None,
         *,
         mask: Bool[ArrayLike, "..."] | None = None,
-    ) -> Float[ArrayLike, "*shape"]:
+    ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if ``train``, and ``x`` itself if not.
 
         Args:
@@ -105,7 +107,7 @@ class NoiseLayer(TrainOnly):
             if initializing or is_observed():
                 _, strength = self._noise(train)  # makes the strength's variables
                 self._report(strength, False, x, x, mask)
-            return x
+            return x  # type: ignore[return-value]
         key = self._key(traced=train is not True)
         fn, strength = self._noise(train)
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
@@ -178,7 +180,8 @@ class NamedNoise(NoiseLayer, kw_only=True):
         if train is not False and not mutable:
             raise ValueError(
                 f"{self._label()} has a schedule, whose counter must be carried: pass "
-                f"mutable=['{STATE}'] to apply and keep the variables that it returns."
+                f"mutable=['{STATE}'] to apply and keep the variables that it returns; "
+                f"inside nn.scan also variable_axes={{'params': 0, '{STATE}': 0}}."
             )
         step = scope.get_variable(STATE, counter, jnp.zeros((), jnp.int32))
         if mutable:

@@ -16,7 +16,13 @@ from jaxtyping import ArrayLike
 
 from jaxnoise.checks import NOISE, check_function
 from jaxnoise.noise import functions
-from jaxnoise.noise.nnx_base import NamedNoise, NoiseFn, NoiseLayer, Rngs
+from jaxnoise.noise.nnx_base import (
+    NamedNoise,
+    NoiseFn,
+    NoiseLayer,
+    NoiseStrength,
+    Rngs,
+)
 from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
 
 
@@ -89,6 +95,8 @@ class GaussianNoise(NamedNoise):
         True
     """
 
+    stddev: NoiseStrength
+
     _fn = staticmethod(functions.add_gaussian_noise)
 
     def __init__(
@@ -143,6 +151,8 @@ class CorrelatedNoise(NamedNoise):
         >>> layer(jnp.zeros((4, 100, 3))).shape  # rows, time steps, channels
         (4, 100, 3)
     """
+
+    stddev: NoiseStrength
 
     _fn = staticmethod(functions.add_correlated_noise)
 
@@ -201,6 +211,8 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
+    rate: NoiseStrength
+
     _fn = staticmethod(functions.salt_and_pepper)
 
     def __init__(
@@ -255,6 +267,8 @@ class Dropout(NamedNoise):
         True
     """
 
+    rate: NoiseStrength
+
     _fn = staticmethod(functions.drop_units)
 
     def __init__(
@@ -305,6 +319,9 @@ class GaussianDropout(NamedNoise):
         >>> bool((a(jnp.ones(3)) == b(jnp.ones(3))).all())
         True
     """
+
+    rate: NoiseStrength
+    stddev: NoiseStrength
 
     _fn = staticmethod(functions.multiply_gaussian_noise)
 
@@ -360,6 +377,8 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
+    rate: NoiseStrength
+
     _fn = staticmethod(functions.alpha_dropout)
 
     def __init__(
@@ -412,6 +431,8 @@ class NEFTuneNoise(NamedNoise):
         >>> bool((layer(x, mask=mask)[0, 3:] == 0).all())
         True
     """
+
+    alpha: NoiseStrength
 
     _fn = staticmethod(functions.neftune_noise)
 

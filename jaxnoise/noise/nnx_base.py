@@ -13,13 +13,20 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.errors import TraceContextError
+from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import shown
-from jaxnoise.noise.arguments import apply_noise, as_axes, as_switch
+from jaxnoise.checks import are_keys_shared, shown, single_key
+from jaxnoise.noise.arguments import (
+    Noisy,
+    apply_noise,
+    as_axes,
+    as_switch,
+    check_strength,
+)
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
-from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned
+from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned, most_of
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
@@ -27,12 +34,30 @@ Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
 
 @nnx.register_variable_name("noise_strength")
 class NoiseStrength(nnx.Variable):
-    """A strength that is a number: traced, not trained."""
+    """A strength that is a number: traced, not trained.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(0.1, rngs=nnx.Rngs(0))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStrength))
+        {'stddev': Array(0.1, dtype=float32)}
+        >>> layer.stddev[...] = 0.2
+    """
 
 
 @nnx.register_variable_name("noise_step")
 class NoiseStep(nnx.Variable):
-    """The number of noisy calls of a layer with a schedule."""
+    """The number of noisy calls of a layer with a schedule.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(lambda step: 0.1 * step, rngs=nnx.Rngs(0))
+        >>> _ = layer(jnp.ones(3))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStep))
+        {'stddev_step': Array(1, dtype=int32)}
+    """
 
 
 class TrainOnly(Observable, nnx.Module):
@@ -100,7 +125,7 @@ class TrainOnly(Observable, nnx.Module):
                 "the noise off by model.eval() or train=False."
             )
         try:
-            words = jax.random.key_data(stream())
+            key = single_key(stream())
         except TraceContextError as error:
             raise ValueError(
                 f"{self._label()} is closed over by a function under jax.jit, jax.vmap "
@@ -108,8 +133,10 @@ class TrainOnly(Observable, nnx.Module):
                 "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
                 "inside, or give rngs=key to the call."
             ) from error
-        first = [jnp.isnan(jnp.ravel(array)[:1]) for array in used]
-        return jax.random.wrap_key_data(_own_words(words, jnp.concatenate(first)))
+        if are_keys_shared():
+            return key
+        words = _own_words(jax.random.key_data(key), lax.stop_gradient(used))
+        return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
@@ -118,15 +145,15 @@ def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
 
 
 @custom_vmap
-def _own_words(words: Array, used: Array) -> Array:
+def _own_words(words: Array, used: tuple[Any, ...]) -> Array:
     """``words``, refused if a vmapped axis shares them: rows of equal noise."""
     return words
 
 
 @_own_words.def_vmap
-def _(axis_size: int, batched: list[bool], words: Array, used: Array) -> Any:
+def _(axis_size: int, batched: list[Any], words: Array, used: tuple[Any, ...]) -> Any:
     words_batched, used_batched = batched
-    if used_batched and not words_batched:
+    if any(used_batched) and not words_batched:
         raise ValueError(
             "the noise would be the same along a vmapped axis: split the layers' "
             "streams, by nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes("
@@ -150,7 +177,7 @@ class NoiseLayer(TrainOnly):
         *,
         mask: Bool[ArrayLike, "..."] | None = None,
         rngs: Any = None,
-    ) -> Float[ArrayLike, "*shape"]:
+    ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if the layer is active, and ``x`` itself if not.
 
         Args:
@@ -170,7 +197,7 @@ class NoiseLayer(TrainOnly):
         if train is False:
             if is_observed():
                 self._report(self._noise(train)[1], False, x, x, mask)
-            return x
+            return x  # type: ignore[return-value]
         fn, strength = self._noise(train)
         key = self._key(rngs, x, *([] if callable(strength) else [strength]))
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
@@ -211,6 +238,15 @@ class NamedNoise(NoiseLayer):
         else:
             setattr(self, name, NoiseStrength(jnp.asarray(value, float)))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A number for the strength goes into its variable, which compiles nothing."""
+        held = vars(self).get(name)
+        if isinstance(held, NoiseStrength) and not isinstance(value, nnx.Variable):
+            check_strength(name, value, most_of(name))
+            held.set_value(jnp.asarray(value, float))
+        else:
+            super().__setattr__(name, value)
+
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         level = self._level(train)
         arguments = {name: getattr(self, name) for name in self.argument_names}
@@ -227,11 +263,7 @@ class NamedNoise(NoiseLayer):
         if hasattr(self, PREFIX + name):
             return learned(getattr(self, PREFIX + name)[...], self.floor)
         if self.schedule is None:
-            level = getattr(self, name)
-            if isinstance(level, nnx.Variable):
-                return level[...]
-            check_level(type(self).__name__, name, level)  # assigned in its place
-            return jnp.asarray(level, float)
+            return getattr(self, name)[...]
         step = getattr(self, f"{name}_step")
         level = self.schedule(step[...])
         if train is not False:

@@ -150,7 +150,12 @@ def check_level(layer: str, name: str, value: Any) -> None:
             "derivative; learn the stddev of a GaussianDropout instead."
         )
     if not (isinstance(value, Learnable) or callable(value)):
-        check_strength(name, value, 1.0 if name == "rate" else math.inf)
+        check_strength(name, value, most_of(name))
+
+
+def most_of(name: str) -> float:
+    """The largest value of a strength of this name."""
+    return 1.0 if name == "rate" else math.inf
 
 
 def check_rate_or_stddev(rate: Any, stddev: Any) -> str:

@@ -60,7 +60,14 @@ def compile_jobs(
             first = runs[ids[0]]
             strength = jax.tree.map(np.float32, first.strength)
             signature = signature_of((strength, splits[first.split]))
-            traced = traced_run(recipes[placement], settings, signature)
+            try:
+                traced = traced_run(recipes[placement], settings, signature)
+            except Exception as error:
+                error.add_note(
+                    f"In the placement {placement!r}, at strength {first.strength}; "
+                    "placements that strengths does not name run at 0.0."
+                )
+                raise
             for split in {runs[i].split for i in ids}:
                 for _, targets in splits[split].values():
                     traced.check_targets(targets)

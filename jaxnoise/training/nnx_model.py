@@ -1,7 +1,10 @@
 """Flax NNX modules behind the model protocol."""
 
 import inspect
+import warnings
 from collections.abc import Callable
+from functools import partial
+from operator import is_
 from typing import Any
 from zlib import crc32
 
@@ -10,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from jaxnoise.checks import check_callable, check_function, shown
+from jaxnoise.checks import check_callable, keys_shared, name_of, shown, single_key
 from jaxnoise.training.recipe import Variables, takes_train
 
 FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
@@ -25,15 +28,19 @@ def model(factory: Callable[[nnx.Rngs], nnx.Module]) -> "NNXModel":
     gets fresh keys for all streams of the module, which differ by the streams' place in
     it: name layers by attributes, as one inserted into an `nnx.Sequential` moves the
     others to other places. The module is called as ``module(x)`` after ``train()`` or
-    ``eval()``, or with ``train=`` if it takes that.
+    ``eval()``, or with ``train=`` if it takes that. Runs of one key share their noise
+    under `jax.vmap`, such as over strengths; `NNXModel.module` gives the module back.
+    A factory that draws no weights from ``rngs`` is told of by a warning, which a start
+    from pretrained weights may filter: its message begins with ``jn.nnx.model``.
 
     Args:
         factory: ``rngs -> module``, such as ``lambda rngs: Net(64, rngs=rngs)``, or a
-            class of modules that needs ``rngs`` alone; called while tracing, so that
-            strengths in it may be traced.
+            class of modules, or a partial, that needs ``rngs`` alone; called while
+            tracing, so that strengths in it may be traced.
 
     Raises:
-        TypeError: if ``factory`` is no function, or, in use, makes no NNX module.
+        TypeError: if ``factory`` is no function of ``rngs`` alone, or, in use, makes no
+            NNX module or one that does not take ``x``.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
@@ -62,34 +69,89 @@ class NNXModel:
 
     def __init__(self, factory: Callable[..., nnx.Module]) -> None:
         self.factory = factory
-        # a class of NNX hides its signature
-        named = (
-            getattr(factory, "__init__", None) if isinstance(factory, type) else None
-        )
-        rngs = inspect.signature(named or factory).parameters.get("rngs")
-        self.by_keyword = rngs is not None and rngs.kind is rngs.KEYWORD_ONLY
-        if not (self.by_keyword or isinstance(factory, type)):
-            check_function("factory", factory, FACTORY, 1)
+        signature = _signature(factory)
+        rngs = signature.parameters.get("rngs")
+        self.by_keyword = rngs is not None and rngs.kind is not rngs.POSITIONAL_ONLY
+        try:
+            signature.bind(rngs=None) if self.by_keyword else signature.bind(None)
+        except TypeError as error:
+            raise TypeError(
+                f"factory must be {FACTORY}, got {shown(factory)}: {error}."
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"jn.nnx.model({name_of(self.factory)})"
 
     def init(self, key: Array, x: Any) -> Variables:
         """Return fresh variables; ``x`` is not needed."""
-        return self._collections(nnx.state(self._make(key)))
+        rngs = _streams(key)
+        streams = (rngs["params"], rngs["default"])
+        fresh = [stream.count.get_value() for stream in streams]
+        variables = self._collections(nnx.state(self._make(rngs)))
+        left = [stream.count.get_value() for stream in streams]
+        if variables["params"] and all(map(is_, fresh, left)):
+            warnings.warn(
+                "jn.nnx.model: the function does not draw weights from its rngs, so "
+                "that all seeds share their initial weights; pass them on, Net(..., "
+                "rngs=rngs)",
+                stacklevel=2,
+            )
+        return variables
 
     def apply(
-        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None = None
     ) -> tuple[Any, Variables]:
         """Return outputs and variables; with ``train=False`` clean, and without key."""
-        module = self.module(variables, key)
-        module.train() if train else module.eval()
-        outputs = module(x, train=train) if takes_train(module) else module(x)
         if not train:
-            return outputs, variables
-        return outputs, _like(variables, self._collections(nnx.state(module)))
+            return _called(self.module(variables), x, train=False), variables
+        key = single_key(key)
 
-    def module(self, variables: Variables, key: Array | None = None) -> Any:
+        def call() -> tuple[Any, Variables]:
+            module = self._filled(variables, key)
+            module.train()
+            outputs = _called(module, x, train=True)
+            return outputs, _like(variables, self._collections(nnx.state(module)))
+
+        jax.eval_shape(call)  # along axes of its own a module must not share keys
+        with keys_shared():  # along ours runs of one key are paired
+            return call()
+
+    def module(self, variables: Variables) -> Any:
+        """Return the NNX module with these variables, such as trained ones, to use.
+
+        It is in ``eval()`` mode, without noise and with the running batch statistics,
+        and computes what the clean pass of a run computes.
+
+        Args:
+            variables: those of a run, ``result.variables``, or of ``init``.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, jaxnoise as jn, optax
+            >>> from flax import nnx
+            >>> def recipe(stddev):
+            ...     return jn.Recipe(
+            ...         model=jn.nnx.model(lambda rngs: nnx.Sequential(
+            ...             jn.nnx.GaussianNoise(stddev, rngs=rngs),
+            ...             nnx.Linear(2, 1, rngs=rngs),
+            ...         )),
+            ...         loss=jn.losses.binary_cross_entropy,
+            ...         optimizer=optax.adam(1e-2),
+            ...     )
+            >>> train = jax.jit(jn.make_train(recipe, epochs=2, batch_size=15))
+            >>> data = jn.data.circles(population=100)
+            >>> result = train(jax.random.key(0), 0.1, data)
+            >>> net = recipe(0.1).model.module(result.variables)
+            >>> net(jnp.ones((3, 2))).shape
+            (3, 1)
+        """
+        module = self._filled(variables, jax.random.key(0))  # draws nothing
+        module.eval()
+        return module
+
+    def _filled(self, variables: Variables, key: Array) -> Any:
         """The module with these variables, and with streams of its own from the key."""
         # its first weights are not used, and cost nothing in a compiled program
-        module = self._make(jax.random.key(0))
+        module = self._make(_streams(jax.random.key(0)))
 
         def value(path: Any, variable: nnx.Variable) -> Any:
             node: Any = variables[_collection(variable)]
@@ -97,12 +159,9 @@ class NNXModel:
                 node = node[str(part)]
             return node
 
-        # a clean pass draws nothing
-        return with_streams(module, jax.random.key(0) if key is None else key, value)
+        return with_streams(module, key, value)
 
-    def _make(self, key: Array) -> nnx.Module:
-        keys = jax.random.split(key, len(ROLES))
-        rngs = nnx.Rngs(**dict(zip(ROLES, keys, strict=True)))
+    def _make(self, rngs: nnx.Rngs) -> nnx.Module:
         module = self.factory(rngs=rngs) if self.by_keyword else self.factory(rngs)
         if not isinstance(module, nnx.Module):
             raise TypeError(
@@ -121,6 +180,35 @@ class NNXModel:
                     node = node.setdefault(str(part), {})
                 node[str(path[-1])] = jax.tree.map(jnp.asarray, leaf.get_value())
         return variables
+
+
+def _signature(factory: Callable[..., nnx.Module]) -> inspect.Signature:
+    """The arguments of a factory; a class of NNX hides those of its own."""
+    whole = factory if isinstance(factory, partial) else partial(factory)
+    made: Any = whole.func
+    args = whole.args
+    if isinstance(whole.func, type):
+        made, args = made.__init__, (None, *args)
+    return inspect.signature(partial(made, *args, **whole.keywords))
+
+
+def _streams(key: Array) -> nnx.Rngs:
+    """What a factory gets: a stream for each role."""
+    keys = jax.random.split(key, len(ROLES))
+    return nnx.Rngs(**dict(zip(ROLES, keys, strict=True)))
+
+
+def _called(module: Any, x: Any, *, train: bool) -> Any:
+    """The outputs, by ``module(x)`` or with ``train=`` if the module takes that."""
+    given = {"train": train} if takes_train(module) else {}
+    try:
+        inspect.signature(type(module).__call__).bind(module, x, **given)
+    except TypeError as error:
+        raise TypeError(
+            f"model: {type(module).__name__}.__call__ gets x as one argument, a tuple "
+            f"or dict, too, to take apart there: {error}."
+        ) from None
+    return module(x, **given)
 
 
 def with_streams(

@@ -306,6 +306,20 @@ def test_under_lax_map_and_shard_map(x):
     np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["GaussianNoise", "SaltAndPepperNoise"])
+def test_on_a_mesh_with_explicit_axes(name, key):
+    """As `jax.make_mesh` makes it: the noise is laid out as x is."""
+    mesh = jax.make_mesh((4,), ("i",))
+    x = jax.random.normal(key, (8, 3))
+    spread = jax.device_put(x, jax.NamedSharding(mesh, PartitionSpec("i")))
+    expected = make(CASES[name], nnx.Rngs(noise=0))(x)
+    with jax.set_mesh(mesh):
+        call = nnx.jit(lambda layer, x: layer(x))
+        out = call(make(CASES[name], nnx.Rngs(noise=0)), spread)
+    assert out.sharding.spec[0] == "i"
+    np.testing.assert_allclose(jax.device_get(out), expected, atol=1e-6)
+
+
 def test_what_differs_along_an_axis_needs_keys_that_do():
     """Mapped strengths, or weights, on an x that all share."""
     shared = nnx.StateAxes({nnx.RngState: None, ...: 0})
@@ -329,13 +343,27 @@ def test_what_differs_along_an_axis_needs_keys_that_do():
 
 
 def test_a_strength_that_is_assigned(key, x):
-    """In place of the variable: taken, and checked."""
-    layer = gaussian()
-    layer.stddev = 0.5
-    np.testing.assert_allclose(layer(x, rngs=key), jn.add_gaussian_noise(key, x, 0.5))
-    layer.stddev = -0.5
+    """It goes into the variable, checked, and compiles nothing."""
+    layer, traces = gaussian(), []
+
+    @nnx.jit
+    def call(layer):
+        traces.append(1)
+        return layer(x, rngs=key)
+
+    call(layer)
+    held, layer.stddev = layer.stddev, 0.5
+    assert layer.stddev is held
+    np.testing.assert_allclose(
+        call(layer), jn.add_gaussian_noise(key, x, 0.5), atol=1e-6
+    )
+    assert len(traces) == 1
     with pytest.raises(ValueError, match="stddev must be finite and >= 0, got -0.5"):
-        layer(x, rngs=key)
+        layer.stddev = -0.5
+    with pytest.raises(TypeError, match="stddev must be a number or an array, got"):
+        layer.stddev = jn.Learnable(0.5)
+    layer.stddev = NoiseStrength(jnp.float32(0.2))
+    assert layer.stddev is not held
 
 
 def test_tabulate(x):
@@ -497,6 +525,9 @@ def test_bad_arguments(key, x):
             gaussian()(x, rngs=bad)
     with pytest.raises(TypeError, match="deterministic must be a bool, got 'yes'"):
         jn.nnx.GaussianNoise(0.1, deterministic="yes")
+    rbg = nnx.Rngs(jax.random.key(0, impl="rbg"))
+    with pytest.raises(TypeError, match=r"got one of rbg; .*, impl='threefry2x32'\)"):
+        jn.nnx.GaussianNoise(0.1, rngs=rbg)(x)
     legacy = jax.random.PRNGKey(0)
     with pytest.raises(TypeError, match="key must be a typed key"):
         jn.nnx.GaussianNoise(0.1)(x, rngs=legacy)

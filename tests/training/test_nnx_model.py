@@ -1,5 +1,7 @@
 """NNX modules in the engine: the protocol, streams, and the same run as Linen's."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -173,6 +175,82 @@ def test_a_sweep_equals_its_runs_and_compiles_once(data):
     assert (by_cell["hidden", 0.3] != by_cell["hidden", 0.0]).all()
 
 
+def test_a_key_across_strengths_and_splits(x):
+    """The paired design by `jax.vmap`: each run as it is alone, its key shared."""
+
+    def small(stddev):
+        model = jn.nnx.model(
+            lambda rngs: nnx.Sequential(
+                nnx.Linear(3, 1, rngs=rngs), jn.nnx.GaussianNoise(stddev, rngs=rngs)
+            )
+        )
+        return jn.Recipe(model, jn.losses.squared_error, optax.sgd(0.1))
+
+    data = jn.Data(train=(x, x[:, :1]))
+    train = jn.make_train(small, epochs=1, batch_size=2, curves=())
+    over_splits = jax.vmap(train, (None, None, 0))
+    over_strengths = jax.vmap(over_splits, (None, 0, None))
+    grid = jax.jit(jax.vmap(over_strengths, (0, None, None)))
+    keys, strengths = jax.random.split(jax.random.key(0)), np.float32([0.0, 0.3])
+    splits = jax.tree.map(lambda leaf: np.stack([leaf, leaf[::-1]]), data)
+    loss = grid(keys, strengths, splits).metrics["train_loss"]
+    alone = jax.jit(train)
+    for i, j, k in np.ndindex(loss.shape):
+        split = jax.tree.map(lambda leaf, k=k: leaf[k], splits)
+        expected = alone(keys[i], strengths[j], split).metrics["train_loss"]
+        np.testing.assert_allclose(loss[i, j, k], expected, rtol=1e-5)
+    assert len(np.unique(loss)) == loss.size
+
+
+def test_a_module_s_own_axes_need_keys_of_their_own(key, x):
+    """A key is shared along the axes of runs alone, also where both are there."""
+
+    class Rowwise(nnx.Module):
+        def __init__(self, rngs):
+            self.noise = jn.nnx.GaussianNoise(0.1, rngs=rngs)
+
+        def __call__(self, x):
+            return nnx.vmap(lambda m, x: m(x), in_axes=(None, 0))(self.noise, x)
+
+    def outputs(x):
+        return jn.nnx.model(Rowwise).apply(variables, x, train=True, key=key)[0]
+
+    variables = jn.nnx.model(Rowwise).init(key, x)
+    for call in (outputs, jax.vmap(outputs)):
+        with pytest.raises(ValueError, match="the same along a vmapped axis"):
+            call(jnp.stack([x, x]))
+
+
+def test_a_module_of_variables(key, x):
+    """With the batch statistics that training left: it computes the clean pass."""
+    model, x = gaussian(0.3), x[:, :2]
+    assert repr(model) == "jn.nnx.model(<lambda>)"
+    fresh = model.init(key, x)
+    _, variables = model.apply(fresh, x, train=True, key=key)
+    net = model.module(variables)
+    outputs, _ = model.apply(variables, x, train=False)
+    np.testing.assert_array_equal(net(x), outputs)
+    assert (net(x) != model.module(fresh)(x)).any()
+    net.train()
+    assert (net(x) != outputs).any()
+
+
+def test_weights_that_no_seed_changes_are_told(key, x):
+    def odd(rngs):
+        return Odd(rngs=nnx.Rngs(0))
+
+    with pytest.warns(UserWarning, match="does not draw weights from its rngs, so tha"):
+        variables = jn.nnx.model(odd).init(key, x)
+    jn.nnx.model(lambda rngs: nnx.Sequential(nnx.relu)).init(key, x)  # it has none
+
+    def pretrained(rngs):
+        module = Odd(rngs=rngs)
+        module.dense.kernel[...] = variables["params"]["dense"]["kernel"]
+        return module
+
+    jn.nnx.model(pretrained).init(key, x)
+
+
 def test_a_layer_s_noise_does_not_depend_on_the_others(key, x):
     """Nor do the first weights: runs with noise at other sites are paired."""
 
@@ -254,6 +332,7 @@ class Odd(nnx.Module):
 
 def test_modules_with_all_sorts_of_state(key, x):
     model = jn.nnx.model(Odd)  # a class with keyword-only rngs, as NNX teaches it
+    assert jn.nnx.model(partial(Odd)).init(key, x).keys() == model.init(key, x).keys()
     variables = model.init(key, x)
     assert set(variables) == {"params", "Count", "noise_strength", "Variable"}
     outputs, left = model.apply(variables, x, train=True, key=key)
@@ -278,11 +357,27 @@ def test_lowers_for_every_platform(data, key):
     assert program.platforms == ("cpu", "cuda", "tpu")
 
 
+class Pair(nnx.Module):
+    def __init__(self, rngs):
+        pass
+
+    def __call__(self, x, mask):
+        return x
+
+
 @pytest.mark.bad_input
 def test_what_is_no_factory(key, x):
     message = r"factory must be a function rngs -> module, such as lambda rngs: Net\("
     with pytest.raises(TypeError, match=message):
         jn.nnx.model(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
+    with pytest.raises(TypeError, match="missing a required argument: 'noise'"):
+        jn.nnx.model(Net)
+    with pytest.raises(TypeError, match="key must be a typed key, .* got None"):
+        gaussian(0.1).apply({}, x, train=True)
+    with pytest.raises(
+        TypeError, match="Pair.__call__ gets x as one argument, a tuple"
+    ):
+        jn.nnx.model(Pair).apply({"params": {}}, (x, x), train=False)
     with pytest.raises(TypeError, match="factory must return an nnx.Module, got None"):
         jn.nnx.model(lambda rngs: None).init(key, x)
     with pytest.raises(TypeError, match=r"jn.nnx.model\(lambda rngs: Net\(rngs=rngs\)"):
