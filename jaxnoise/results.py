@@ -146,9 +146,10 @@ class SweepResult:
         runs, parts = self.runs, cell_columns(self.runs)
         counts = [f"{name}s: {runs[name].nunique()}" for name in _RUN if name in runs]
         metrics = [c for c in runs if c not in (*parts, *_RUN, "finite")]
+        finite = int(np.sum(runs.get("finite", [])))  # no column if nothing finished
         curves = f"{len(self.epochs)} epochs of {', '.join(self.curves)}"
         lines = [
-            f"SweepResult: {len(runs)} runs, {int(runs['finite'].sum())} finite, "
+            f"SweepResult: {len(runs)} runs, {finite} finite, "
             f"{'complete' if self.complete else 'interrupted'}",
             f"  placements and strengths: {_strengths(runs[parts])}",
             f"  {'; '.join(counts)}",
