@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,21 @@ RUN_COLUMNS = ("study", "placement", "strength", "seed", "split", "finite")
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that tells every default once, and none of switches."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = "(default" in (action.help or "")
+        if told or action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line on stderr, exit code 2."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(formatter_class=Help, **arguments)
 
     def error(self, message: str) -> NoReturn:
         one_line = " ".join(message.split())
@@ -117,6 +130,38 @@ def add_options(
         add("--quick", action="store_true", help=quick)
 
 
+def add_placement(parser: Parser, known: Sequence[str], about: str) -> None:
+    """The option ``--placement``, one name or several."""
+    names = ["none", *known, "all"]
+    parser.add_argument(
+        "--placement",
+        nargs="+",
+        choices=names,
+        default="all",
+        metavar="PLACE",
+        help=f"{', '.join(names)}, or several of them: {about}",
+    )
+
+
+def check_placement(parser: Parser, options: argparse.Namespace) -> None:
+    """One name stays a string, several are a list."""
+    given = options.placement
+    if isinstance(given, str):
+        return
+    if len(set(given)) < len(given):
+        parser.error("argument --placement: placements must differ")
+    if "all" in given and len(given) > 1:
+        parser.error("argument --placement: all has no other placement beside it")
+    options.placement = given if len(given) > 1 else given[0]
+
+
+def noisy_placements(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
+    """Those asked for, in the order in which they are known."""
+    given = options.placement
+    given = [given] if isinstance(given, str) else given
+    return [placement for placement in known if placement in given or "all" in given]
+
+
 def check_options(parser: Parser, options: argparse.Namespace) -> None:
     """The last check of the shared options, which makes the folder of the files."""
     if options.seed + options.seeds > 2**32:
@@ -146,12 +191,25 @@ def insert(text: str, table: str, name: str) -> str:
 
 
 def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
-    """`jn.compare` for tables that say n themselves: few units are no warning."""
+    """`jn.compare` for tables that say n themselves; `print_cautions` says the rest."""
     import jaxnoise as jn
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "compare: .* units are few", UserWarning)
+        warnings.filterwarnings("ignore", "compare: ", UserWarning)
         return jn.compare(*args, **arguments)
+
+
+def print_cautions(result: "jn.SweepResult", metric: str) -> None:
+    """What `jn.compare` warns of: few units, or too few for any verdict."""
+    import jaxnoise as jn
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        jn.compare(result, metric=metric)
+    for each in caught:
+        function, _, caution = str(each.message).partition(": ")
+        if function == "compare":
+            print(f"caution: {caution}")
 
 
 def select(*args: Any, **arguments: Any) -> Any:
@@ -159,7 +217,7 @@ def select(*args: Any, **arguments: Any) -> Any:
     import jaxnoise as jn
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "select: .* units are few", UserWarning)
+        warnings.filterwarnings("ignore", "select: ", UserWarning)
         return jn.select(*args, **arguments)
 
 
@@ -168,12 +226,21 @@ def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> 
     import jaxnoise as jn
 
     use_agg()
-    path, config = options.out / "report.html", vars(options)
+    path, config = options.out / "report.html", dict(vars(options))
+    if "stddev" in config and config["stddev"] is None:
+        config["stddev"] = _strengths(result.runs)
     try:
         jn.report(result, path, config=config, **arguments)
     except OSError as error:
         print(f"error: argument --report: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _strengths(runs: "pd.DataFrame") -> str | None:
+    """Of each placement, such as "input 0.01; hidden 0.1, 0.3"."""
+    noisy = runs[runs["placement"] != "none"].groupby("placement", sort=False)
+    each = {p: ", ".join(f"{s:g}" for s in g.unique()) for p, g in noisy["strength"]}
+    return "; ".join(f"{p} {strengths}" for p, strengths in each.items()) or None
 
 
 def use_agg() -> None:

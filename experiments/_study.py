@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 import jaxnoise as jn
+from jaxnoise.evidence.comparison import said
 
 Parts = Mapping[str, Any]  # strengths by placement
 ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
@@ -101,21 +102,17 @@ def parser(
     about: str,
     placements: Sequence[str],
     *,
+    learning_rate: float,
     draws: int = 1,
 ) -> common.Parser:
     """The options of all studies; a script may add its own."""
     made = common.Parser(
         prog=program,
         description=about.split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
-    add(
-        "--placement",
-        choices=["none", *placements, "all"],
-        default="all",
-        help="where noise enters; each is trained beside none, on the same seeds",
-    )
+    about = "where noise enters; each is trained beside none, on the same seeds"
+    common.add_placement(made, placements, about)
     add(
         "--stddev",
         type=common.strength,
@@ -134,7 +131,12 @@ def parser(
         type=common.count,
         help="rows of a minibatch (default: of the study)",
     )
-    add("--learning-rate", type=common.positive, help="of Adam (default: of the study)")
+    add(
+        "--learning-rate",
+        type=common.positive,
+        default=learning_rate,
+        help="of Adam",
+    )
     add(
         "--validation",
         type=common.size,
@@ -171,14 +173,13 @@ def parse(
             epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
         )
     options = made.parse_args(argv)
-    if options.stddev is not None and options.placement == "none":
+    common.check_placement(made, options)
+    noisy = common.noisy_placements(options, placements)
+    if options.stddev is not None and not noisy:
         made.error("argument --stddev: placement none has no strength")
     if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
         made.error("argument --stddev: strengths must differ")
-    rates = options.placement == "labels" or (
-        options.placement == "all" and "labels" in placements
-    )
-    if rates and max(options.stddev or [0]) > 1:
+    if "labels" in noisy and max(options.stddev or [0]) > 1:
         made.error("argument --stddev: of labels is a rate, at most 1")
     common.check_options(made, options)
     return options
@@ -205,30 +206,40 @@ def main(
     planned = [
         study
         for study in studies(options)
-        if options.placement in ("none", "all", *study.strengths)
+        if options.placement == "none"
+        or common.noisy_placements(options, study.strengths)
     ]
     if not planned:
+        asked = common.noisy_placements(options, placements)
         made.error(
-            f"argument --placement: the network has no place {options.placement}"
+            f"argument --placement: the network has no place {' or '.join(asked)}"
         )
+    own = [settled(study, options) for study in planned]
     try:
-        everything = [data_of(study, options) for study in planned]
+        everything = [data_of(*each) for each in zip(planned, own, strict=True)]
     except (ValueError, ImportError, MemoryError) as error:
         made.error(f"the data cannot be made: {error}")
-    for study, data in zip(planned, everything, strict=True):
-        out = options.out / study.name if len(planned) > 1 else options.out
-        own = argparse.Namespace(**vars(options) | {"out": out})
-        out.mkdir(exist_ok=True)
-        code = run(study, data, own)
+    for study, data, each in zip(planned, everything, own, strict=True):
+        if len(planned) > 1:
+            each.out = options.out / study.name
+            each.out.mkdir(exist_ok=True)
+        code = run(study, data, each)
         if code:
             return code
     return 0
 
 
+def settled(study: Study, options: argparse.Namespace) -> argparse.Namespace:
+    """The options for one study, with its own where none were given."""
+    names = ("epochs", "batch_size", "validation")
+    own = {name: getattr(study, name) for name in names}
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    return argparse.Namespace(**vars(options) | own | given)
+
+
 def data_of(study: Study, options: argparse.Namespace) -> jn.Data | list[jn.Data]:
     """One division of the data, or several draws of train and validation rows."""
-    validation = study.validation if options.validation is None else options.validation
-    sizes = {"train_size": study.train_size, "validation": validation}
+    sizes = {"train_size": study.train_size, "validation": options.validation}
     if options.draws == 1:
         return study.data(**sizes, seed=options.data_seed)
     return jn.data.draws(study.data, options.draws, seed=options.data_seed, **sizes)
@@ -250,7 +261,7 @@ def train(
     study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
 ) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = [p for p in study.strengths if options.placement in (p, "all")]
+    chosen = common.noisy_placements(options, study.strengths)
     strengths = {
         p: options.stddev if options.stddev and any(grid) else grid
         for p, grid in study.strengths.items()
@@ -258,7 +269,6 @@ def train(
     }
     if options.quick and not options.stddev:
         strengths = {p: grid[:1] for p, grid in strengths.items()}
-    epochs = options.epochs or study.epochs
 
     def placed(placement: str) -> Any:
         return lambda strength: study.recipe({placement: strength})
@@ -268,9 +278,9 @@ def train(
         strengths=strengths,
         data=data,
         seeds=range(options.seed, options.seed + options.seeds),
-        epochs=epochs,
-        batch_size=options.batch_size or study.batch_size,
-        metrics_every=max(1, epochs // CURVE_POINTS),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        metrics_every=max(1, options.epochs // CURVE_POINTS),
     )
 
 
@@ -329,6 +339,7 @@ def report(
     common.print_rows(rows, {f"{name}_{study.metric}": 4 for name in sets}, told)
     common.print_diverged(rows)
     print_verdicts(judged, chosen="validation" in sets)
+    common.print_cautions(result, told)
     if options.report:
         common.write_report(
             result,
@@ -360,7 +371,7 @@ def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None
         print(
             f"  {row['placement']} {row['strength']:g}: {d['mean']:+.4f} "
             f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, "
-            f"{'no verdict' if row['verdict'] == 'none' else row['verdict']}"
+            f"{said(row['verdict'])}"
         )
 
 

@@ -42,15 +42,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = common.Parser(
         prog="circles.py",
         description=__doc__.split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "--placement",
-        choices=["none", *DEFAULT_STRENGTH, "all"],
-        default="all",
-        help="where noise enters: hidden is before the ReLU, activation after it, both "
-        "is input and hidden; labels flips them",
+    common.add_placement(
+        parser,
+        list(DEFAULT_STRENGTH),
+        "where noise enters; hidden is before the ReLU, activation after it, both is "
+        "input and hidden; labels flips them",
     )
     add(
         "--stddev",
@@ -97,20 +95,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     common.add_options(parser, seeds=30, out="results/circles")
     options = parser.parse_args(argv)
 
-    if options.stddev is not None and options.placement == "none":
+    common.check_placement(parser, options)
+    noisy = common.noisy_placements(options, DEFAULT_STRENGTH)
+    if options.stddev is not None and not noisy:
         parser.error("argument --stddev: placement none has no strength")
     if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
         parser.error("argument --stddev: strengths must differ")
-    if options.placement in ("labels", "all") and max(options.stddev or [0]) > 1:
+    if "labels" in noisy and max(options.stddev or [0]) > 1:
         parser.error("argument --stddev: of labels is a rate, at most 1")
-    if options.input_stddev is not None and options.placement not in ("both", "all"):
+    if options.input_stddev is not None and "both" not in noisy:
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:
         parser.error(
             f"argument --train-size: must be less than --samples ({options.samples}), "
             f"got {options.train_size}"
         )
-    if options.placement in ("both", "all") and options.input_stddev is None:
+    if "both" in noisy and options.input_stddev is None:
         options.input_stddev = INPUT_STDDEV
     common.check_options(parser, options)
     return options
@@ -133,10 +133,7 @@ def recipes(options: argparse.Namespace) -> dict[str, Any]:
 
 def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = (
-        list(DEFAULT_STRENGTH) if options.placement == "all" else [options.placement]
-    )
-    noisy = [placement for placement in chosen if placement != "none"]
+    noisy = common.noisy_placements(options, DEFAULT_STRENGTH)
     available = recipes(options)
     return jn.sweep(
         {placement: available[placement] for placement in ["none", *noisy]},
@@ -232,7 +229,9 @@ def report(
     if not options.no_plots:
         draw(result, data, best, options)
     common.print_rows(rows, SHOWN, COMPARED)
+    print_notes(data, options)
     print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+    common.print_cautions(result, COMPARED)
     common.print_diverged(rows)
     if options.seeds == 1:
         for row in rows:
@@ -242,6 +241,18 @@ def report(
     if options.report:
         write_page(result, best, options)
     return common.finish(result, options)
+
+
+def print_notes(data: jn.Data, options: argparse.Namespace) -> None:
+    """What the table's columns are, and the strength that it has no column for."""
+    points = jn.data.row_count(data.population)
+    notes = (
+        "±: one standard deviation over seeds; "
+        f"population: {points:,} fresh points of the task"
+    )
+    if "both" in common.noisy_placements(options, DEFAULT_STRENGTH):
+        notes += f"; both: noise of {options.input_stddev:g} on the inputs, too"
+    print(notes)
 
 
 if __name__ == "__main__":

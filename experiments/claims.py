@@ -40,7 +40,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = common.Parser(
         prog="claims.py",
         description=(__doc__ or "").split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     common.add_options(
         parser,

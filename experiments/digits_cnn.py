@@ -71,7 +71,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
                 partial(jn.CNN, FEATURES[name], 10),
                 loss=jn.losses.softmax_cross_entropy,
                 metrics={"accuracy": jn.metrics.accuracy},
-                learning_rate=options.learning_rate or LEARNING_RATE,
+                learning_rate=options.learning_rate,
             ),
             strengths=STRENGTHS,
             **STUDIES[name],
@@ -82,7 +82,9 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
-    parser = study.parser("digits_cnn.py", __doc__ or "", PLACEMENTS)
+    parser = study.parser(
+        "digits_cnn.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+    )
     parser.add_argument(
         "--data", choices=[*STUDIES, "all"], default="all", help="the data set"
     )

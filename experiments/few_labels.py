@@ -73,7 +73,7 @@ def _study(name: str, size: int, options: argparse.Namespace) -> study.Study:
             partial(jn.MLP, (UNITS,), 1 if binary else task.classes),
             loss=loss,
             metrics={"accuracy": accuracy},
-            learning_rate=options.learning_rate or LEARNING_RATE,
+            learning_rate=options.learning_rate,
             classes=task.classes,
         ),
         strengths=STRENGTHS,
@@ -89,7 +89,13 @@ def _study(name: str, size: int, options: argparse.Namespace) -> study.Study:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
-    parser = study.parser("few_labels.py", __doc__ or "", PLACEMENTS, draws=DRAWS)
+    parser = study.parser(
+        "few_labels.py",
+        __doc__ or "",
+        PLACEMENTS,
+        learning_rate=LEARNING_RATE,
+        draws=DRAWS,
+    )
     parser.add_argument(
         "--data", choices=[*TASKS, "all"], default="all", help="the data set"
     )

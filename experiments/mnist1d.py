@@ -56,7 +56,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
                 MODELS[model],
                 loss=jn.losses.softmax_cross_entropy,
                 metrics={"accuracy": jn.metrics.accuracy},
-                learning_rate=options.learning_rate or LEARNING_RATE,
+                learning_rate=options.learning_rate,
             ),
             strengths=STRENGTHS[model],
             epochs=EPOCHS[model],
@@ -71,7 +71,9 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
-    parser = study.parser("mnist1d.py", __doc__ or "", PLACEMENTS)
+    parser = study.parser(
+        "mnist1d.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+    )
     parser.add_argument(
         "--model", choices=[*MODELS, "all"], default="all", help="the network"
     )

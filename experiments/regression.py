@@ -79,7 +79,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
                 partial(jn.MLP, (UNITS,), 1),
                 loss=jn.losses.squared_error,
                 metrics={"squared_error": jn.metrics.squared_error},
-                learning_rate=options.learning_rate or LEARNING_RATE,
+                learning_rate=options.learning_rate,
             ),
             metric="squared_error",
             batch_size=BATCH_SIZE,
@@ -177,7 +177,9 @@ def _rms(values: np.ndarray) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
-    parser = study.parser("regression.py", __doc__ or "", PLACEMENTS)
+    parser = study.parser(
+        "regression.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+    )
     parser.add_argument(
         "--data", choices=[*STUDIES, "all"], default="all", help="the data set"
     )

@@ -35,7 +35,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = common.Parser(
         prog="verdicts.py",
         description=(__doc__ or "").split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
     add("--out", type=Path, default=Path("results"), help="where files go")

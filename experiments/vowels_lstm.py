@@ -77,7 +77,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
                 network,
                 loss=jn.losses.softmax_cross_entropy,
                 metrics={"accuracy": jn.metrics.accuracy},
-                learning_rate=options.learning_rate or LEARNING_RATE,
+                learning_rate=options.learning_rate,
             ),
             strengths=STRENGTHS,
             epochs=50,
@@ -121,7 +121,9 @@ def masking(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, An
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
-    parser = study.parser("vowels_lstm.py", __doc__ or "", PLACEMENTS)
+    parser = study.parser(
+        "vowels_lstm.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+    )
     return study.main(parser, argv, PLACEMENTS, studies)
 
 

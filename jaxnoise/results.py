@@ -81,9 +81,23 @@ def _split(name: str, sets: list[str]) -> tuple[str, str]:
     return owner, name[len(owner) + 1 :]
 
 
-@dataclass(frozen=True, eq=False)
+_RUN = ("seed", "split")  # what tells the runs of one placement and strength apart
+
+
+def _strengths(cells: pd.DataFrame) -> str:
+    """Of each placement, such as "none 0; hidden 0.1, 0.3"."""
+    leaves = [f"{c} ".partition(".")[2] for c in cells.columns[1:]]
+    found: dict[str, list[str]] = {}
+    for placement, *parts in cells.drop_duplicates().to_numpy():
+        known = zip(leaves, parts, strict=True)
+        text = " and ".join(f"{leaf}{part:g}" for leaf, part in known if part == part)
+        found.setdefault(placement, []).append(text)
+    return "; ".join(f"{name} {', '.join(each)}" for name, each in found.items())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SweepResult:
-    """All the runs of a comparison.
+    """All the runs of a comparison; prints what there is, and where the rest is.
 
     Attributes:
         runs: a row a run, ordered by placement, strength, seed and split as they were
@@ -112,6 +126,13 @@ class SweepResult:
         ... )
         >>> print((result.curves["test_loss"][:, -1] == result.runs["test_loss"]).all())
         True
+        >>> result
+        SweepResult: 2 runs, 2 finite, complete
+          placements and strengths: none 0
+          seeds: 2; splits: 1
+          metrics: test_loss
+          curves: 3 epochs of test_loss
+        all numbers: .runs (a pandas table) and .curves; jaxnoise.compare judges them
     """
 
     runs: pd.DataFrame
@@ -122,6 +143,24 @@ class SweepResult:
     compile_seconds: float
     run_seconds: float
     device: str
+
+    def __repr__(self) -> str:
+        runs, parts = self.runs, cell_columns(self.runs)
+        counts = [f"{name}s: {runs[name].nunique()}" for name in _RUN if name in runs]
+        metrics = [c for c in runs if c not in (*parts, *_RUN, "finite")]
+        finite = int(np.sum(runs.get("finite", [])))  # no column if nothing finished
+        curves = f"{len(self.epochs)} epochs of {', '.join(self.curves)}"
+        lines = [
+            f"SweepResult: {len(runs)} runs, {finite} finite, "
+            f"{'complete' if self.complete else 'interrupted'}",
+            f"  placements and strengths: {_strengths(runs[parts])}",
+            f"  {'; '.join(counts)}",
+            f"  metrics: {', '.join(metrics)}",
+            f"  curves: {curves if self.curves else 'none'}",
+            "all numbers: .runs (a pandas table) and .curves; jaxnoise.compare judges "
+            "them",
+        ]
+        return "\n".join(lines)
 
     @property
     def params(self) -> tuple[Any, ...]:

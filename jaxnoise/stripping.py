@@ -69,6 +69,9 @@ class Clean(nn.Module):
         """Put the model's variables where they are without us."""
         nn.share_scope(self, self.model)
 
+    def __repr__(self) -> str:
+        return f"without noise: {self.model!r}"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the model without noise."""
         with stripped():

@@ -220,6 +220,7 @@ def test_models_that_take_more_or_less(key, x):
     table = jn.describe(Masked(), {}, x, key, mask=mask)
     assert table["fired"].item()
     clean = jn.strip_noise(Masked())
+    assert repr(clean).startswith("without noise: Masked(")
     np.testing.assert_array_equal(clean.apply({}, x, mask), x)
     np.testing.assert_array_equal(clean.apply({}, x, mask=mask), x)
     np.testing.assert_array_equal(clean.apply({}, x, mask=mask, train=False), x)

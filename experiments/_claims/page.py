@@ -14,6 +14,7 @@ import jaxnoise as jn
 from _claims.plan import Size, run_count
 from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, ROPE, RULE, THIS, Claim, number
 from _claims.scores import ACCURACY, EARLY, LOSS
+from jaxnoise.evidence.comparison import said
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
 SIGNS = {HOLDS: "✔ holds", FAILS: "✘ does not", OPEN: "? undecided"}
@@ -83,7 +84,7 @@ def methods_table(methods: pd.DataFrame) -> str:
             cells += [number(row["mean"], f".{digits}f")]
             low, high = (number(row[end], form) for end in ("low", "high"))
             difference = f"{number(row['difference'], form)} [{low}, {high}]"
-            cells += [difference if name != "none" else "", row["verdict"]]
+            cells += [difference if name != "none" else "", said(row["verdict"])]
         rows.append(cells)
     half = "chosen", "{}", "difference to none", "verdict"
     heading = [h.format(name) for name in ("accuracy", "loss") for h in half]

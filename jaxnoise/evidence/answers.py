@@ -14,7 +14,7 @@ from jaxnoise.evidence.stats import LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.words import (
     cell_titles,
     count,
-    decimals,
+    difference_decimals,
     in_words,
     p_words,
     short,
@@ -120,11 +120,10 @@ def _numbers(row: Any, facts: dict[str, Any]) -> str:
     n = count([row["n"]], facts["unit"])
     if not np.isfinite(row["difference"]):
         return f"no pair is finite ({n})"
+    digits = difference_decimals(row)
     if not np.isfinite(row["low"]):
-        digits = decimals([row["difference"]], 3)
         difference = f"the difference is {signed(row['difference'], digits)}"
         return f"{difference}, without an interval ({n})"
-    digits = decimals([row["high"] - row["low"]], 3)
     difference = f"the mean difference is {signed(row['difference'], digits)}"
     low, high = signed(row["low"], digits), signed(row["high"], digits)
     return (
@@ -153,7 +152,7 @@ def _range(rows: pd.DataFrame, facts: dict[str, Any]) -> str:
     known = rows[np.isfinite(rows["difference"])]
     if known.empty:
         return f"no pair is finite ({n})"
-    digits = decimals(known["high"] - known["low"], 3)
+    digits = difference_decimals(known)
     ends = [known["difference"].min(), known["difference"].max()]
     low, high = (signed(end, digits) for end in ends)
     if len(known) == 1:

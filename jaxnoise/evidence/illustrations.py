@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.evidence import plots
+from jaxnoise.evidence.comparison import said
 from jaxnoise.evidence.plots.page import drawn_for_page
 from jaxnoise.evidence.words import (
     Table,
     cell_titles,
     count,
     decimals,
+    difference_decimals,
     direction,
     fixed,
     in_words,
@@ -243,12 +245,12 @@ def _units(rows: pd.DataFrame) -> str:
 
 
 def _differences(rows: pd.DataFrame) -> list[str]:
-    digits = decimals(rows["high"] - rows["low"], 3)
+    digits = difference_decimals(rows)
     spoken = []
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
         if row.verdict == "baseline":
             continue
-        verdict = "no verdict" if row.verdict == "none" else row.verdict
+        verdict = said(row.verdict)
         if not np.isfinite(row.difference):
             spoken.append(f"{title}: no finite pair, {verdict}")
             continue

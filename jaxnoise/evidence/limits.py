@@ -3,12 +3,18 @@
 `limits` is what the report asks.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.stats import ALPHA, FEW_UNITS, LEAST_UNITS, least_units
-from jaxnoise.evidence.words import cell_titles, decimals, fixed, signed
+from jaxnoise.evidence.stats import FEW_UNITS, LEAST_UNITS, out_of_reach
+from jaxnoise.evidence.words import Table, cell_titles, decimals, fixed, signed
+from jaxnoise.results import SweepResult, cell_columns
+
+MOST_NAMED = 12  # placements and strengths in a sentence
+STILL = 0.05  # of a curve's whole way; less is no movement
 
 
 def limits(
@@ -18,6 +24,7 @@ def limits(
     splits: int,
     complete: bool = True,
     chosen: Any = None,
+    moving: Sequence[str] = (),
 ) -> list[str]:
     """What the page cannot say, a sentence or two each.
 
@@ -27,13 +34,15 @@ def limits(
         splits: how many there are.
         complete: False if the sweep was interrupted.
         chosen: the `Selection`, if placement and strength were chosen on other rows.
+        moving: what `still_moving` finds.
     """
     facts = rows.attrs
     others = rows[rows["verdict"] != "baseline"]
     found = [
         _interrupted(complete),
         _few(others, facts),
-        _out_of_reach(others, facts),
+        _sentence(out_of_reach(rows)),
+        _moving(moving),
         _chosen_here(others, score_set)
         if chosen is None
         else _optimism(chosen, others),
@@ -68,19 +77,6 @@ def _few(others: pd.DataFrame, facts: dict[str, Any]) -> str:
     if least:
         text += f" ({least} of fewer than {LEAST_UNITS}, without a verdict)"
     return f"{text}. Below {FEW_UNITS}, intervals are a guide."
-
-
-def _out_of_reach(others: pd.DataFrame, facts: dict[str, Any]) -> str:
-    """Whether the comparisons are too many for their units."""
-    m, n = int(others["p"].notna().sum()), others["n"]
-    enough = least_units(max(m, 1))
-    stuck = n[(n >= LEAST_UNITS) & (n < enough)]
-    if facts["overlap"] or stuck.empty or (others["p_holm"] < ALPHA).any():
-        return ""
-    return (
-        f"With {m} comparisons of {int(stuck.min())} {facts['unit']}s no verdict of "
-        f"better or worse is possible, however large the difference: it takes {enough}."
-    )
 
 
 def _chosen_here(others: pd.DataFrame, score_set: str) -> str:
@@ -122,11 +118,57 @@ def _diverged(rows: pd.DataFrame) -> str:
         return ""
     titles = pd.Series(cell_titles(rows), rows.index)[lost.index]
     each = [f"{title}: {n}" for title, n in zip(titles, lost["diverged"], strict=True)]
-    shown = "; ".join(each[:12]) + ("; …" if len(each) > 12 else "")
     return (
         f"{int(lost['diverged'].sum())} runs diverged and are left out of all other "
-        f"numbers, which hold for runs that do not diverge ({shown})."
+        f"numbers, which hold for runs that do not diverge ({_listed(each)})."
     )
+
+
+def still_moving(result: Table) -> list[str]:
+    """The placements and strengths that had not finished training, by their titles.
+
+    A mean train loss still moves if its mean over the last tenth of the epochs is
+    farther from that over the tenth before than 5 % of the curve's whole way, its
+    highest less its lowest value. Curves of fewer than 10 points tell nothing.
+    """
+    losses = (
+        result.curves.get("train_loss") if isinstance(result, SweepResult) else None
+    )
+    if losses is None or losses.shape[1] < 10:
+        return []
+    tenth = losses.shape[1] // 10
+    cells = result.runs.groupby(cell_columns(result.runs), sort=False, dropna=False)
+    moving = []
+    for title, rows in zip(
+        cell_titles(result.runs), cells.indices.values(), strict=True
+    ):
+        curve = losses[rows][np.isfinite(losses[rows]).all(axis=1)]
+        if not len(curve):
+            continue
+        curve = curve.mean(axis=0)
+        step = curve[-tenth:].mean() - curve[-2 * tenth : -tenth].mean()
+        if abs(step) > STILL * np.ptp(curve):
+            moving.append(title)
+    return moving
+
+
+def _moving(titles: Sequence[str]) -> str:
+    if not titles:
+        return ""
+    return (
+        f"Training curves of {_listed(titles)} still move at the last epoch (the mean "
+        f"train loss by more than {STILL:.0%} of its whole way over the last tenth): "
+        "with more epochs the answer may turn."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = "; …" if len(names) > MOST_NAMED else ""
+    return "; ".join(names[:MOST_NAMED]) + more
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _unpaired(rows: pd.DataFrame, others: pd.DataFrame, facts: dict[str, Any]) -> str:

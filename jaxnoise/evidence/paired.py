@@ -115,7 +115,8 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     centre = share + z**2 / (2 * n)
     half = z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return float(max(low, 0.0)), float(min(high, 1.0))
+    # at the ends rounding would leave dust, such as 3e-17
+    return float(low) if share > 0 else 0.0, float(high) if share < 1 else 1.0
 
 
 def sign_flip_p(

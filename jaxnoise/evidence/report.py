@@ -22,7 +22,7 @@ from jaxnoise.evidence.choosing import select_quietly
 from jaxnoise.evidence.direction import lower_is_better as lower_by_name
 from jaxnoise.evidence.facts import configuration, provenance, rows_used
 from jaxnoise.evidence.illustrations import illustrations
-from jaxnoise.evidence.limits import limits
+from jaxnoise.evidence.limits import limits, still_moving
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.scores import runs_of
@@ -125,6 +125,7 @@ def report(
     complete = getattr(result, "complete", True)
     splits = outer or (runs["split"].nunique() if "split" in runs else 1)
     told: dict[str, Any] = {"splits": splits, "complete": complete}
+    told |= {"chosen": chosen, "moving": still_moving(result)}
     page = _template().render(
         title=title or f"Would noise help? A comparison in {in_words(metric)}",
         question=question
@@ -141,7 +142,7 @@ def report(
         legend=legend(rows),
         figures=illustrations(result, rows, options, name=name, best=best, label=label),
         facts=[provenance(result, rows), *configuration(config)],
-        limits=[*unchosen, *limits(rows, score_set=score_set, chosen=chosen, **told)],
+        limits=[*unchosen, *limits(rows, score_set=score_set, **told)],
     )
     return _write(Path(path), page)
 

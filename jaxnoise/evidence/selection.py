@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.comparison import decimals
+from jaxnoise.evidence.comparison import decimals, said
 from jaxnoise.evidence.nesting import OUTER
 from jaxnoise.evidence.units import label
 
@@ -76,6 +76,8 @@ class Selection:
         shown = [self.score, self.high - self.low, self.claimed]
         number = f".{decimals(np.array(shown))}f"
         s = "" if self.n == 1 else "s"
+        verdict = said(self.verdict)
+        verdict = verdict if self.verdict == "none" else f"verdict: {verdict}"
         fewer = self.difference_n != self.n
         pairs = f"n = {self.difference_n}, " if fewer else ""
         lines = [
@@ -86,7 +88,7 @@ class Selection:
             f"[{self.low:{number}}, {self.high:{number}}], n = {self.n} {self.unit}{s}",
             f"difference to {self.baseline}: {self.difference:+{number}} "
             f"[{self.difference_low:+{number}}, {self.difference_high:+{number}}], "
-            f"{pairs}verdict: {self.verdict}",
+            f"{pairs}{verdict}",
             f"choosing on {self.report_on} would have claimed {self.claimed:{number}} "
             f"({_shown(self.claimed_placement, self.claimed_strength)}): "
             f"optimism {self.optimism:{number}}",

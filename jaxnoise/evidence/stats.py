@@ -99,8 +99,9 @@ def compare(
 
         The baseline's own verdict is ``"baseline"``, its differences NaN, as is the
         interval of a single unit. If all differences are the same d, the intervals are
-        [d, d] and p is 1. The table prints whole, has ``to_markdown()`` and
-        ``to_latex()``, and names metric, baseline and unit in ``attrs``.
+        [d, d] and p is 1. The table prints its main columns and which way is better;
+        ``to_markdown()`` and ``to_latex()`` show all columns, and ``attrs`` names
+        metric, baseline and unit.
 
     Raises:
         TypeError: if an argument is of the wrong kind.
@@ -109,7 +110,9 @@ def compare(
             the baseline, or ``rope`` or ``overlap`` is out of range.
 
     Warns:
-        UserWarning: if a comparison has fewer than 10 units.
+        UserWarning: if a comparison has fewer than 10 units, or if the comparisons are
+            too many for any of them to be better or worse: the sign-flip p of n units
+            is at least 2 / 2**n, and Holm's procedure multiplies it.
 
     Reference: Student, "The probable error of a mean", Biometrika 6 (1908); for the
     corrected interval Nadeau and Bengio, Machine Learning 52 (2003).
@@ -119,13 +122,18 @@ def compare(
         >>> seed = np.arange(10)
         >>> plain = pd.DataFrame({"placement": "none", "strength": 0.0, "seed": seed})
         >>> noisy = pd.DataFrame({"placement": "input", "strength": 0.1, "seed": seed})
-        >>> plain["accuracy"] = 0.7 + 0.01 * (seed % 4)
-        >>> noisy["accuracy"] = 0.75 + 0.01 * (seed % 3)
-        >>> rows = jn.compare(pd.concat([plain, noisy]), metric="accuracy")
-        >>> rows[["placement", "strength", "n", "difference", "low", "high", "verdict"]]
-        placement strength  n difference    low   high  verdict
-             none        0 10          -      -      - baseline
-            input      0.1 10     0.0460 0.0347 0.0573   better
+        >>> plain["auc"] = 0.7 + 0.01 * (seed % 4)
+        >>> noisy["auc"] = 0.75 + 0.01 * (seed % 3)
+        >>> rows = jn.compare(pd.concat([plain, noisy]), metric="auc")
+        >>> print(rows)
+        placement strength  n   mean difference    low   high p_holm  verdict
+             none        0 10 0.7130          -      -      -      - baseline
+            input      0.1 10 0.7590     0.0460 0.0347 0.0573 0.0020   better
+        auc: higher is better; more columns: sd, median, iqm, boot_*, win_*, p, diverged
+        >>> rows[["placement", "n", "win_probability", "win_low", "win_high"]]
+        placement  n win_probability win_low win_high
+             none 10               -       -        -
+            input 10          1.0000  0.7225   1.0000
     """
     rows = compare_quietly(
         result_or_table,
@@ -140,19 +148,37 @@ def compare(
     )
     compared = rows[rows["verdict"] != "baseline"]
     n = compared["n"].min() if len(compared) else FEW_UNITS
-    warn_of_few("compare", n)
+    warn_of_few("compare", n, out_of_reach(rows))
     return rows
 
 
-def warn_of_few(function: str, n: int | np.integer) -> None:
-    """Warn the caller of a function if its units are few."""
-    if n < FEW_UNITS:
-        warnings.warn(
-            f"{function}: {n} units are few: below {FEW_UNITS} intervals are a guide, "
-            f"and below {LEAST_UNITS} there is no verdict.",
-            UserWarning,
-            stacklevel=3,
-        )
+def warn_of_few(function: str, n: int | np.integer, out_of_reach: str = "") -> None:
+    """Warn the caller of a function, once, if its units are few or too few."""
+    few = (
+        f"{n} {'unit is' if n == 1 else 'units are'} few: below {FEW_UNITS} intervals "
+        f"are a guide, and below {LEAST_UNITS} there is no verdict"
+    )
+    cautions = [few if n < FEW_UNITS else "", out_of_reach]
+    if any(cautions):
+        said = "; ".join(filter(None, cautions))
+        warnings.warn(f"{function}: {said}.", UserWarning, stacklevel=3)
+
+
+def out_of_reach(rows: pd.DataFrame) -> str:
+    """Whether the comparisons of a table are too many for their units; "" if not.
+
+    Fewer than 6 units have no verdict anyway, and the p of overlapping splits has no
+    least value.
+    """
+    compared, facts = rows[rows["verdict"] != "baseline"], rows.attrs
+    m, n = int(compared["p"].notna().sum()), compared["n"].max()
+    enough = least_units(max(m, 1))
+    if facts["overlap"] or not LEAST_UNITS <= n < enough:
+        return ""
+    return (
+        f"with {m} comparisons of {n} {facts['unit']}s no verdict of better or worse "
+        f"is possible, however large the difference: it takes {enough}"
+    )
 
 
 def compare_quietly(

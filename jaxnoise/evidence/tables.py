@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxnoise.evidence.comparison import said
 from jaxnoise.evidence.stats import ALPHA, LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.words import (
     decimals,
+    difference_decimals,
     direction,
     fixed,
     in_words,
@@ -22,7 +24,7 @@ from jaxnoise.evidence.words import (
 from jaxnoise.results import cell_columns
 
 UNKNOWN = "–"
-SIGNS = {"better": "▲ ", "worse": "▼ ", "equivalent": "= ", "none": "no verdict"}
+SIGNS = {"better": "▲ ", "worse": "▼ ", "equivalent": "= "}
 
 
 class Head(NamedTuple):
@@ -77,11 +79,7 @@ def legend(rows: pd.DataFrame) -> str:
 
 
 def _difference_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
-    digits = decimals(rows["high"] - rows["low"], 3)
-    if not np.isfinite(rows["high"]).any():
-        digits = decimals(rows["difference"], 3)
-
-    form = partial(signed, digits=digits)
+    form = partial(signed, digits=difference_decimals(rows))
 
     def interval(low: str, high: str) -> list[str]:
         ends = zip(rows[low], rows[high], strict=True)
@@ -89,10 +87,10 @@ def _difference_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
 
     wins = zip(rows["win_probability"], rows["win_low"], rows["win_high"], strict=True)
     return {
-        "Verdict": [_verdict(verdict) for verdict in rows["verdict"]],
-        "n": [str(n) for n in rows["n"]],
+        "Verdict": [f"{SIGNS.get(v, '')}{said(v)}" for v in rows["verdict"]],
         "Difference": [_known(d, form) for d in rows["difference"]],
         "95 % interval": interval("low", "high"),
+        "n": [str(n) for n in rows["n"]],
         "p, Holm": [_known(p, _p) for p in rows["p_holm"]],
         "p": [_known(p, _p) for p in rows["p"]],
         "Bootstrap": interval("boot_low", "boot_high"),
@@ -131,11 +129,6 @@ def _table(caption: str, rows: pd.DataFrame, columns: dict[str, list[str]]) -> P
     heads += [Head(text, number=text != "Verdict") for text in columns]
     filled = [*cells.values(), *columns.values()]
     return Page(caption, heads, [list(row) for row in zip(*filled, strict=True)])
-
-
-def _verdict(verdict: str) -> str:
-    sign = SIGNS.get(verdict, "")
-    return sign if verdict == "none" else f"{sign}{verdict}"
 
 
 def _p(p: float) -> str:

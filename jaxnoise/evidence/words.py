@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxnoise.evidence.comparison import decimals as compared_decimals
+from jaxnoise.evidence.comparison import direction as direction
 from jaxnoise.evidence.stats import FEW_UNITS
 from jaxnoise.results import SweepResult, cell_columns
 
@@ -95,9 +97,15 @@ def p_words(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"= {p:.4f}"
 
 
-def direction(lower: bool) -> str:
-    """Which way is better."""
-    return "lower is better" if lower else "higher is better"
+def difference_decimals(rows: Any) -> int:
+    """Decimals of differences: three digits of the interval, at most `compare`'s.
+
+    Without intervals, three digits of the middle difference.
+    """
+    widths = rows["high"] - rows["low"]
+    spreads = widths if np.isfinite(widths).any() else rows["difference"]
+    most = compared_decimals(rows[["difference", "low", "high"]].to_numpy(float))
+    return min(decimals(spreads), most)
 
 
 def decimals(spreads: Any, digits: int = 3) -> int:

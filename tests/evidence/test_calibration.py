@@ -43,6 +43,7 @@ def covered(low, high, truth):
     return float(((low <= truth) & (truth <= high)).mean())
 
 
+@pytest.mark.filterwarnings("ignore:compare. with 2000 comparisons")
 @pytest.mark.parametrize("n", [10, 30])
 def test_coverage_of_normal_differences(n):
     d = rng(n).normal(0.3, 1, (SIMULATIONS, n, 1))
@@ -60,6 +61,7 @@ def test_coverage_of_skewed_differences(n, least):
     assert covered(t.low, t.high, 1.0) >= least
 
 
+@pytest.mark.filterwarnings("ignore:compare. with 2000 comparisons")
 @pytest.mark.parametrize(("splits", "seeds"), [(10, 5), (20, 5)])
 def test_coverage_of_nested_tables(splits, seeds):
     """Splits differ, and seeds in them; pairs as if independent cover 58 to 74 %."""

@@ -95,6 +95,8 @@ def test_text():
     assert lines[1].endswith("n = 12 seeds")
     assert lines[2].startswith(f"difference to none: {found.difference:+.4f} [")
     assert lines[2].endswith("verdict: better")
+    undecided = dataclasses.replace(found, verdict="none")
+    assert str(undecided).splitlines()[2].endswith("], no verdict")
     assert lines[3] == (
         f"choosing on test would have claimed {found.claimed:.4f} (hidden 0.1): "
         f"optimism {found.optimism:.4f}"

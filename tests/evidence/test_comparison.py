@@ -1,4 +1,4 @@
-"""The table of a comparison prints whole, in text, Markdown, LaTeX and notebooks."""
+"""The table of a comparison in text and notebooks, and whole in Markdown and LaTeX."""
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,53 @@ def rows():
     return jn.compare(pd.concat(parts), metric="accuracy")
 
 
-def test_text_is_whole(rows):
+MAIN = "placement strength n mean difference low high p_holm verdict".split()
+
+
+def test_text_has_what_counts(rows):
     with pd.option_context("display.width", 40, "display.max_columns", 3):
         text = str(rows)
     assert text == repr(rows)
-    lines = text.splitlines()
+    *lines, last = text.splitlines()
+    assert max(map(len, text.splitlines())) <= 100
     assert len(lines) == 3
-    assert lines[0].split() == list(rows)
+    assert lines[0].split() == MAIN
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].split() == (
-        "none 0 10 0.7130 0.0116 0.7100 0.7117 - - - - - - - - - - 0 baseline".split()
+    assert lines[1].split() == "none 0 10 0.7130 - - - - baseline".split()
+    assert lines[2].split() == (
+        "input_50%|x 0.25 10 0.7590 0.0460 0.0347 0.0573 0.0020 better".split()
     )
-    assert lines[2].split()[:8] == (
-        "input_50%|x 0.25 10 0.7590 0.0088 0.7600 0.7583 0.0460".split()
+    assert last == (
+        "accuracy: higher is better; "
+        "more columns: sd, median, iqm, boot_*, win_*, p, diverged"
     )
+
+
+def test_text_says_which_way_is_better(rows):
+    rows.attrs["lower_is_better"] = True
+    assert "\naccuracy: lower is better; more" in str(rows)
+    rows.attrs["metric"] = "<b>"
+    assert "<p>&lt;b&gt;: lower is better; more" in rows._repr_html_()
+    rows.attrs.clear()
+    assert str(rows).splitlines()[-1].startswith("more columns: sd, ")
+
+
+def test_text_of_other_columns(rows):
+    """Diverged runs and added columns are shown; chosen columns are all there is."""
+    lost = rows.assign(diverged=[0, 2], note="ours")
+    *lines, last = str(lost).splitlines()
+    assert lines[0].split() == [*MAIN[:-1], "diverged", "verdict", "note"]
+    assert lines[2].split()[-3:] == ["2", "better", "ours"]
+    assert last.endswith("win_*, p")
+    chosen = str(rows[["placement", "p"]]).splitlines()
+    assert [line.split()[-1] for line in chosen] == ["p", "-", "0.0020"]
+
+
+def test_no_verdict_is_no_none(rows):
+    rows = rows.assign(verdict=["baseline", "none"])
+    for text in (str(rows), rows.to_markdown(), rows.to_latex(), rows._repr_html_()):
+        assert "no verdict" in text
+    assert rows["verdict"].tolist() == ["baseline", "none"]
 
 
 def test_markdown(rows):
@@ -79,7 +112,7 @@ def test_it_stays_a_table(rows):
     assert type(some) is type(rows)
     assert "0.0460" in str(some)
     indexed = rows.set_index("placement")
-    assert str(indexed).splitlines()[-1].startswith("input_50%|x")
+    assert str(indexed).splitlines()[-2].startswith("input_50%|x")
     assert indexed.to_markdown().splitlines()[-1].startswith(r"| input_50%\|x")
     assert "placement" in str(rows.iloc[:0])
 
@@ -88,7 +121,7 @@ def test_small_numbers_keep_three_digits(rows):
     small = rows.assign(
         mean=rows["mean"] / 1e4, p=[np.nan, 1e-6], p_holm=[np.nan, 0.02]
     )
-    text = str(small)
+    text = small.to_markdown()
     assert "0.0000759" in text
     assert "<0.0001" in text
     assert "0.0200" in text

@@ -178,7 +178,8 @@ def test_the_report_says_when_no_verdict_is_possible(tmp_path):
     ]
     names = ["placement", "strength", "seed", "test_accuracy"]
     scores = pd.DataFrame(rows, columns=names)
-    rows = jn.compare(scores, metric="test_accuracy")
+    with pytest.warns(UserWarning, match="^compare: with 30 comparisons of 10 seeds"):
+        rows = jn.compare(scores, metric="test_accuracy")
     assert set(rows["verdict"][1:]) == {"no evidence"}
     text = jn.report(scores, tmp_path / "page.html").read_text("utf-8")
     said = "With 30 comparisons of 10 seeds no verdict of better or worse is possible"

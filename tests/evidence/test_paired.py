@@ -92,6 +92,13 @@ def test_wilson():
         assert wilson(wins / n, n) == pytest.approx(tuple(expected), abs=1e-12)
 
 
+def test_wilson_has_no_dust_at_its_ends():
+    for n in range(1, 200):
+        assert wilson(0.0, n)[0] == 0
+        assert wilson(1.0, n)[1] == 1
+        assert 0 < wilson(0.5 / n, n)[0] < wilson(1 - 0.5 / n, n)[1] < 1
+
+
 def test_wins_count_ties_half():
     share, low, high = win_interval([1.0, 0.0, -1.0, 2.0, 3.0])
     assert share == 0.7

@@ -104,7 +104,7 @@ def lose(result, rows):
 
 def compared(result, **options):
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "compare: .* units are few")
+        warnings.filterwarnings("ignore", "compare: .* few")
         return jn.compare(result, **options)
 
 
@@ -172,7 +172,7 @@ def test_answer_and_table_have_the_numbers_of_compare(result, write):
         sign = {"better": "▲", "worse": "▼"}[row["verdict"]]
         difference = f"{row['difference']:+.4f}".replace("-", "−")
         interval = f"[{row['low']:+.4f}, {row['high']:+.4f}]".replace("-", "−")
-        assert f"{sign} {row['verdict']} 10 {difference} {interval}" in table
+        assert f"{sign} {row['verdict']} {difference} {interval} 10" in table
     for _, row in rows.iterrows():
         scores = (row[name] for name in ("mean", "sd", "median", "iqm"))
         assert "10 " + " ".join(f"{score:.4f}" for score in scores) in table
@@ -318,6 +318,26 @@ def test_limits(write):
     assert "Interrupted:" in " ".join(page.sections[None])
 
 
+def test_limits_of_curves_that_still_move(write):
+    """By their last tenth against the tenth before; few points tell nothing."""
+    cells = (("none", 0.0), *((name, 0.1) for name in ("slow", "noisy", "diverged")))
+    result = made_up(cells, epochs=100)
+    steps, rows = np.arange(100), result.runs.groupby("placement").indices
+    losses = np.exp(-steps / 10) + np.zeros((40, 1))
+    losses += np.random.default_rng(0).normal(0, 0.02, losses.shape)
+    losses[rows["slow"]] = np.exp(-steps / 100)
+    losses[rows["slow"][3]] = np.nan  # one of its runs diverged
+    losses[rows["diverged"]] = np.nan
+    said = "Training curves of {} still move at the last epoch"
+    for curve, titles in ((losses, "slow, 0.1"), (losses[:, ::-1], "none; slow, 0.1")):
+        result.curves["train_loss"] = curve
+        found = write(result).text(HEADINGS[-1])
+        assert (said.format(titles) in found) == (curve is losses)
+        assert "with more epochs the answer may turn" in found
+    result.curves["train_loss"] = losses[:, :9]
+    assert "still move" not in write(result).text(HEADINGS[-1])
+
+
 def test_limits_of_splits(write):
     result = made_up(CELLS, seeds=2, splits=10)
     assert "taken as independent draws" in write(result).text(HEADINGS[-1])
@@ -437,7 +457,7 @@ def test_structure_for_readers_who_hear_it(result, draw):
 
 def test_undefined_numbers_are_dashes(draw):
     page = draw(lose(made_up(CELLS, seeds=1), [1]))
-    assert "– – – – –" in page.text("Table")
+    assert "no verdict – – 0 – – – –" in page.text("Table")
     for heading in HEADINGS:
         assert not re.search(r"\bnan\b|\bNone\b|\binf\b", page.text(heading))
 

@@ -18,7 +18,9 @@ COLUMNS = [
     *["difference", "low", "high", "boot_low", "boot_high"],
     *["win_probability", "win_low", "win_high", "p", "p_holm", "diverged", "verdict"],
 ]
-pytestmark = pytest.mark.filterwarnings("ignore:compare. . units are few:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:compare. . units? (is|are) few:UserWarning"
+)
 
 
 def table(scores, splits=1):
@@ -370,6 +372,37 @@ def test_few_units_warn_once():
         rows_of(draw(0, (10, 1)), draw(1, (10, 1)))
         only = table({("none", 0.0): a[:, :1]})
         assert jn.compare(only, metric="accuracy")["n"].tolist() == [9]
+
+
+@pytest.mark.filterwarnings("error")
+def test_too_many_comparisons_warn_once():
+    """Of n units p is at least 2 / 2^n, times the number of comparisons."""
+    seen = []
+    for n, comparisons in ((10, 25), (10, 26), (6, 2), (5, 2)):
+        scores = {("none", 0.0): draw(0, (n, 1)) / 10}
+        scores |= {("x", float(i)): draw(i, (n, 1), 9.0) for i in range(comparisons)}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            rows = jn.compare(table(scores), metric="accuracy")
+            jn.compare(table(scores), metric="accuracy", overlap=1e-9)
+        seen.append([str(each.message) for each in caught])
+        possible = (n, comparisons) == (10, 25)
+        assert ("better" in set(rows["verdict"])) == possible
+    few = (
+        "units are few: below 10 intervals are a guide, and below 6 there is no verdict"
+    )
+    stuck = (
+        "no verdict of better or worse is possible, however large the difference: it"
+    )
+    assert seen == [
+        [],
+        [f"compare: with 26 comparisons of 10 seeds {stuck} takes 11."],
+        [
+            f"compare: 6 {few}; with 2 comparisons of 6 seeds {stuck} takes 7.",
+            f"compare: 6 {few}.",
+        ],
+        [f"compare: 5 {few}."] * 2,
+    ]
 
 
 @pytest.mark.bad_input  # a type checker stands between caller and callee

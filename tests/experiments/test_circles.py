@@ -148,6 +148,7 @@ def test_report(everything):
     assert "of 7 comparisons with none in population accuracy" in page.lower()
     assert "best possible 0.841" in page
     assert "hidden_units" in page
+    assert "input 0.01; hidden 0.1; activation 0.1; both 0.1; weights 0.03" in page
     assert "Interrupted" not in page
 
 
@@ -189,7 +190,11 @@ def test_table(circles, tmp_path, capsys):
     ]
     assert lines[1].count("±") == 3
     assert lines[2].count("[") == lines[2].count("]") == 1
+    assert (
+        "±: one standard deviation over seeds; population: 20,000 fresh points" in out
+    )
     assert "(Bayes): 0.8406" in out
+    assert "\ncaution: 3 units are few: below 10 intervals are a guide" in out
     assert "compiled in" in out
     assert "4 x cpu" in out
     assert "Train:" not in out
@@ -210,10 +215,12 @@ def test_one_seed_prints_the_tutorials_lines(circles, tmp_path, capsys):
 
 def test_placements_share_their_baseline(circles, everything, tmp_path):
     everything = pd.read_csv(everything / "runs.csv")
-    for placement in ("none", "hidden", "both", "weights", "gradients", "labels"):
-        runs, _ = toy(circles, tmp_path, "--placement", placement)
-        assert set(runs["placement"]) == {"none", placement}
-        expected = everything[everything["placement"].isin(["none", placement])]
+    names = ("none", "hidden", "both", "weights", "gradients", "labels")
+    for given in (*names, ["activation", "input"]):
+        placements = [given] if isinstance(given, str) else given
+        runs, summary = toy(circles, tmp_path, "--placement", *placements)
+        assert summary["config"]["placement"] == given
+        expected = everything[everything["placement"].isin(["none", *placements])]
         pd.testing.assert_frame_equal(runs, expected.reset_index(drop=True))
 
 
@@ -231,7 +238,7 @@ def test_strengths(circles, tmp_path):
         np.testing.assert_allclose(silent["population_loss"], plain, rtol=1e-5)
 
 
-def test_options_reach_the_runs(circles, tmp_path):
+def test_options_reach_the_runs(circles, tmp_path, capsys):
     """Every option changes what it should, against an engine run by hand."""
     runs, summary = toy(
         circles,
@@ -250,6 +257,7 @@ def test_options_reach_the_runs(circles, tmp_path):
         *["--samples", "60", "--train-size", "20", "--data-noise", "0.2"],
         *["--data-seed", "5", "--population-seed", "6", "--hidden-units", "8"],
     )
+    assert "; both: noise of 0.2 on the inputs, too\n" in capsys.readouterr().out
     assert runs["seed"].tolist() == [7, 8, 7, 8]
     data = jn.data.circles(60, 20, noise=0.2, seed=5, population_seed=6)
 
@@ -328,11 +336,24 @@ def test_all_runs_diverge(circles, tmp_path, capsys):
     assert "nan" not in page.lower().replace("finance", "")
 
 
+def test_help_tells_every_default_once(circles, capsys):
+    with pytest.raises(SystemExit) as stop:
+        circles.main(["--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "strength on the inputs for both (default: 0.01) --epochs" in text
+    assert "passes through the train set (default: 4000) --batch-size" in text
+    assert "None)" not in text
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--placement", "pool"], "invalid choice"),
+        (["--placement", "input", "pool"], "invalid choice"),
+        (["--placement", "input", "input"], "--placement: placements must differ"),
+        (["--placement", "all", "input"], "--placement: all has no other placement"),
         (
             ["--placement", "labels", "--stddev", "1.5"],
             "of labels is a rate, at most 1",

@@ -74,6 +74,8 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
         )
     summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert summary["metric"] == f"test_{metric}"
+    settled = ("epochs", "batch_size", "validation", "learning_rate")
+    assert None not in [summary["config"][name] for name in settled]
     (told,) = summary["verdicts"]
     assert (told["placement"], told["strength"]) == (placement, strength)
     assert told["verdict"] == "none"
@@ -91,6 +93,7 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
     printed = capsys.readouterr().out
     assert f"  {placement} {strength:g}: " in printed
     assert "n = 2, no verdict" in printed
+    assert "caution: 2 units are few: below 10 intervals" in printed
 
 
 def test_draws_are_the_units(our, tmp_path, capsys):
@@ -122,6 +125,7 @@ def test_draws_are_the_units(our, tmp_path, capsys):
         ("few_labels", ["--stddev", "2"], "of labels is a rate, at most 1"),
         ("mnist1d", ["--placement", "none", "--stddev", "1"], "has no strength"),
         ("mnist1d", ["--stddev", "1", "1"], "strengths must differ"),
+        ("mnist1d", ["--placement", "none", "none"], "placements must differ"),
         (
             "mnist1d",
             ["--model", "mlp", "--placement", "pool"],

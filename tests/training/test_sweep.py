@@ -260,6 +260,7 @@ def test_pytree_strengths(data):
     )
     columns = ["placement", "strength", "strength.hidden", "strength.input"]
     assert list(result.runs)[:4] == columns
+    assert "both hidden 0.1 and input 0.01, hidden 0.3 and input 0\n" in repr(result)
     with pytest.warns(UserWarning, match=FEW):
         table = jn.compare(result, metric="test_loss")
     assert table["strength.hidden"].tolist()[2:] == [0.1, 0.3]
@@ -282,6 +283,17 @@ def test_diverged_runs_are_data(data):
         table = jn.compare(result, metric="test_loss")
     assert table["diverged"].tolist() == [0, 0, 3]
     assert table["n"].tolist() == [3, 3, 0]
+
+
+def test_what_a_result_prints(result):
+    assert repr(result).splitlines() == [
+        "SweepResult: 15 runs, 15 finite, complete",
+        "  placements and strengths: none 0; input 0.01, 0.1; hidden 0.1, 0.3",
+        "  seeds: 3; splits: 1",
+        "  metrics: train_accuracy, train_loss, test_accuracy, test_loss",
+        "  curves: 4 epochs of train_accuracy, train_loss, test_accuracy, test_loss",
+        "all numbers: .runs (a pandas table) and .curves; jaxnoise.compare judges them",
+    ]
 
 
 def test_metrics_every_and_curves(data, result):
@@ -321,6 +333,7 @@ def test_interrupt_before_anything_finished(data):
     assert not nothing.complete
     assert nothing.runs.empty
     assert nothing.curves == {}
+    assert repr(nothing).startswith("SweepResult: 0 runs, 0 finite, interrupted")
 
 
 def test_an_error_hands_over_the_finished_runs(data, result):
