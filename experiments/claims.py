@@ -175,7 +175,7 @@ def draw(
     import matplotlib.pyplot as plt
 
     out = options.out
-    size = {"dpi": 150, "bbox_inches": "tight"}
+    size: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight"}
     runs = scores.table(["none", *PLACEMENTS])
     for metric, name, value in (
         (ACCURACY, "claims.png", best.accuracy),
@@ -185,7 +185,8 @@ def draw(
         jn.plots.strength_curve(
             runs, metric=metric, best=value, label=LABELS[metric], ax=ax
         )
-        title = ax.get_legend().get_title().get_text().replace("\n", "; ")
+        legend: Any = ax.get_legend()
+        title = legend.get_title().get_text().replace("\n", "; ")
         ax.legend(  # below, since a narrow picture is legible on a phone
             title=title,
             ncols=4,
