@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 TOY = {"SEEDS": 2, "DRAWS": 2, "EPOCHS": 20}
-LARGEST = 300_000  # bytes of a stored notebook, outputs included
+LARGEST = 400_000  # bytes of a stored notebook, outputs included
 VOLATILE = {"execution", "ExecuteTime"}  # when and for how long a cell ran
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

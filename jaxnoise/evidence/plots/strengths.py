@@ -72,7 +72,10 @@ def strength_curve(
     strengths = pd.to_numeric(rows.get("strength", pd.Series(dtype=float)), "coerce")
     drawn = rows[(rows["placement"] != baseline) & (strengths > 0)]
     if drawn.empty:
-        raise ValueError("result must have strengths above 0, as numbers, got none.")
+        raise ValueError(
+            "result must have strengths above 0, as numbers, got none; "
+            "strength_heatmap draws two strengths at once."
+        )
     drawn = drawn.assign(strength=strengths).sort_values("strength", kind="stable")
     pair_by = {name: options[name] for name in ("pair_by",) if name in options}
     cells = paired_cells(result, metric, baseline, **pair_by).cells
