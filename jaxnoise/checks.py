@@ -30,6 +30,7 @@ def warn(message: str) -> None:
 def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
+
 # Functions that are compiled in such a context are not those compiled elsewhere.
 _keys_shared = jax.make_user_context(False)
 
@@ -79,11 +80,15 @@ def check_function(name: str, fn: Any, expected: str, arguments: int) -> None:
     try:
         signature.bind(*[None] * arguments)
     except TypeError as error:
-        if "missing" in str(error):
-            why = f"{error}; give it by functools.partial"
-        else:
-            why = f"it takes {_taken(signature)} and must take {_count(arguments)}"
+        why = misfit(signature, error, arguments)
         raise TypeError(f"{name} must be {expected}, got {shown(fn)}: {why}.") from None
+
+
+def misfit(signature: inspect.Signature, error: TypeError, arguments: int) -> str:
+    """Why a call with so many arguments by position does not fit, and the fix."""
+    if "missing" in str(error):
+        return f"{error}; give it by functools.partial"
+    return f"it takes {_taken(signature)} and must take {_count(arguments)}"
 
 
 def _taken(signature: inspect.Signature) -> str:

@@ -13,7 +13,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from jaxnoise.checks import check_callable, keys_shared, name_of, shown, single_key
+from jaxnoise.checks import (
+    check_callable,
+    keys_shared,
+    misfit,
+    name_of,
+    shown,
+    single_key,
+)
 from jaxnoise.training.recipe import Variables, takes_train
 
 FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
@@ -75,8 +82,9 @@ class NNXModel:
         try:
             signature.bind(rngs=None) if self.by_keyword else signature.bind(None)
         except TypeError as error:
+            why = misfit(signature, error, 1)
             raise TypeError(
-                f"factory must be {FACTORY}, got {shown(factory)}: {error}."
+                f"factory must be {FACTORY}, got {shown(factory)}: {why}."
             ) from None
 
     def __repr__(self) -> str:

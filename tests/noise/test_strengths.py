@@ -304,6 +304,7 @@ def test_a_layer_that_is_called_twice(kind, key):
     assert left["noise"]["noise"]["stddev_step"] == 2
 
 
+@pytest.mark.filterwarnings("ignore:the runs of 'learned'")  # it learns nothing
 def test_start_and_floor_may_be_traced():
     """So that a sweep can vary them."""
 
