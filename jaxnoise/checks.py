@@ -30,6 +30,7 @@ def warn(message: str) -> None:
 def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
+
 # Functions that are compiled in such a context are not those compiled elsewhere.
 _keys_shared = jax.make_user_context(False)
 
