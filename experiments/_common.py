@@ -1,6 +1,8 @@
 """What the experiments share: options that fail in one line, files, last words."""
 
 import argparse
+import codecs
+import io
 import json
 import math
 import platform
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # the benchmarks' first process stays free of JAX
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C stopped
 RUN_COLUMNS = ("study", "placement", "strength", "seed", "split", "finite")
+PLAIN = {"−": "-", "–": "-", "±": "+/-"}  # where an encoding lacks them; others: "?"
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -39,11 +42,26 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(formatter_class=Help, **arguments)
+        print_everywhere()
 
     def error(self, message: str) -> NoReturn:
         one_line = " ".join(message.split())
         print(f"{self.prog}: error: {one_line}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def print_everywhere() -> None:
+    """From now on, no sign that stdout's encoding lacks ends a program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("plain", _plain)
+        sys.stdout.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
 def count(text: str) -> int:

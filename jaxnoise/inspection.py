@@ -81,8 +81,9 @@ def describe(
         ``noise``, ``strength`` (its mean where it is an array, NaN where the function
         has none), whether it ``fired``, ``signal_sd`` (of what the layer would give
         without noise), ``noise_sd`` (of the difference that noise made; both over the
-        positions where the mask is True), and ``snr_db``, 20 log10 of their ratio. The
-        layers of an NNX module that were not called come last.
+        positions where the mask is True), and ``snr_db``, 20 log10 of their ratio.
+        Layers that did not run come last: those in a branch not taken, those whose
+        output nothing needs, and those of an NNX module that were not called.
 
     Raises:
         TypeError: if ``model`` is no model, ``key`` no typed key, or ``variables`` are
@@ -114,36 +115,42 @@ def describe(
         )
     program, state, names = _program(model, variables, key, arguments)
     calls: list[Call] = []
-    with observed(calls.append):  # nothing is cached in there: one program, not many
+    with observed(calls.append) as traced:
+        # nothing is cached in there: one program, not many
         jax.block_until_ready(jax.jit(program)(state, x))
     layers: dict[tuple[str, str], list[Call]] = {}
     for call in sorted(calls, key=lambda call: call.order):
         layers.setdefault((call.path, call.noise), []).append(call)
     rows = [_row(*at, found) for at, found in layers.items()]
-    called = {path for path, _ in layers}
-    for path, noise in names.items():
-        if path not in called:
-            rows.append((path, noise, np.nan, False, np.nan, np.nan, np.nan))
+    missed = dict(traced) | names
+    for path, _ in layers:
+        missed.pop(path, None)
+    for path, noise in missed.items():
+        rows.append((path, noise, np.nan, False, np.nan, np.nan, np.nan))
     columns = ["path", "noise", "strength", "fired", "signal_sd", "noise_sd", "snr_db"]
     return Description(rows, columns=columns)
 
 
 def _program(
     model: Any, variables: Any, key: Array, arguments: dict[str, Any]
-) -> tuple[Callable[[Any, Any], tuple[()]], Any, dict[str, str]]:
+) -> tuple[Callable[[Any, Any], list[Array]], Any, dict[str, str]]:
     """A function of a state and x that calls the model with its noise; the state.
+
+    It gives all arrays that come out, for nothing runs that no output needs.
 
     And the names of the layers that the model has, by path, where these are known.
     """
     if isinstance(model, nn.Module):
         noise, dropout = jax.random.split(key)
         mutable = [name for name in variables if name != "params"]
+        mutable.append("intermediates")  # what is sown comes out, too
         given = {"train": True, **arguments} if takes_train(model) else arguments
 
-        def call_linen(state: Any, x: Any) -> tuple[()]:
+        def call_linen(state: Any, x: Any) -> list[Array]:
             variables, rngs = state
-            model.apply(variables, x, rngs=rngs, mutable=mutable, **given)
-            return ()
+            return _arrays(
+                model.apply(variables, x, rngs=rngs, mutable=mutable, **given)
+            )
 
         return call_linen, (variables, {"noise": noise, "dropout": dropout}), {}
     if isinstance(model, NNXModel):
@@ -154,9 +161,8 @@ def _program(
     else:
         fitted = as_model(model)
 
-        def call_fitted(state: Any, x: Any) -> tuple[()]:
-            fitted.apply(state[0], x, train=True, key=state[1])
-            return ()
+        def call_fitted(state: Any, x: Any) -> list[Array]:
+            return _arrays(fitted.apply(state[0], x, train=True, key=state[1]))
 
         return call_fitted, (variables, key), {}
     names = {}
@@ -167,11 +173,19 @@ def _program(
     given = {"train": True, **arguments} if takes_train(module) else arguments
     definition, state = nnx.split(module)
 
-    def call_nnx(state: Any, x: Any) -> tuple[()]:
-        nnx.merge(definition, state)(x, **given)
-        return ()
+    def call_nnx(state: Any, x: Any) -> list[Array]:
+        module = nnx.merge(definition, state)
+        return _arrays((module(x, **given), nnx.state(module)))
 
     return call_nnx, state, names
+
+
+def _arrays(out: Any) -> list[Array]:
+    """Those in a pytree, and those that its leaves have as attributes."""
+    leaves = jax.tree.leaves(out)
+    objects = [leaf for leaf in leaves if hasattr(leaf, "__dict__")]
+    leaves += jax.tree.leaves([vars(each) for each in objects])
+    return [leaf for leaf in leaves if isinstance(leaf, Array)]
 
 
 def _row(path: str, noise: str, calls: list[Call]) -> tuple[Any, ...]:

@@ -208,6 +208,30 @@ def test_layers_that_were_not_called(rows, key):
     assert table["fired"].tolist() == [True] * 12 + [False] * 2
 
 
+def test_layers_that_did_not_run(x, key):
+    """Not those of a branch not taken, nor those whose output nothing needs."""
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            def branch(name):
+                return lambda _, x: jn.GaussianNoise(0.1, name=name)(x, train=True)
+
+            branch("unneeded")(self, x)
+            self.sow("intermediates", "aside", branch("sown")(self, x))
+            x = nn.cond(x.sum() < jnp.inf, branch("yes"), branch("no"), self, x)
+            return Opaque(x)
+
+    class Opaque:  # no pytree, as what a loss takes apart may be
+        def __init__(self, x):
+            self.x = x
+
+    table = jn.describe(Net(), {}, x, key)
+    assert table["path"].tolist() == ["sown", "yes", "unneeded", "no"]
+    assert table["fired"].tolist() == [True, True, False, False]
+    assert table["noise_sd"].isna().tolist() == [False, False, True, True]
+
+
 def test_models_that_take_more_or_less(key, x):
     """Further arguments, and no ``train``: what strip_noise takes, describe takes."""
 

@@ -106,13 +106,12 @@ class NoiseLayer(TrainOnly):
             initializing = self.scope is not None and self.is_initializing()
             if initializing or is_observed():
                 _, strength = self._noise(train)  # makes the strength's variables
-                self._report(strength, False, x, x, mask)
+                return self._report(strength, False, x, x, mask)
             return x  # type: ignore[return-value]
         key = self._key(traced=train is not True)
         fn, strength = self._noise(train)
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
-        self._report(strength, train, x, noisy, mask)
-        return noisy
+        return self._report(strength, train, x, noisy, mask)
 
 
 class NamedNoise(NoiseLayer, kw_only=True):

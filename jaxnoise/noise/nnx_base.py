@@ -196,13 +196,12 @@ class NoiseLayer(TrainOnly):
         train = self._switch(train)
         if train is False:
             if is_observed():
-                self._report(self._noise(train)[1], False, x, x, mask)
+                return self._report(self._noise(train)[1], False, x, x, mask)
             return x  # type: ignore[return-value]
         fn, strength = self._noise(train)
         key = self._key(rngs, x, *([] if callable(strength) else [strength]))
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
-        self._report(strength, train, x, noisy, mask)
-        return noisy
+        return self._report(strength, train, x, noisy, mask)
 
 
 class NamedNoise(NoiseLayer):

@@ -103,9 +103,8 @@ class NoisyDense(TrainOnly):
         strength = params["kernel_stddev"]
         if train is False:
             out = noisy_product(params, x)
-            self._report(strength, False, out, out)
-            return out
+            return self._report(strength, False, out, out)
         out = noisy_product(params, x, self._key(rngs, x, *params.values()), train)
         if is_observed():
-            self._report(strength, train, noisy_product(params, x), out)
+            return self._report(strength, train, noisy_product(params, x), out)
         return out

@@ -94,11 +94,10 @@ class NoisyDense(TrainOnly):
             params |= weights("bias", shape[1:])
         if train is False:
             out = noisy_product(params, x)
-            self._report(params["kernel_stddev"], False, out, out)
-            return out
+            return self._report(params["kernel_stddev"], False, out, out)
         key = self._key(traced=train is not True)
         out = noisy_product(params, x, key, train)
         if is_observed():
             clean = noisy_product(params, x)
-            self._report(params["kernel_stddev"], train, clean, out)
+            return self._report(params["kernel_stddev"], train, clean, out)
         return out

@@ -7,11 +7,11 @@ report every call; without one a report costs nothing.
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array
@@ -38,7 +38,7 @@ class _Observation:
 
     def __init__(self, observer: Callable[[Call], None]) -> None:
         self.observer = observer
-        self.orders = count()
+        self.traced: list[tuple[str, str]] = []  # path and noise of each call
 
 
 # Functions that are compiled in such a context are not those compiled elsewhere.
@@ -59,11 +59,15 @@ def is_stripped() -> bool:
 
 
 @contextmanager
-def observed(observer: Callable[[Call], None]) -> Iterator[None]:
-    """Give the calls of all layers to ``observer``; traced ones when they run."""
-    with _observation(_Observation(observer)):
-        yield
-        jax.effects_barrier()
+def observed(observer: Callable[[Call], None]) -> Iterator[list[tuple[str, str]]]:
+    """Give the calls of all layers to ``observer``; traced ones when they run.
+
+    A traced call runs only where something needs what came out. The list, of path and
+    noise, is of all calls that were traced, whether they run or not.
+    """
+    observation = _Observation(observer)
+    with _observation(observation):
+        yield observation.traced
 
 
 def is_observed() -> bool:
@@ -86,7 +90,7 @@ class Observable:
 
     def _report(
         self, strength: Any, fired: Any, clean: Any, noisy: Any, mask: Any = None
-    ) -> None:
+    ) -> Any:
         """Tell the observer, if there is one, of a call.
 
         Args:
@@ -95,14 +99,18 @@ class Observable:
             clean: what would have come out without noise.
             noisy: what came out.
             mask: True where noise applied; the rest is not measured.
+
+        Returns:
+            What came out; whoever uses it has the observer told.
         """
         observation = _observation.value
         if observation is None:
-            return
+            return noisy
         noise = type(self).__name__
         if callable(strength):
             noise, strength = f"{noise}({name_of(strength)})", _strength_of(strength)
-        clean, noisy = jnp.asarray(clean), jnp.asarray(noisy)
+        out = jnp.asarray(noisy)
+        clean, noisy = jnp.asarray(clean), out
         where = jnp.ones(clean.shape, bool)
         if mask is not None:
             where &= full_mask(mask, clean)
@@ -115,21 +123,29 @@ class Observable:
             _moments(clean, where),
             _moments(noisy - clean, where),
         )
-        order, path = next(observation.orders), self._path()
+        order, path = len(observation.traced), self._path()
+        observation.traced.append((path, noise))
 
-        def told(*values: Any) -> None:
+        def told(*values: Any) -> np.bool_:
             observation.observer(Call(order, path, noise, *values))
+            return np.True_
 
-        _tell(told, *map(lax.stop_gradient, values))
+        heard = _tell(told, *map(lax.stop_gradient, values))
+        return jnp.where(heard, out, jnp.zeros_like(out))
 
 
-def _tell(told: Callable[..., None], *values: Array) -> None:
-    """Call back with the values; once for all examples of a vmapped axis."""
+def _tell(told: Callable[..., np.bool_], *values: Array) -> Array:
+    """Call back with the values; once for all examples of a vmapped axis.
+
+    The callback returns True, which is to be used: it has no side effect that would
+    keep it alive by itself. Flax's `nn.scan` refuses a body whose side effects depend
+    on what is scanned, as if they were broadcasted variables.
+    """
 
     @custom_vmap
-    def tell(*values: Array) -> tuple[()]:
-        jax.debug.callback(told, *values)
-        return ()
+    def tell(*values: Array) -> Array:
+        answer = jax.ShapeDtypeStruct((), bool)
+        return jax.pure_callback(told, answer, *values)
 
     @tell.def_vmap
     def _(size: int, batched: list[bool], *values: Array) -> Any:
@@ -137,10 +153,9 @@ def _tell(told: Callable[..., None], *values: Array) -> None:
             value if mapped else jnp.broadcast_to(value, (size, *value.shape))
             for value, mapped in zip(values, batched, strict=True)
         ]
-        tell(*whole)
-        return (), ()
+        return tell(*whole), False
 
-    tell(*values)
+    return tell(*values)
 
 
 def _moments(x: Array, where: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
@@ -164,6 +165,19 @@ def test_report_that_cannot_be_written(circles, tmp_path, capsys):
     assert err.count("\n") == 1
     assert "best possible" in out
     assert (tmp_path / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [("cp1252", "-0.1 ± 2 ?"), ("cp874", "-0.1 +/- 2 ?"), ("utf-8", "−0.1 ± 2 ✔")],
+)
+def test_signs_that_the_encoding_lacks(circles, monkeypatch, encoding, printed):
+    """They end no program after its training, and numbers keep theirs."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    circles.common.Parser(prog="circles.py")
+    print("−0.1 ± 2 ✔", end="", flush=True)
+    assert out.getvalue().decode(encoding) == printed
 
 
 def test_no_plots_and_same_numbers_again(circles, everything, tmp_path):

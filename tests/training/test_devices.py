@@ -1,5 +1,6 @@
 """Which devices a sweep uses, tried in processes of their own."""
 
+import os
 import subprocess
 import sys
 
@@ -9,12 +10,17 @@ import pytest
 from jaxnoise.training import devices
 
 
+# What would decide the number of devices or the warnings is not inherited; the rest is
+# what a Python on Windows does not start without.
+OUTER = {n: v for n, v in os.environ.items() if not n.startswith(("JAX", "XLA"))}
+
+
 def run(code, **environment):
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        env={"JAX_PLATFORMS": "cpu", "PATH": ""} | environment,
+        env=OUTER | {"JAX_PLATFORMS": "cpu"} | environment,
         timeout=120,
     )
 

@@ -15,7 +15,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 # Interrupts the main thread once the sweep's programs are lowered and it stands still
 # in one call that lets other threads run: waiting for XLA to compile them.
 INTERRUPTED = """
-import os, signal, sys, threading, time
+import signal, sys, threading, time
 import jax, circles
 
 lowered = threading.Event()
@@ -35,7 +35,7 @@ def interrupt():
     while frame:
         print(frame.f_code.co_name)
         frame = frame.f_back
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 jax.monitoring.register_event_duration_secs_listener(tell)
 threading.Thread(target=interrupt, daemon=True).start()
@@ -51,7 +51,7 @@ def restored():
 
 
 def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_interrupted_compilation_ends_the_command_well(tmp_path):
