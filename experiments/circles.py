@@ -10,6 +10,7 @@ on one page.
 
 import argparse
 import sys
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,15 @@ DEFAULT_STRENGTH = {
     "weights": 0.03,
     "gradients": 0.01,
     "labels": 0.1,
+}
+PLACES = {
+    "input": "on the inputs",
+    "hidden": "before the activation",
+    "activation": "after the activation",
+    "both": "both on the inputs and before the activation",
+    "weights": "on the weights",
+    "gradients": "on the gradients",
+    "labels": "on the labels",
 }
 INPUT_STDDEV = 0.01  # of the placement `both`
 SETS = ("train", "test", "population")
@@ -176,7 +186,18 @@ def draw(
             )
     if logits:
         figure = jn.plots.decision_regions(logits, data, best_radius=best.radius)
+        figure.suptitle(f"seed {options.seed}", fontsize="medium")
         common.save(figure, out / "boundary.png")
+
+
+def question(placements: Iterable[str]) -> str:
+    """What the page answers about the placements that were run."""
+    places = [PLACES[placement] for placement in placements if placement != "none"]
+    *first, last = places or [""]
+    noise = f"noise {', '.join(first)} or {last}" if first else f"noise {last}"
+    network = "a small network that is trained on few points of two noisy circles"
+    asked = f"Would {noise} raise the accuracy of" if last else "How accurate is"
+    return f"{asked} {network}? The accuracy is that on 20,000 fresh points."
 
 
 def write_page(result: jn.SweepResult, best: Any, options: argparse.Namespace) -> None:
@@ -186,10 +207,7 @@ def write_page(result: jn.SweepResult, best: Any, options: argparse.Namespace) -
         options,
         metric=COMPARED,
         title="Does noise help on the two circles?",
-        question="Would noise on the inputs, before or after the activation, on "
-        "weights, gradients or labels raise the accuracy of a small network that is "
-        "trained on few points of two noisy circles? The accuracy is that on 20,000 "
-        "fresh points.",
+        question=question(result.runs["placement"].unique()),
         best=best.accuracy,
         label="population accuracy (fraction of points)",
     )

@@ -153,6 +153,21 @@ def test_report(everything):
     assert "Interrupted" not in page
 
 
+@pytest.mark.parametrize(
+    ("placements", "asked"),
+    [
+        ([], "How accurate is a small"),
+        (["labels"], "Would noise on the labels raise the accuracy of a small"),
+        (
+            ["input", "hidden", "weights"],
+            "Would noise on the inputs, before the activation or on the weights raise",
+        ),
+    ],
+)
+def test_the_page_asks_about_what_was_run(circles, placements, asked):
+    assert circles.question(["none", *placements]).startswith(asked)
+
+
 @pytest.mark.bad_input
 def test_report_that_cannot_be_written(circles, tmp_path, capsys):
     """All else is written and printed before."""

@@ -9,7 +9,6 @@ import pytest
 
 from jaxnoise.training import devices
 
-
 # What would decide the number of devices or the warnings is not inherited; the rest is
 # what a Python on Windows does not start without.
 OUTER = {n: v for n, v in os.environ.items() if not n.startswith(("JAX", "XLA"))}
