@@ -44,7 +44,7 @@ def covered(low, high, truth):
 
 
 @pytest.mark.filterwarnings("ignore:compare. with 2000 comparisons")
-@pytest.mark.parametrize("n", [10, 30])
+@pytest.mark.parametrize("n", [10, pytest.param(30, marks=pytest.mark.slow)])
 def test_coverage_of_normal_differences(n):
     d = rng(n).normal(0.3, 1, (SIMULATIONS, n, 1))
     rows = jn.compare(table(d), metric="score").iloc[1:]
@@ -62,7 +62,9 @@ def test_coverage_of_skewed_differences(n, least):
 
 
 @pytest.mark.filterwarnings("ignore:compare. with 2000 comparisons")
-@pytest.mark.parametrize(("splits", "seeds"), [(10, 5), (20, 5)])
+@pytest.mark.parametrize(
+    ("splits", "seeds"), [(10, 5), pytest.param(20, 5, marks=pytest.mark.slow)]
+)
 def test_coverage_of_nested_tables(splits, seeds):
     """Splits differ, and seeds in them; pairs as if independent cover 58 to 74 %."""
     draws = rng(splits)

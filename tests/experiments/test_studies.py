@@ -43,7 +43,7 @@ def our():
     return SimpleNamespace(**modules, study=study)
 
 
-LONG = ("digits_cnn", "vowels_lstm")  # to compile
+LONG = ("digits_cnn", "mnist1d", "vowels_lstm")  # to compile
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,14 @@ def test_adding_runs_changes_no_earlier_run(data, result):
         np.testing.assert_array_equal(both[name], both[f"{name}_more"])
 
 
-@pytest.mark.parametrize("devices", [1, 2, 3])
+@pytest.mark.parametrize(
+    "devices",
+    [
+        pytest.param(1, marks=pytest.mark.slow),
+        2,
+        pytest.param(3, marks=pytest.mark.slow),
+    ],
+)
 def test_any_number_of_devices_gives_the_same_bits(devices, data, result, monkeypatch):
     """15 runs, 1 to a pack and many, on 1 to 4 devices."""
     mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
