@@ -93,7 +93,7 @@ def test_wilson():
 
 
 def test_wilson_has_no_dust_at_its_ends():
-    for n in range(1, 200):
+    for n in map(float, range(1, 200)):
         assert wilson(0.0, n)[0] == 0
         assert wilson(1.0, n)[1] == 1
         assert 0 < wilson(0.5 / n, n)[0] < wilson(1 - 0.5 / n, n)[1] < 1
