@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxnoise.evidence.comparison import said
 from jaxnoise.evidence.direction import lower_is_better as lower_by_name
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.stats import compare_quietly
@@ -24,7 +25,6 @@ VERDICTS = {
     "no evidence": (style.GREY, "^"),
     "none": (style.GREY, "x"),
 }
-SAYS = {"none": "no verdict"}
 SLOPES: dict[str, tuple[str, Any]] = {
     "better": (style.BLUE, "-"),
     "worse": (style.VERMILLION, "--"),
@@ -110,7 +110,7 @@ def _row(ax: Axes, y: int, row: Any) -> None:
     if np.isfinite(row.low):
         ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.8)
     ax.plot(row.difference, y, color=color, marker=marker, markersize=6)
-    text = f"{SAYS.get(row.verdict, row.verdict)}, n = {row.n}"
+    text = f"{said(row.verdict)}, n = {row.n}"
     if row.diverged:
         text += f", {row.diverged} diverged"
     style.beside(ax, y, text)
