@@ -161,16 +161,28 @@ def add_placement(parser: Parser, known: Sequence[str], about: str) -> None:
     )
 
 
-def check_placement(parser: Parser, options: argparse.Namespace) -> None:
-    """One name stays a string, several are a list."""
+def check_placement(
+    parser: Parser, options: argparse.Namespace, known: Sequence[str]
+) -> list[str]:
+    """The placements with noise; the option is a string, or a list of several names.
+
+    The strengths of ``--stddev`` are to fit them.
+    """
     given = options.placement
-    if isinstance(given, str):
-        return
-    if len(set(given)) < len(given):
-        parser.error("argument --placement: placements must differ")
-    if "all" in given and len(given) > 1:
-        parser.error("argument --placement: all has no other placement beside it")
-    options.placement = given if len(given) > 1 else given[0]
+    if not isinstance(given, str):
+        if len(set(given)) < len(given):
+            parser.error("argument --placement: placements must differ")
+        if "all" in given and len(given) > 1:
+            parser.error("argument --placement: all has no other placement beside it")
+        options.placement = given if len(given) > 1 else given[0]
+    noisy, strengths = noisy_placements(options, known), options.stddev or []
+    if strengths and not noisy:
+        parser.error("argument --stddev: placement none has no strength")
+    if len(set(strengths)) < len(strengths):
+        parser.error("argument --stddev: strengths must differ")
+    if "labels" in noisy and max(strengths, default=0) > 1:
+        parser.error("argument --stddev: of labels is a rate, at most 1")
+    return noisy
 
 
 def noisy_placements(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
@@ -219,15 +231,10 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
 
 def print_cautions(result: "jn.SweepResult", metric: str) -> None:
     """What `jn.compare` warns of: few units, or too few for any verdict."""
-    import jaxnoise as jn
+    from jaxnoise.evidence.stats import caution_of
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        jn.compare(result, metric=metric)
-    for each in caught:
-        function, _, caution = str(each.message).partition(": ")
-        if function == "compare":
-            print(f"caution: {caution}")
+    if caution := caution_of(compare(result, metric=metric)):
+        print(f"caution: {caution}.")
 
 
 def select(*args: Any, **arguments: Any) -> Any:
@@ -242,23 +249,18 @@ def select(*args: Any, **arguments: Any) -> Any:
 def write_report(result: Any, options: argparse.Namespace, **arguments: Any) -> None:
     """The page in ``--out``; arguments are those of `jn.report`."""
     import jaxnoise as jn
+    from jaxnoise.results import strengths_of
 
     use_agg()
     path, config = options.out / "report.html", dict(vars(options))
     if "stddev" in config and config["stddev"] is None:
-        config["stddev"] = _strengths(result.runs)
+        noisy = result.runs[result.runs["placement"] != "none"]
+        config["stddev"] = strengths_of(noisy[["placement", "strength"]]) or None
     try:
         jn.report(result, path, config=config, **arguments)
     except OSError as error:
         print(f"error: argument --report: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-
-
-def _strengths(runs: "pd.DataFrame") -> str | None:
-    """Of each placement, such as "input 0.01; hidden 0.1, 0.3"."""
-    noisy = runs[runs["placement"] != "none"].groupby("placement", sort=False)
-    each = {p: ", ".join(f"{s:g}" for s in g.unique()) for p, g in noisy["strength"]}
-    return "; ".join(f"{p} {strengths}" for p, strengths in each.items()) or None
 
 
 def use_agg() -> None:

@@ -173,14 +173,7 @@ def parse(
             epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
         )
     options = made.parse_args(argv)
-    common.check_placement(made, options)
-    noisy = common.noisy_placements(options, placements)
-    if options.stddev is not None and not noisy:
-        made.error("argument --stddev: placement none has no strength")
-    if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
-        made.error("argument --stddev: strengths must differ")
-    if "labels" in noisy and max(options.stddev or [0]) > 1:
-        made.error("argument --stddev: of labels is a rate, at most 1")
+    common.check_placement(made, options, placements)
     common.check_options(made, options)
     return options
 

@@ -105,14 +105,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     common.add_options(parser, seeds=30, out="results/circles")
     options = parser.parse_args(argv)
 
-    common.check_placement(parser, options)
-    noisy = common.noisy_placements(options, DEFAULT_STRENGTH)
-    if options.stddev is not None and not noisy:
-        parser.error("argument --stddev: placement none has no strength")
-    if options.stddev is not None and len(set(options.stddev)) < len(options.stddev):
-        parser.error("argument --stddev: strengths must differ")
-    if "labels" in noisy and max(options.stddev or [0]) > 1:
-        parser.error("argument --stddev: of labels is a rate, at most 1")
+    noisy = common.check_placement(parser, options, list(DEFAULT_STRENGTH))
     if options.input_stddev is not None and "both" not in noisy:
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:

@@ -84,7 +84,7 @@ def _split(name: str, sets: list[str]) -> tuple[str, str]:
 _RUN = ("seed", "split")  # what tells the runs of one placement and strength apart
 
 
-def _strengths(cells: pd.DataFrame) -> str:
+def strengths_of(cells: pd.DataFrame) -> str:
     """Of each placement, such as "none 0; hidden 0.1, 0.3"."""
     leaves = [f"{c} ".partition(".")[2] for c in cells.columns[1:]]
     found: dict[str, list[str]] = {}
@@ -153,7 +153,7 @@ class SweepResult:
         lines = [
             f"SweepResult: {len(runs)} runs, {finite} finite, "
             f"{'complete' if self.complete else 'interrupted'}",
-            f"  placements and strengths: {_strengths(runs[parts])}",
+            f"  placements and strengths: {strengths_of(runs[parts])}",
             f"  {'; '.join(counts)}",
             f"  metrics: {', '.join(metrics)}",
             f"  curves: {curves if self.curves else 'none'}",

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from jaxnoise.checks import warn
 from jaxnoise.evidence.direction import direction
 from jaxnoise.evidence.nesting import OUTER, by_outer_fold
 from jaxnoise.evidence.paired import seed_words, sign_flip_p, t_interval
@@ -21,9 +22,9 @@ from jaxnoise.evidence.stats import (
     MOST_LOST,
     SIGNS,
     check_scale,
+    few_units,
     judge,
     verdict,
-    warn_of_few,
 )
 from jaxnoise.evidence.units import PAIR_BY, Cells, paired_cells
 from jaxnoise.results import SweepResult
@@ -119,7 +120,8 @@ def select(
         key=key,
         lower_is_better=lower_is_better,
     )
-    warn_of_few("select", chosen.n)
+    if few := few_units(chosen.n):
+        warn(f"select: {few}.")
     return chosen
 
 

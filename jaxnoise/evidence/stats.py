@@ -4,7 +4,6 @@
 pair by pair, how sure that is, and what may be said of it.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from jaxnoise.checks import warn
 from jaxnoise.evidence.comparison import Comparison
 from jaxnoise.evidence.direction import direction
 from jaxnoise.evidence.nesting import OUTER, by_outer_fold
@@ -146,22 +146,26 @@ def compare(
         lower_is_better=lower_is_better,
         outer=outer,
     )
-    compared = rows[rows["verdict"] != "baseline"]
-    n = compared["n"].min() if len(compared) else FEW_UNITS
-    warn_of_few("compare", n, out_of_reach(rows))
+    if caution := caution_of(rows):
+        warn(f"compare: {caution}.")
     return rows
 
 
-def warn_of_few(function: str, n: int | np.integer, out_of_reach: str = "") -> None:
-    """Warn the caller of a function, once, if its units are few or too few."""
-    few = (
+def caution_of(rows: pd.DataFrame) -> str:
+    """What is to be said of a table's units, few or too few; "" if nothing is."""
+    compared = rows[rows["verdict"] != "baseline"]
+    few = few_units(compared["n"].min()) if len(compared) else ""
+    return "; ".join(filter(None, [few, out_of_reach(rows)]))
+
+
+def few_units(n: int | np.integer) -> str:
+    """What is to be said of so many units; "" if they are enough for intervals."""
+    if n >= FEW_UNITS:
+        return ""
+    return (
         f"{n} {'unit is' if n == 1 else 'units are'} few: below {FEW_UNITS} intervals "
         f"are a guide, and below {LEAST_UNITS} there is no verdict"
     )
-    cautions = [few if n < FEW_UNITS else "", out_of_reach]
-    if any(cautions):
-        said = "; ".join(filter(None, cautions))
-        warnings.warn(f"{function}: {said}.", UserWarning, stacklevel=3)
 
 
 def out_of_reach(rows: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """Flax NNX modules behind the model protocol."""
 
 import inspect
-import warnings
 from collections.abc import Callable
 from functools import partial
 from operator import is_
@@ -20,6 +19,7 @@ from jaxnoise.checks import (
     name_of,
     shown,
     single_key,
+    warn,
 )
 from jaxnoise.training.recipe import Variables, takes_train
 
@@ -98,11 +98,10 @@ class NNXModel:
         variables = self._collections(nnx.state(self._make(rngs)))
         left = [stream.count.get_value() for stream in streams]
         if variables["params"] and all(map(is_, fresh, left)):
-            warnings.warn(
+            warn(
                 "jn.nnx.model: the function does not draw weights from its rngs, so "
                 "that all seeds share their initial weights; pass them on, Net(..., "
-                "rngs=rngs)",
-                stacklevel=2,
+                "rngs=rngs)"
             )
         return variables
 
