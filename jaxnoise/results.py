@@ -5,13 +5,16 @@
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float
+
+from jaxnoise.checks import shown
 
 
 class RunResult(NamedTuple):
@@ -55,6 +58,15 @@ class RunResult(NamedTuple):
 def cell_columns(table: pd.DataFrame) -> list[str]:
     """The columns that say what was compared: placement, and strength or its leaves."""
     return [c for c in table if str(c).split(".")[0] in ("placement", "strength")]
+
+
+def strength_columns(strength: Any) -> dict[str, Any]:
+    """A strength by its columns: "strength", or "strength.<name>" for each leaf."""
+    columns = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(strength):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        columns[f"strength.{name}" if name else "strength"] = leaf
+    return columns
 
 
 def sets_of(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -162,6 +174,63 @@ class SweepResult:
         ]
         return "\n".join(lines)
 
+    def where(
+        self,
+        placement: Any = None,
+        strength: Any = None,
+        seed: Any = None,
+        split: Any = None,
+    ) -> "SweepResult":
+        """The runs with these values: their rows, curves and variables together.
+
+        Args:
+            placement: a name or several; None for all, as for the others.
+            strength: a number or several, equal in float32, in which runs have it; a
+                pytree strength, such as a dict, is its leaves together.
+            seed: an int or several.
+            split: an int or several.
+
+        Returns:
+            A `SweepResult` of the runs that fit all that was given, in their order.
+
+        Raises:
+            ValueError: if a value is that of no run, or no run fits them all.
+
+        Example:
+            >>> import numpy as np, pandas as pd, jaxnoise as jn
+            >>> runs = pd.DataFrame({
+            ...     "placement": ["none", "hidden", "hidden"],
+            ...     "strength": [0, 0.1, 0.3], "seed": 0, "split": 0,
+            ...     "test_loss": [0.4, 0.3, 0.2], "finite": True,
+            ... })
+            >>> result = jn.SweepResult(
+            ...     runs, {}, np.arange(0), (None, None, None), True,
+            ...     compile_seconds=0.0, run_seconds=0.0, device="1 x cpu",
+            ... )
+            >>> result.where("hidden").runs["test_loss"].tolist()
+            [0.3, 0.2]
+            >>> result.where(strength=[0, 0.1]).runs["placement"].tolist()
+            ['none', 'hidden']
+        """
+        asked = {"placement": placement, "strength": strength, "seed": seed}
+        asked |= {"split": split}
+        kept = np.ones(len(self.runs), bool)
+        for name, values in asked.items():
+            if values is not None:
+                kept &= _having(self.runs, name, values)
+        if not kept.any():
+            given = [name for name, values in asked.items() if values is not None]
+            raise ValueError(
+                f"{' and '.join(given)} must fit a run together, got none."
+            )
+        rows = np.flatnonzero(kept)
+        return replace(
+            self,
+            runs=self.runs.iloc[rows].reset_index(drop=True),
+            curves={name: curve[rows] for name, curve in self.curves.items()},
+            variables=tuple(self.variables[row] for row in rows),
+        )
+
     @property
     def params(self) -> tuple[Any, ...]:
         """``variables["params"]`` for each row of ``runs``, None where not kept.
@@ -170,3 +239,36 @@ class SweepResult:
         train=False)``, or ``jn.strip_noise(model).apply(variables, x)``.
         """
         return tuple(v if v is None else v["params"] for v in self.variables)
+
+
+LISTED = 8  # values that a message names at most
+FLOAT32 = 2.0**-24  # relative: by what rounding to float32 moves a number
+
+
+def _having(runs: pd.DataFrame, name: str, values: Any) -> np.ndarray:
+    """Which runs have one of the values; refused if one is that of no run."""
+    single = isinstance(values, str | Mapping) or np.ndim(values) == 0
+    having = np.zeros(len(runs), bool)
+    for value in [values] if single else values:
+        wanted = strength_columns(value) if name == "strength" else {name: value}
+        found = np.all([_equal(runs, *column) for column in wanted.items()], axis=0)
+        if not found.any():
+            columns = [c for c in runs if f"{c}.".startswith(f"{name}.")]
+            cells = runs[columns].drop_duplicates().to_numpy()
+            known = [" and ".join(f"{v}" for v in cell if v == v) for cell in cells]
+            more = ", ..." * (len(known) > LISTED)
+            raise ValueError(
+                f"{name} must be of the runs ({', '.join(known[:LISTED])}{more}), "
+                f"got {shown(value)}."
+            )
+        having |= found
+    return having
+
+
+def _equal(runs: pd.DataFrame, column: str, value: Any) -> np.ndarray:
+    """Which runs have the value in a column; strengths as float32, as they are used."""
+    if column not in runs:
+        return np.zeros(len(runs), bool)
+    if column.startswith("strength") and not isinstance(value, str):
+        return np.isclose(runs[column], float(value), rtol=FLOAT32, atol=0.0)
+    return np.asarray(runs[column] == value)

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxnoise"
 EVERYTHING = ("jaxnoise.",)
 MAY_IMPORT = {
-    "results": (),
+    "results": ("jaxnoise.checks",),
     "checks": (),
     "autodiff": ("jaxnoise.checks",),
     "noise": ("jaxnoise.noise", "jaxnoise.autodiff", "jaxnoise.checks"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
+from jaxnoise.results import strength_columns
 from jaxnoise.training.calls import RECIPE
 
 BASELINE_STRENGTH = 0.0
@@ -27,12 +28,9 @@ class Run(NamedTuple):
 
     def columns(self) -> dict[str, Any]:
         """The identity as table columns; pytree strengths get a column a leaf."""
-        leaves, _ = jax.tree_util.tree_flatten_with_path(self.strength)
-        names = ["strength" + _suffix(path) for path, _ in leaves]
-        strength = dict(zip(names, (leaf for _, leaf in leaves), strict=True))
         return {
             "placement": self.placement,
-            **strength,
+            **strength_columns(self.strength),
             "seed": self.seed,
             "split": self.split,
         }
@@ -164,8 +162,3 @@ def _number(name: str, leaf: Any) -> float:
     if not (np.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be finite and >= 0, got {leaf}.")
     return value
-
-
-def _suffix(path: Any) -> str:
-    name = jax.tree_util.keystr(path, simple=True, separator=".")
-    return f".{name}" if name else ""
