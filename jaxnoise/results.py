@@ -114,7 +114,8 @@ class SweepResult:
     Attributes:
         runs: a row a run, ordered by placement, strength, seed and split as they were
             given: columns placement, strength (for pytree strengths
-            ``strength.<name>``), seed, split, the metrics of `RunResult`, finite.
+            ``strength.<name>``), seed, split, the metrics of `RunResult`, finite. Its
+            ``attrs`` say of the splits what is known: overlap, outer, majority.
         curves: by name, an array (run, epoch), its first axis that of ``runs``.
         epochs: the epochs of the curves, counted from 1.
         variables: a run's variables for each row of ``runs``, None where not kept:

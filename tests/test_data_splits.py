@@ -5,6 +5,7 @@ import pytest
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
 import jaxnoise as jn
+from jaxnoise.data.sets import split_facts
 
 ROWS = 60
 X = np.arange(ROWS, dtype=np.float32)[:, None]  # a row's number is its value
@@ -235,3 +236,26 @@ def test_other_bad_splits():
         jn.data.draws(jn.data.circles, 2, seed=-1)
     with pytest.raises(ValueError, match="validation must be at least 0, got -1"):
         jn.data.circles(validation=-1)
+
+
+def test_splits_carry_what_statistics_ask():
+    """k folds share all but a k-th; draws are of their own; of others nothing is known.
+
+    A nested split knows its outer fold, so that any part of them is understood.
+    """
+    splits = jn.data.folds(X, Y, folds=5, repeats=2, validation=0.25)
+    facts = split_facts(splits)
+    assert (facts["overlap"], list(facts["majority"])) == (0.25, list(splits[0]))
+    for name, shares in facts["majority"].items():
+        expected = [1 - float(data[name][1].mean()) for data in splits]
+        assert shares == pytest.approx(expected)
+    nested = jn.data.nested_folds(X, X, outer=3, inner=2, repeats=2)
+    facts = split_facts(nested[2:])
+    assert facts == {"overlap": 0.5, "outer": [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]} | {
+        "majority": {}  # no classes
+    }
+    assert split_facts(jn.data.draws(jn.data.circles, 2))["overlap"] == 0
+    assert split_facts(jn.data.draws(jn.data.wine, 2))["overlap"] == 0
+    assert split_facts([jn.data.moons()])["overlap"] == 0
+    unknown = jn.Data(train=(X, np.repeat(range(3), [10, 20, 30])))
+    assert split_facts([unknown] * 2) == {"majority": {"train": [0.5, 0.5]}}

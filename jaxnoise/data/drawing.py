@@ -46,11 +46,13 @@ def draw_sets(
     if validation:
         sets["validation"] = draw(validation, state)
     draw_population = draw_population or draw
-    return Data(
+    data = Data(
         train=(x[:train_size], y[:train_size]),
         **sets,
         population=draw_population(population, RandomState(population_seed)),
     )
+    data.overlap = 0.0
+    return data
 
 
 def draws(
@@ -65,7 +67,8 @@ def draws(
 
     Draws of a real data set, such as `breast_cancer`, share rows, and where the
     division is published all of their test rows. Intervals over them speak about which
-    rows of this data set a model is trained on, not about a new data set.
+    rows of this data set a model is trained on, not about a new data set. All draws
+    carry an ``overlap`` of 0: `compare` takes them as independent.
 
     Args:
         make: a function that takes ``seed`` and returns `Data`, such as `circles`.
@@ -97,6 +100,8 @@ def draws(
         made = make(seed=seed + i, **options)
         if not isinstance(made, Data):
             raise TypeError(f"make must return Data, got {type(made).__name__}.")
+        if made.overlap is None:
+            made.overlap = 0.0
         return made
 
     first = draw(0)

@@ -4,7 +4,7 @@
 number of evaluation sets.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,12 @@ class Data(Mapping[str, Rows]):
             the usual names. A set named ``validation``, and by no other spelling, picks
             the best epoch: runs have ``best_epoch`` and the metrics there.
 
+    Attributes:
+        overlap: test rows over all others of folds of one data set, which share rows; 0
+            for a draw of its own; None where nothing is known. A sweep hands it on to
+            `jaxnoise.compare`.
+        outer: of `nested_folds`, the number of the outer fold; None of others.
+
     Raises:
         TypeError: if a set is no pair of arrays, holds no numbers, or has no name.
         ValueError: if a set is empty, its row counts differ, it holds NaN or infinite
@@ -44,6 +50,9 @@ class Data(Mapping[str, Rows]):
         >>> jn.Data(train=(x[:3], y[:3]), test=(x[3:], y[3:]))
         Data(train=3 rows, test=2 rows)
     """
+
+    overlap: float | None = None
+    outer: int | None = None
 
     def __init__(self, train: Rows, *unnamed: Rows, **sets: Rows) -> None:
         if unnamed:
@@ -94,6 +103,39 @@ class Data(Mapping[str, Rows]):
         data = object.__new__(cls)  # leaves may be tracers: nothing to check
         data._sets = dict(zip(names, pairs, strict=True))
         return data
+
+
+def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
+    """What statistics ask about the splits of a sweep, as far as it is known.
+
+    "overlap" is the largest; "outer" the outer fold of each split; "majority" by set
+    the share of the most frequent class in each split, for targets that are classes.
+    """
+    facts: dict[str, Any] = {}
+    overlaps = [split.overlap for split in splits if split.overlap is not None]
+    if len(overlaps) == len(splits):
+        facts["overlap"] = max(overlaps)
+    outer = [split.outer for split in splits]
+    if None not in outer:
+        facts["outer"] = outer
+    shares = {
+        name: [_majority(split[name][1]) for split in splits if name in split]
+        for name in splits[0]
+    }
+    complete = {n: s for n, s in shares.items() if len(s) == len(splits)}
+    facts["majority"] = {n: s for n, s in complete.items() if None not in s}
+    return facts
+
+
+def _majority(targets: Any) -> float | None:
+    """The share of the most frequent class; None where targets are no classes."""
+    first, *more = jax.tree.leaves(targets)
+    if more or first.min() < 0:
+        return None
+    if not np.issubdtype(first.dtype, np.integer):
+        if first[0].size != 1 or ((first != 0) & (first != 1)).any():
+            return None
+    return float(np.bincount(first.ravel().astype(int)).max() / first.size)
 
 
 def row_count(tree: Any) -> int:

@@ -31,9 +31,10 @@ def folds(
 ) -> list[Data]:
     """Divide rows into k folds; each is the test set once, the others the train set.
 
-    Folds share train rows, so that what they say is correlated: give `compare` an
-    ``overlap`` of ``1 / (folds - 1)``. Folds whose sizes differ compile a program a
-    size.
+    Folds share train rows, so that what they say is correlated. Each carries its
+    ``overlap`` of ``1 / (folds - 1)``, for which `compare` corrects; it takes 6 splits
+    for a verdict, and ``repeats`` makes more of them. Folds whose sizes differ compile
+    a program a size.
 
     Args:
         x: an array, or a pytree of arrays, with a row an example.
@@ -83,6 +84,7 @@ def folds(
             train, held_out = _hold_out(validation, train, labels, groups, [seed, i])
             sets["validation"] = held_out
         splits.append(_take(rows, train=train, **sets))
+        splits[-1].overlap = 1 / (folds - 1)
     return splits
 
 
@@ -99,12 +101,13 @@ def nested_folds(
 ) -> list[Data]:
     """Divide rows into folds, and the train rows of each into folds again.
 
-    For `compare`, `select` and `report` with ``outer=``: inner folds of one outer fold
-    share its rows, and are no independent splits.
+    Inner folds of one outer fold share its rows, and are no independent splits: each
+    carries the number of its ``outer`` fold, which `compare`, `select` and `report`
+    count, and the ``overlap`` of outer folds, ``1 / (outer - 1)``.
 
     The outer fold is the test set; of the other rows, each inner fold is the validation
     set once and the rest the train set. So every row serves for choosing and for
-    reporting, but never for both at once: see `select`, with ``outer=outer * repeats``.
+    reporting, but never for both at once: see `select`.
 
     Args:
         x: an array, or a pytree of arrays, with a row an example.
@@ -149,6 +152,7 @@ def nested_folds(
             "inner", inner, 1, rest, labels, groups, inner_seed
         ):
             splits.append(_take(rows, train=train, validation=held_out, test=test))
+            splits[-1].overlap, splits[-1].outer = 1 / (outer - 1), i
     return splits
 
 

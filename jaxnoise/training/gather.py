@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from jaxnoise.data.sets import Data, split_facts
 from jaxnoise.results import RunResult, SweepResult, cell_columns
 from jaxnoise.training.plan import Run
 from jaxnoise.training.settings import Settings
@@ -14,8 +15,15 @@ from jaxnoise.training.settings import Settings
 class Finished:
     """What a sweep has done so far."""
 
-    def __init__(self, runs: Sequence[Run], settings: Settings, device: str) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        settings: Settings,
+        splits: Sequence[Data],
+        device: str,
+    ) -> None:
         self.runs, self.settings, self.device = runs, settings, device
+        self.facts = split_facts(splits)
         self.results: dict[int, RunResult] = {}
         self.started = time.perf_counter()
         self.compiled: float | None = None
@@ -31,8 +39,10 @@ class Finished:
         done = sorted(self.results)
         results = [self.results[i] for i in done]
         every, epochs = self.settings.metrics_every, self.settings.epochs
+        table = _table([self.runs[i] for i in done], results)
+        table.attrs = self.facts
         return SweepResult(
-            runs=_table([self.runs[i] for i in done], results),
+            runs=table,
             curves=_curves(results),
             epochs=np.arange(every, epochs + 1, every),
             variables=tuple(result.variables for result in results),

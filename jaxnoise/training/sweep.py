@@ -131,7 +131,7 @@ def sweep(
     check_data_fits(max(map(byte_count, splits)), mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
     keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
-    finished = Finished(runs, settings, describe(mesh))
+    finished = Finished(runs, settings, splits, describe(mesh))
     complete = True
     try:
         with progress_of(progress, len(runs)) as shown:
