@@ -85,9 +85,9 @@ def test_every_picture_has_a_text_beside_it(path):
                     assert alt == " ".join(text.replace("`", "").split())
 
 
-def test_they_are_numbered_and_in_the_readme():
+def test_they_are_numbered_and_on_their_page():
     assert [path.stem[:3] for path in NOTEBOOKS] == [
         f"{i:02d}_" for i in range(1, len(NOTEBOOKS) + 1)
     ]
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert not [p.name for p in NOTEBOOKS if f"(notebooks/{p.name})" not in readme]
+    page = NOTEBOOKS[0].with_name("README.md").read_text(encoding="utf-8")
+    assert not [path.name for path in NOTEBOOKS if f"({path.name})" not in page]

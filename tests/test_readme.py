@@ -1,109 +1,157 @@
-"""The README: its code runs, its commands are two, its links lead somewhere."""
+"""The README: its code runs and prints what it says, its commands are two, its links
+lead somewhere, and its numbers are those of the experiments' page."""
 
+import inspect
 import re
 from pathlib import Path
 
-import jax
 import matplotlib
-import numpy as np
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.noise import functions, linen
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-SAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+PAGES = [
+    ROOT / name
+    for name in (
+        "README.md",
+        "experiments/README.md",
+        "experiments/benchmarks/README.md",
+        "notebooks/README.md",
+        ".github/CONTRIBUTING.md",
+    )
+]
+TEXT = PAGES[0].read_text(encoding="utf-8")
+LONGEST = 170  # lines: a page of one breath
+CLOSE = 2e-3  # machines round differently, and 4,000 epochs magnify that
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """The README's sweep at toy size: fewer seeds and epochs, all else as written."""
+def fenced(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)
+
+
+def sections(text):
+    """The names that links within a page may have."""
+    headings = re.findall(r"^#+ (.*)", text, re.M)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+
+
+def run_the_sample(capsys, folder, monkeypatch, **toy):
+    """What the ten lines print; the sweep's arguments may be smaller than written."""
     sweep = jn.sweep
 
-    def toy(*args, **arguments):
-        assert arguments["seeds"] == 30
-        assert arguments["epochs"] == 4000
-        return sweep(*args, **arguments | {"seeds": 3, "epochs": 5})
+    def smaller(*args, **arguments):
+        assert (arguments["seeds"], arguments["epochs"]) == (30, 4000)
+        return sweep(*args, **arguments | toy)
 
-    monkeypatch.setattr(jn, "sweep", toy)
+    monkeypatch.setattr(jn, "sweep", smaller)
+    monkeypatch.chdir(folder)
+    (sample,) = fenced("python")
+    exec(sample, {})
+    assert "3 comparisons with none" in (folder / "report.html").read_text("utf-8")
+    return capsys.readouterr().out.splitlines()
 
 
-def test_sweep_sample(small, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = {}
+def cells(lines):
+    return [line.split() for line in lines]
+
+
+def test_it_is_of_one_breath():
+    assert len(TEXT.splitlines()) <= LONGEST
+
+
+def test_ten_lines_print_this_table(capsys, tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="compare: 3 units are few"):
-        exec(SAMPLES[0], names)
-    assert len(names["result"].runs) == 4 * 3
-    assert "hidden" in capsys.readouterr().out
-    assert "3 comparisons with none" in (tmp_path / "report.html").read_text("utf-8")
+        printed = run_the_sample(capsys, tmp_path, monkeypatch, seeds=3, epochs=5)
+    (shown,) = map(str.splitlines, fenced("text"))
+    assert len(printed) == len(shown)
+    assert printed[0].split() == shown[0].split()
+    assert printed[-1] == shown[-1]
+    for ours, theirs in zip(cells(printed[1:-1]), cells(shown[1:-1]), strict=True):
+        assert ours[:2] == theirs[:2]
 
 
-def test_layer_sample():
-    names = {}
-    exec(SAMPLES[2], names)
-    assert names["net"].apply(names["params"], names["x"], train=False).shape == (
-        32,
-        10,
-    )
+@pytest.mark.slow
+def test_ten_lines_print_these_numbers(capsys, tmp_path, monkeypatch):
+    printed = run_the_sample(capsys, tmp_path, monkeypatch)
+    (shown,) = map(str.splitlines, fenced("text"))
+    assert len(printed) == len(shown)
+    for ours, theirs in zip(cells(printed), cells(shown), strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            if re.fullmatch(r"-?0\.\d{4}", other):
+                assert float(one) == pytest.approx(float(other), abs=CLOSE)
+            else:
+                assert one == other
 
 
-def test_nnx_sample(capsys):
-    names = {}
-    exec(SAMPLES[3], names)
-    assert "GaussianNoise" in capsys.readouterr().out
-    assert names["outputs"].shape == (32, 10)
-    data = jn.Data(train=(np.ones((10, 8)), np.arange(10)))
-    train = jn.make_train(lambda _: names["recipe"], epochs=2, batch_size=5)
-    assert train(jax.random.key(0), 0.0, data).finite
+def test_there_are_two_commands():
+    first, second = fenced("sh")
+    assert first.count("\n") == second.count("\n") == 1
+    assert "python experiments/circles.py --placement input" in first
+    assert '".[test]"' in second
+    assert TEXT.count('".[test]"') == 1  # by which .ci/run finds it
+    assert "pytest" in second
 
 
-def test_noise_sample(key):
-    names = {}
-    exec(SAMPLES[1], names)
-    images = jax.random.uniform(key, (2, 8, 8, 3))
-    for name in ("tenth", "audio", "pixels", "contrast", "shifted"):
-        rngs = {"noise": key}
-        out = names[name].apply({}, images, train=True, rngs=rngs)
-        assert out.shape == images.shape
-        assert (out != images).any()
-    data = jn.Data(train=(np.ones((10, 3)), np.arange(10)))
-    train = jn.make_train(lambda _: names["recipe"], epochs=2, batch_size=5)
-    assert train(key, 0.0, data).finite
-    for name in ("rising", "learned"):
-        assert jax.tree.leaves(names[name].init(key, images, train=False))
+@every_page
+def test_links(page):
+    text = page.read_text(encoding="utf-8")
+    for target, section in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        if target.startswith("https://"):
+            continue
+        file = (page.parent / target) if target else page
+        assert file.exists(), target
+        if section:
+            assert section in sections(file.read_text(encoding="utf-8")), section
 
 
-def test_there_are_four_samples_and_two_commands():
-    assert len(SAMPLES) == 4
-    commands = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
-    assert len(commands) == 2
-    assert all(command.count("\n") == 1 for command in commands)
-    assert "python experiments/circles.py --placement input" in commands[0]
-    assert "pytest" in commands[1]
+@every_page
+def test_no_host_of_a_registry_is_named(page):
+    hosts = r"pypi\.org|pythonhosted|index-url|anaconda\.org|conda-forge"
+    assert not re.search(hosts, page.read_text(encoding="utf-8"))
 
 
-def test_links():
-    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+def test_the_table_of_noises_is_complete():
+    table = TEXT.split("## Noises")[1].split("\n## ")[0]
+    layers = [n for n, c in vars(linen).items() if inspect.isclass(c) and n in dir(jn)]
+    noises = [n for n, f in vars(functions).items() if inspect.isfunction(f)]
+    named = [n for n in noises if n in dir(jn)]
+    assert len(layers) > 6
+    assert len(named) > 8
+    for name in [*layers, *named, "gradient_noise", "NoisyDense"]:
+        assert f"`{name}" in table, name
 
 
-def test_links_within():
-    headings = re.findall(r"^#+ (.*)", TEXT, re.M)
-    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
-    wanted = set(re.findall(r"\]\(#([^)]+)\)", TEXT))
-    assert wanted
-    assert wanted <= anchors
-
-
-def test_public_names_are_in_the_table():
-    public = {
-        name
-        for name in dir(jn)
-        if name[0] != "_"
-        and getattr(getattr(jn, name), "__module__", "").startswith("jaxnoise")
-    }
-    for name in public - {"Model", "RunResult", "SweepResult"}:
-        assert re.search(rf"`(jn\.)?{name}\b|jn\.{name}\b", TEXT), name
-    for name in re.findall(r"`jn\.(\w+)", TEXT):
+@every_page
+def test_names_are_public(page):
+    for name in re.findall(r"`jn\.(\w+)", page.read_text(encoding="utf-8")):
         assert hasattr(jn, name), name
+
+
+def test_public_names_are_in_the_tour_or_the_table():
+    told = TEXT + jn.__doc__
+    for name in set(dir(jn)) - {"Model", "RunResult", "SweepResult"}:
+        assert re.search(rf"`(jn\.)?{name}\b|jn\.{name}\b", told), name
+
+
+def test_numbers_are_those_of_the_experiments():
+    """The front's table picks rows of the tables that the experiments write."""
+    theirs = PAGES[1].read_text(encoding="utf-8")
+    ours = TEXT.split("## What holds")[1].split("\n## ")[0]
+    numbers = re.findall(r"[+−]\d\.\d{4}(?: \[[^]]*\])?", ours)
+    assert len(numbers) > 10
+    for number in numbers:
+        assert number in theirs, number
+
+
+def test_versions_agree():
+    (version,) = re.findall(
+        r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M
+    )
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"version = {{{version}}}" in TEXT
+    assert re.findall(r"^## (\d+\.\d+\.\d+)", changes, re.M)[0] == version

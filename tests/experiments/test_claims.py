@@ -780,8 +780,8 @@ def table_rows(text):
     return [line.strip("| ").split(" | ") for line in lines]
 
 
-def test_the_readme_has_the_claims_of_the_script(our, summary):
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_the_page_has_the_claims_of_the_script(our, summary):
+    text = (ROOT / "experiments" / "README.md").read_text("utf-8")
     start, end = "<!-- claims -->", "<!-- end of claims -->"
     short, full = text.split(start)[1].split(end)[0].split("<details>")
     rows = table_rows(full)
@@ -799,7 +799,7 @@ def test_the_readme_has_the_claims_of_the_script(our, summary):
         ]
     assert not said
     assert "python experiments/claims.py" in text
-    assert "(experiments/figures/claims.png)" in text
+    assert "(figures/claims.png)" in text
 
 
 def test_the_table_goes_into_a_readme(our, quick, tmp_path, capsys):
