@@ -1,18 +1,27 @@
 """`circles`: a noisy training step with both accuracies, against everyone's."""
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_report import CORES, CPU, Report, on
-from worker import Worker
+from benchmark_report import A_CORE_EACH, Report, ways_to_use_all_cores
+from worker import CORES, CPU, Plan, Worker, on
 
 SITES = ("hidden", "input", "activation", "both")
 BACKENDS = ("jax", "torch", "tensorflow")
 OBVIOUS = "jit(vmap(scan))"
 PLAIN = "jax.random.normal in jaxnoise"
+GOALS = {
+    OBVIOUS: 3.0,
+    PLAIN: 1.5,  # what a sampler of our own must win inside training
+    "PyTorch loop": 6,
+    "PyTorch batched": 2,
+    "Keras on jax": 40,
+    "Keras on torch": 150,
+    "Keras on tensorflow": 750,
+}
 
 
 class Unlike(Exception):
@@ -23,101 +32,99 @@ def circles(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
     """A noisy training step with both accuracies, per epoch and run."""
     problem = write_problem(folder)
     check_that_all_train_the_same(report, problem)
-
-    def options(site: str, epochs: int, **more: Any) -> dict[str, Any]:
-        return {"problem": str(problem), "site": site, "epochs": epochs, **more}
-
     for site in sizes.sites:
         print(f"circles, {site} noise, microseconds per epoch and run", flush=True)
-        plans = [
-            (
-                f"jaxnoise, {n} seeds",
-                "jaxnoise",
-                n,
-                max(sizes.least_epochs, sizes.run_epochs // n),
-            )
-            for n in (sizes.seeds if site == "hidden" else sizes.seeds[:1])
-        ]
-        plans += [
-            (
-                f"{OBVIOUS}, {n} seeds",
-                OBVIOUS,
-                n,
-                max(sizes.least_epochs, sizes.run_epochs // n // 4),
-            )
-            for n in (sizes.seeds[:2] if site == "hidden" else sizes.seeds[:1])
-        ]
+        plan = partial(plan_of, problem, site)
+        ours, plans = plans_in_jax(plan, sizes, full=site == "hidden")
+        workers = [report.start(each) for each in plans]
         if site == "hidden":
-            n, epochs = plans[0][2:]
-            plans.append((f"{PLAIN}, {n} seeds", PLAIN, n, epochs))
-            plans.append(
-                ("jaxnoise, no noise", "jaxnoise, no noise", 32, sizes.run_epochs // 32)
+            workers += peers(report, plan, sizes)
+        values = report.measure(f"circles {site}", workers, sizes.repeats, "us")
+        if ours in values:
+            goals = GOALS | ({OBVIOUS: 4.0} if site == "hidden" else {})
+            report.against_the_best(f"circles {site}", values.pop(ours), values, goals)
+
+
+def plan_of(
+    problem: Path,
+    site: str,
+    name: str,
+    contender: str,
+    epochs: int,
+    *,
+    seeds: int = 1,
+    processes: int = 1,
+    environment: dict[str, str] = CPU,
+    **more: Any,
+) -> Plan:
+    """A contender that trains ``seeds`` runs for so many epochs in every process."""
+    options = {"problem": str(problem), "site": site, "epochs": epochs, "seeds": seeds}
+    return Plan(
+        name,
+        "circles_contenders",
+        contender,
+        options | more,
+        units=epochs * seeds,
+        processes=processes,
+        environment=environment,
+    )
+
+
+def plans_in_jax(
+    plan: Any, sizes: argparse.Namespace, *, full: bool
+) -> tuple[str, list[Plan]]:
+    """The name of ours, and what runs in JAX: more of it where ``full``."""
+    at = {n: max(sizes.least_epochs, sizes.run_epochs // n) for n in sizes.seeds}
+    first, *others = at
+    ours = f"jaxnoise, {first} seeds"
+    plans = [
+        plan(f"jaxnoise, {n} seeds", "jaxnoise", at[n], seeds=n)
+        for n in (at if full else [first])
+    ]
+    for n in [first, *others[:1]] if full else [first]:
+        epochs = max(sizes.least_epochs, sizes.run_epochs // n // 4)
+        plans.append(plan(f"{OBVIOUS}, {n} seeds", OBVIOUS, epochs, seeds=n))
+    if CORES > 1:
+        name = f"{OBVIOUS}, {first} seeds, {A_CORE_EACH}"
+        epochs = max(sizes.least_epochs, sizes.run_epochs // first // 4)
+        share = max(1, first // CORES)
+        plans.append(plan(name, OBVIOUS, epochs, seeds=share, processes=CORES))
+    if full:
+        plans.append(plan(f"{PLAIN}, {first} seeds", PLAIN, at[first], seeds=first))
+        floor = "jaxnoise, no noise"
+        plans.append(plan(floor, floor, sizes.run_epochs // 32, seeds=32))
+    return ours, plans
+
+
+def peers(report: Report, plan: Any, sizes: argparse.Namespace) -> list[Worker | None]:
+    """Keras on its backends, a process a core; PyTorch at its fastest settings."""
+    workers = [
+        report.start(
+            plan(
+                f"Keras on {backend}, {A_CORE_EACH}",
+                "Keras",
+                sizes.peer_epochs,
+                processes=CORES,
+                environment=on(backend),
             )
-        workers = [
-            (report.start(name, "circles_contenders", contender, o), n * epochs)
-            for name, contender, n, epochs in plans
-            for o in [options(site, epochs, seeds=n)]
-        ]
-        if site == "hidden":
-            workers += peers(report, sizes, options)
-        alive = report.take_turns([w for w, _ in workers], sizes.repeats)
-        values = {
-            w.name: report.add("circles " + site, w.name, w, per / 1e6, "us")
-            for w, per in workers
-            if w in alive
-        }
-        report.close()
-        if plans[0][0] in values:
-            hold_against_goals(report, site, values.pop(plans[0][0]), values)
-
-
-def hold_against_goals(
-    report: Report, site: str, ours: float, values: dict[str, float]
-) -> None:
-    """The best of each peer against what is asked for."""
-    goals = {
-        OBVIOUS: 4 if site == "hidden" else 3,
-        PLAIN: 1.5,  # what a sampler of our own must win inside training
-        "PyTorch loop": 12,
-        "PyTorch batched": 4,
-        "Keras on jax": 80,
-        "Keras on torch": 300,
-        "Keras on tensorflow": 1500,
-    }
-    for peer, at_least in goals.items():
-        theirs = [v for name, v in values.items() if name.startswith(peer)]
-        if theirs:
-            report.ratio("circles " + site, peer, min(theirs) / ours, at_least)
-
-
-def peers(
-    report: Report, sizes: argparse.Namespace, options: Callable[..., dict[str, Any]]
-) -> list[tuple[Worker | None, int]]:
-    """Keras on its backends, and PyTorch at the faster of its settings."""
-    epochs = sizes.peer_epochs
-    workers: list[tuple[Worker | None, int]] = []
-    for backend in BACKENDS:
-        name, environment = f"Keras on {backend}", on(backend)
-        o = options("hidden", epochs)
-        worker = report.start(name, "circles_contenders", "Keras", o, environment)
-        workers.append((worker, epochs))
+        )
+        for backend in BACKENDS
+    ]
     for contender, seeds in (("PyTorch loop", [1]), ("PyTorch batched", sizes.batches)):
-        tried = []
-        for n in seeds:
-            for threads in (1, CORES):
-                name = f"{contender}, {threads} threads"
-                name += f", {n} seeds" if len(seeds) > 1 else ""
-                o = options("hidden", epochs, threads=threads, seeds=n)
-                worker = report.start(name, "circles_contenders", contender, o)
-                if worker is None:
-                    break
-                if not report.repeat(worker):
-                    continue
-                tried.append((worker.seconds.pop() / n, worker, n * epochs))
-        tried.sort(key=lambda entry: entry[0])
-        workers += [entry[1:] for entry in tried[:1]]
-        for _, worker, _ in tried[1:]:
-            worker.close()
+        workers += report.fastest(
+            [
+                plan(
+                    f"{contender}, {way}" + (f", {n} seeds" if len(seeds) > 1 else ""),
+                    contender,
+                    sizes.peer_epochs,
+                    seeds=n,
+                    processes=processes,
+                    threads=threads,
+                )
+                for n in seeds
+                for way, processes, threads in ways_to_use_all_cores()
+            ]
+        )
     return workers
 
 
@@ -143,26 +150,21 @@ def write_problem(folder: Path) -> Path:
 def check_that_all_train_the_same(report: Report, problem: Path) -> None:
     """Same first weights, no noise, 50 epochs: the test losses must be equal."""
     print("circles: the same weights without noise, 50 epochs", flush=True)
-    options = {"problem": str(problem), "site": "none", "epochs": 50, "check": True}
-    contenders: list[tuple[str, dict[str, str]]] = [("jaxnoise", CPU), (OBVIOUS, CPU)]
-    contenders += [("Keras", on(backend)) for backend in BACKENDS]
-    contenders += [("PyTorch loop", CPU), ("PyTorch batched", CPU)]
+    plan = partial(plan_of, problem, "none", epochs=50, seeds=2, threads=1, check=True)
+    plans = [plan(name, name) for name in ("jaxnoise", OBVIOUS)]
+    plans += [plan(f"Keras on {b}", "Keras", environment=on(b)) for b in BACKENDS]
+    plans += [plan(name, name) for name in ("PyTorch loop", "PyTorch batched")]
     reference = None
-    for contender, environment in contenders:
-        backend = environment.get("KERAS_BACKEND")
-        name = f"{contender} on {backend}" if backend else contender
-        o = {**options, "seeds": 2, "threads": 1}
-        worker = report.start(name, "circles_contenders", contender, o, environment)
-        if worker is None:
-            continue
-        answer = report.repeat(worker)
-        worker.close()
+    for each in plans:
+        worker = report.start(each)
+        answer = report.repeat(worker) if worker is not None else None
+        report.close()
         if answer is None:
             continue
         curve = np.array(answer["value"])
         reference = curve if reference is None else reference
         gap = float(abs(curve - reference).max())
-        report.note("circles check", name, gap, "nats")
-        print(f"  {name:34s} greatest gap in the loss {gap:.1e}", flush=True)
+        report.note("circles check", each.name, gap, "nats")
+        print(f"  {each.name:34s} greatest gap in the loss {gap:.1e}", flush=True)
         if not gap <= 1e-5:
-            raise Unlike(f"{name} trains something else: its loss is off by {gap}")
+            raise Unlike(f"{each.name} trains something else: its loss is off by {gap}")

@@ -7,13 +7,11 @@ each epoch, which shows that they are the same. Seconds are per epoch and run.
 """
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from worker import Absent
+from worker import Repeat
 
-Repeat = Callable[[], Any]
 UNITS, STDDEV, INPUT_STDDEV = 500, 0.1, 0.01
 ADAM = {"learning_rate": 1e-3, "eps": 1e-7}
 # Frameworks add eps before or after the bias correction, so that only a vanishing one
@@ -295,15 +293,6 @@ def plain_normal(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return jaxnoise({**options, "plain": True})
 
 
-def gpu(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """`jaxnoise` on an accelerator."""
-    import jax
-
-    if jax.default_backend() == "cpu":
-        raise Absent("no accelerator")
-    return jaxnoise(options)
-
-
 CONTENDERS = {
     "jaxnoise": jaxnoise,
     "jaxnoise, no noise": floor,
@@ -312,5 +301,4 @@ CONTENDERS = {
     "Keras": keras,
     "PyTorch loop": torch_loop,
     "PyTorch batched": torch_batched,
-    "accelerator": gpu,
 }

@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from layer_contenders import compiled_by
+from worker import Repeat, compiled_by
 
-Repeat = Callable[[], Any]
 ROWS, CLASSES, LEARNING_RATE = 32, 10, 0.01
 
 

@@ -5,13 +5,12 @@ repeats the layer until a repeat takes some tens of milliseconds.
 """
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from worker import Repeat, compiled_by
 
-Repeat = Callable[[], Any]
 STDDEV = 0.1
 
 
@@ -31,13 +30,6 @@ def in_jax(layer: Callable[..., Any], options: dict[str, Any]) -> tuple[Repeat, 
 
     repeat()
     return repeat, notes
-
-
-def compiled_by(call: Callable[[], Any]) -> dict[str, Any]:
-    """What the first call takes, which compiles."""
-    started = time.perf_counter()
-    call()
-    return {"compile_seconds": time.perf_counter() - started}
 
 
 def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:

@@ -9,45 +9,48 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark_report import CORES, CPU, Report, on
-from circles_benchmark import BACKENDS, write_problem
-from worker import Died
+from benchmark_report import A_CORE_EACH, Report
+from circles_benchmark import BACKENDS, OBVIOUS, plan_of, write_problem
+from networks_benchmark import network_plan
+from worker import CORES, Died, Plan, on
 
 HERE = Path(__file__).resolve().parent
 FLAT = 1.15  # what the cost per run may vary by
-GOAL, GOAL_SECONDS = "1000 seeds, hidden noise", 3  # of an H200
+LAYER_GOALS = {"Keras on jax": 2.5, "PyTorch": 1.4, "NumPy": 2}
+GOAL, GOAL_SECONDS = "circles, 1000 seeds", 1.0  # of an H100 or H200
 
 
 def layer(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
     """One noise layer on a large array, in nanoseconds per element."""
     for dtype in ("float32", "bfloat16"):
         print(f"layer, {sizes.elements} {dtype}, nanoseconds per element", flush=True)
-        options = {
-            "size": sizes.elements,
-            "dtype": dtype,
-            "calls": sizes.calls,
-            "threads": CORES,
-        }
-        plans: list[tuple[str, str, dict[str, str]]] = [("jaxnoise", "jaxnoise", CPU)]
-        plans += [(f"Keras on {b}", "Keras", on(b)) for b in BACKENDS]
-        plans += [(n, n, CPU) for n in ("PyTorch", "jax.random.normal", "copy")]
-        plans += [("NumPy", "NumPy", CPU)] if dtype == "float32" else []
-        started = [
-            report.start(name, "layer_contenders", contender, options, environment)
-            for name, contender, environment in plans
-        ]
-        workers = report.take_turns(started, sizes.repeats)
-        per = sizes.elements * sizes.calls / 1e9
-        values = {
-            w.name: report.add(f"layer {dtype}", w.name, w, per, "ns") for w in workers
-        }
-        report.close()
+        plans = [layer_plan("jaxnoise", "jaxnoise", sizes, dtype)]
+        for backend in BACKENDS:
+            plans.append(
+                layer_plan(f"Keras on {backend}", "Keras", sizes, dtype)._replace(
+                    environment=on(backend)
+                )
+            )
+        for name in ("PyTorch", "jax.random.normal", "copy"):
+            plans.append(layer_plan(name, name, sizes, dtype))
+        if dtype == "float32":  # in one thread, and NumPy has no other
+            numpy = layer_plan(f"NumPy, {A_CORE_EACH}", "NumPy", sizes, dtype)
+            plans.append(numpy._replace(processes=CORES))
+        workers = [report.start(plan) for plan in plans]
+        values = report.measure(f"layer {dtype}", workers, sizes.repeats, "ns")
         if dtype == "float32" and "jaxnoise" in values:
-            goals = {"Keras on jax": 2.5, "PyTorch": 1.4, "NumPy": 4}
-            for peer, at_least in goals.items():
-                if peer in values:
-                    ratio = values[peer] / values["jaxnoise"]
-                    report.ratio("layer float32", peer, ratio, at_least)
+            ours = values.pop("jaxnoise")
+            report.against_the_best(f"layer {dtype}", ours, values, LAYER_GOALS)
+
+
+def layer_plan(
+    name: str, contender: str, sizes: argparse.Namespace, dtype: str = "float32"
+) -> Plan:
+    """A contender that adds noise to so many elements, so many times."""
+    options = {"size": sizes.elements, "calls": sizes.calls}
+    options |= {"dtype": dtype, "threads": CORES}
+    units = sizes.elements * sizes.calls
+    return Plan(name, "layer_contenders", contender, options, units=units)
 
 
 def scaling(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
@@ -64,22 +67,16 @@ def scaling(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
     }
     for name, points in series.items():
         print(f"scaling with {name}, microseconds per step and run", flush=True)
-        options = {f"{point[name]} {name}": {**base, **point} for point in points}
-        workers = [
-            report.start(label, "scaling_contenders", "sweep", o)
-            for label, o in options.items()
-        ]
-        alive = report.take_turns(workers, sizes.scaling_repeats + 1)
-        values = {}
-        for worker in alive:
-            o = options[worker.name]
-            worker.notes["peak_bytes"] = worker.peak_bytes
+        workers = []
+        for o in [base | point for point in points]:
             steps = -(-o["rows"] // 32) * o["epochs"] * o["seeds"]
-            values[o[name]] = report.add(
-                f"scaling {name}", worker.name, worker, steps / 1e6, "us"
-            )
-        report.close()
-        flat = [value for n, value in values.items() if n >= 64]
+            label = f"{o[name]} {name}"
+            plan = Plan(label, "scaling_contenders", "sweep", o, units=steps)
+            workers.append(report.start(plan))
+        values = report.measure(
+            f"scaling {name}", workers, sizes.scaling_repeats + 1, "us"
+        )
+        flat = [value for label, value in values.items() if int(label.split()[0]) >= 64]
         if name == "runs" and flat:
             what = "greatest by least cost per run, from 64 runs on"
             report.bound("scaling runs", what, max(flat) / min(flat), FLAT)
@@ -92,7 +89,7 @@ def memory(report: Report, sizes: argparse.Namespace) -> None:
     for seeds in sizes.memory_runs:
         o = {"seeds": seeds, "epochs": 400, "metrics_every": 100, "units": 500}
         o |= {"rows": 30, "warm": False}
-        worker = report.start("memory", "scaling_contenders", "sweep", o)
+        worker = report.start(Plan("memory", "scaling_contenders", "sweep", o))
         answer = worker and report.repeat(worker)
         report.close()
         if not answer:
@@ -140,30 +137,76 @@ def command(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
 
 
 def accelerator(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
-    """The circles on an accelerator: absolute times, and what noise and curves cost."""
-    print("accelerator, seconds for all runs after compilation", flush=True)
-    problem = str(write_problem(folder))
-    for name, options in accelerator_plans(sizes).items():
-        o = options | {"problem": problem, "epochs": sizes.command_epochs}
-        worker = report.start(name, "circles_contenders", "accelerator", o, {})
-        if worker is None:
-            return
-        if report.take_turns([worker], sizes.repeats):
-            value = report.add("accelerator", name, worker, 1, "s")
-            if name == GOAL:
-                report.bound("accelerator", f"seconds for {name}", value, GOAL_SECONDS)
-        report.close()
+    """Draws, circles and digits on an accelerator: absolute times, and memory.
 
-
-def accelerator_plans(sizes: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """By name: every number of seeds, noise or none, curves or none."""
-    return {
-        f"{seeds} seeds, {site} noise{'' if curves else ', no curves'}": {
-            "seeds": seeds,
-            "site": site,
-            "curves": curves,
-        }
-        for seeds in sizes.accelerator_seeds
-        for site in ("hidden", "none")
-        for curves in (True, False)
+    What counts most comes first; what does not fit into the time is left out.
+    """
+    began = time.perf_counter()
+    normal = "jax.random.normal"
+    draws = argparse.Namespace(elements=sizes.accelerator_elements, calls=sizes.calls)
+    plans = {
+        "draws, nanoseconds": [
+            layer_plan(name, name, draws) for name in ("jaxnoise", normal, "copy")
+        ],
+        **circles_plans(sizes, write_problem(folder)),
+        "digits CNN, seconds of all runs": digits_plans(sizes),
     }
+    for title, each in plans.items():
+        print(f"accelerator: {title}", flush=True)
+        name, unit = f"accelerator {title.split(',')[0]}", "s"
+        if title.startswith("draws"):
+            unit = "ns"
+        values: dict[str, float] = {}
+        for plan in each:
+            if time.perf_counter() - began > sizes.accelerator_seconds:
+                report.leave_out(plan.name, False, Exception("no time was left"))
+                continue
+            options = plan.options | {"accelerator": sizes.accelerator}
+            plan = plan._replace(options=options, environment={})
+            worker = report.start(plan)
+            values |= report.measure(name, [worker], sizes.accelerator_repeats, unit)
+        if normal in values and "jaxnoise" in values:
+            report.ratio(name, normal, values[normal] / values["jaxnoise"], 1)
+        if GOAL in values:
+            report.bound(name, f"seconds for {GOAL}", values[GOAL], GOAL_SECONDS)
+
+
+def circles_plans(sizes: argparse.Namespace, problem: Path) -> dict[str, list[Plan]]:
+    """Every number of seeds; what noise and curves cost; every block size."""
+
+    def plan(name: str, site: str, epochs: int, seeds: int, **more: Any) -> Plan:
+        contender = more.pop("contender", "jaxnoise")
+        made = plan_of(problem, site, name, contender, epochs, seeds=seeds, **more)
+        return made._replace(units=1)
+
+    few, *more = sizes.accelerator_seeds
+    epochs, short = sizes.accelerator_epochs
+    whole = [
+        plan(f"circles, {few} seeds", "hidden", epochs, few),
+        plan(f"circles, {few} seeds, no noise", "none", epochs, few),
+        plan(f"circles, {few} seeds, no curves", "hidden", epochs, few, curves=False),
+        plan(f"{OBVIOUS}, {few} seeds", "hidden", epochs, few, contender=OBVIOUS),
+        *(plan(f"circles, {n} seeds", "hidden", epochs, n) for n in more),
+    ]
+    blocks = [
+        plan(f"circles, blocks of {n}", "hidden", short, few, vectorize=n)
+        for n in sizes.accelerator_blocks
+    ]
+    return {
+        f"circles, seconds of all runs, {epochs} epochs": whole,
+        f"circles by block size, seconds of {few} runs, {short} epochs": blocks,
+    }
+
+
+def digits_plans(sizes: argparse.Namespace) -> list[Plan]:
+    """The convolutional network at every block size."""
+    seeds, epochs = sizes.accelerator_digits
+    blocks = [n for n in sizes.accelerator_blocks if n <= seeds]
+    return [
+        network_plan(
+            "jaxnoise", "digits CNN", epochs, seeds=seeds, vectorize=n
+        )._replace(
+            name=f"digits CNN, {seeds} seeds, {epochs} epochs, blocks of {n}", units=1
+        )
+        for n in ("auto", *blocks)
+    ]

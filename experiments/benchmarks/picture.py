@@ -7,11 +7,6 @@ from benchmark_report import Report
 
 def draw(report: Report, path: Path) -> None:
     """Times per epoch and run of the circles, and of the layer, on log scales."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     panels = [
         ("circles hidden", "training step with noise and curves, µs per run"),
         ("layer float32", "noise layer, ns per element"),
@@ -23,6 +18,11 @@ def draw(report: Report, path: Path) -> None:
     ]
     if not shown:
         return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
     heights = [len(entries) + 1.5 for _, entries in shown]
     figure, axes = plt.subplots(
         len(shown),

@@ -17,14 +17,16 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import _common as common  # noqa: E402
-from benchmark_report import CORES, Report  # noqa: E402
+from benchmark_report import Report  # noqa: E402
 from circles_benchmark import SITES, Unlike, circles  # noqa: E402
-from conv_benchmark import conv  # noqa: E402
+from networks_benchmark import conv, networks  # noqa: E402
 from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
+from worker import CORES  # noqa: E402
 
 BENCHMARKS = {
     "circles": circles,
+    "networks": networks,
     "layer": layer,
     "conv": conv,
     "scaling": scaling,
@@ -41,6 +43,7 @@ FULL = {
     "batches": (8, 32, 128),
     "elements": 2**20,
     "calls": 20,
+    "networks": {"digits CNN": 30, "vowels LSTM": 50, "MLP 512-512": 4},  # epochs
     "image_steps": {28: 40, 8: 400},  # by the images' width
     "scaling_epochs": 200,
     "scaling_repeats": 3,
@@ -51,7 +54,14 @@ FULL = {
     "memory_runs": (100, 10_000),
     "command_epochs": 4000,
     "command_repeats": 3,
+    "accelerator": "required",
+    "accelerator_seconds": 420,  # from then on nothing more is started
+    "accelerator_repeats": 2,
+    "accelerator_elements": 2**26,
     "accelerator_seeds": (1000, 10_000),
+    "accelerator_epochs": (4000, 400),  # of whole runs, and by block size
+    "accelerator_blocks": (32, 128, 256, 512, 1024),
+    "accelerator_digits": (256, 10),  # seeds and epochs
 }
 QUICK = FULL | {
     "sites": SITES[:1],
@@ -63,6 +73,7 @@ QUICK = FULL | {
     "batches": (2,),
     "elements": 2**12,
     "calls": 2,
+    "networks": {"digits CNN": 1, "vowels LSTM": 1, "MLP 512-512": 1},
     "image_steps": {8: 2},
     "scaling_epochs": 20,
     "scaling_repeats": 1,
@@ -73,6 +84,13 @@ QUICK = FULL | {
     "memory_runs": (4, 8),
     "command_epochs": 20,
     "command_repeats": 1,
+    "accelerator": "if there is one",
+    "accelerator_repeats": 1,
+    "accelerator_elements": 2**12,
+    "accelerator_seeds": (4, 8),
+    "accelerator_epochs": (5, 2),
+    "accelerator_blocks": (2,),
+    "accelerator_digits": (2, 1),
 }
 
 

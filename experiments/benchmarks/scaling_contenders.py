@@ -3,13 +3,11 @@
 Every point is a process of its own, so that its peak memory is its own.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import circles_contenders
 import numpy as np
-
-Repeat = Callable[[], Any]
+from worker import Repeat
 
 
 def sweep(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:

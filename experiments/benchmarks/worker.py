@@ -6,6 +6,7 @@ and then does one repeat whenever it is told to.
 
 A contender is a function ``options -> (repeat, notes)`` in the dict ``CONTENDERS`` of
 its benchmark's module; ``repeat()`` does the work and may return what JSON can hold.
+The options ``core`` and ``accelerator`` are the worker's own.
 """
 
 import importlib
@@ -15,10 +16,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+Repeat = Callable[[], Any]
+CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+
+try:
+    CORES = len(os.sched_getaffinity(0))
+except AttributeError:  # macOS and Windows
+    CORES = os.cpu_count() or 1
+
+
+def on(backend: str) -> dict[str, str]:
+    """The environment of Keras on this backend."""
+    return CPU | {"KERAS_BACKEND": backend}
 
 
 class Absent(Exception):
@@ -29,54 +43,85 @@ class Died(Exception):
     """A contender that ended by itself, and the last that it said."""
 
 
+class Plan(NamedTuple):
+    """A contender, and what it is to do.
+
+    Attributes:
+        name: in the report.
+        module: of its benchmark, with ``CONTENDERS``.
+        contender: one of them.
+        options: that it gets.
+        units: of work that a process does in a repeat, such as epochs times runs.
+        processes: that do so at once; several are held to a core each, where the
+            system allows it.
+        environment: of them, beside what this process has.
+    """
+
+    name: str
+    module: str
+    contender: str
+    options: dict[str, Any]
+    units: float = 1
+    processes: int = 1
+    environment: dict[str, str] = CPU
+
+
 class Worker:
     """The parent's end of one contender."""
 
-    def __init__(
-        self,
-        benchmark: str,
-        contender: str,
-        options: dict[str, Any],
-        environment: dict[str, str],
-    ) -> None:
-        self.name = self.contender = contender
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.units = plan.units * plan.processes  # of all processes
         self.errors = tempfile.TemporaryFile("w+")  # a pipe that none reads would fill
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, benchmark, contender, json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            env={**os.environ, **environment},
-        )
+        self.children = [self._child(core) for core in range(plan.processes)]
         self.seconds: list[float] = []
-        self.peak_bytes = float("nan")  # of the process so far
+        self.peak_bytes = float("nan")  # of all processes so far
         try:
-            self.notes = self._answer()
+            self.notes = self._answers()[0]
         except BaseException:
             self.close()
             raise
 
+    def _child(self, core: int) -> subprocess.Popen[str]:
+        plan = self.plan
+        held = {"core": core} if plan.processes > 1 else {}
+        return subprocess.Popen(
+            [sys.executable, __file__, plan.module, plan.contender]
+            + [json.dumps(plan.options | held)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, **plan.environment},
+        )
+
     def repeat(self) -> dict[str, Any]:
-        """One repeat; its seconds are kept."""
-        try:
-            self.process.stdin.write("go\n")  # type: ignore[union-attr]
-            self.process.stdin.flush()  # type: ignore[union-attr]
-        except BrokenPipeError:
-            pass  # the answer is missing too
-        answer = self._answer()
-        self.seconds.append(answer["seconds"])
-        self.peak_bytes = answer["peak_bytes"]
-        return answer
+        """One repeat by every process at once; kept are the seconds of the last."""
+        for child in self.children:
+            try:
+                child.stdin.write("go\n")  # type: ignore[union-attr]
+                child.stdin.flush()  # type: ignore[union-attr]
+            except BrokenPipeError:
+                pass  # the answer is missing too
+        answers = self._answers()
+        self.seconds.append(max(answer["seconds"] for answer in answers))
+        self.peak_bytes = sum(answer["peak_bytes"] for answer in answers)
+        if "device_peak_bytes" in answers[0]:
+            self.notes["device_peak_bytes"] = answers[0]["device_peak_bytes"]
+        return answers[0]
 
     def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.communicate()
+        """End the processes."""
+        for child in self.children:
+            child.kill()
+            child.communicate()
         self.errors.close()
 
-    def _answer(self) -> dict[str, Any]:
-        line = self.process.stdout.readline()  # type: ignore[union-attr]
+    def _answers(self) -> list[dict[str, Any]]:
+        return [self._answer(child) for child in self.children]
+
+    def _answer(self, child: subprocess.Popen[str]) -> dict[str, Any]:
+        line = child.stdout.readline()  # type: ignore[union-attr]
         if not line:
             self.errors.seek(0)
             raise Died(self.errors.read()[-2000:].strip())
@@ -84,6 +129,13 @@ class Worker:
         if "absent" in answer:
             raise Absent(answer["absent"])
         return answer
+
+
+def hold_to_core(number: int) -> None:
+    """Keep this process, and all threads that it starts, on one core of its cores."""
+    if hasattr(os, "sched_setaffinity"):  # macOS and Windows have none
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
 def peak_bytes() -> float:
@@ -95,29 +147,58 @@ def peak_bytes() -> float:
     return 1024 * float(status.split("VmHWM:")[1].split()[0])
 
 
+def device_peak_bytes() -> dict[str, int]:
+    """The most memory that arrays have had on an accelerator, where JAX tells."""
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats() or {}
+    peak = stats.get("peak_bytes_in_use")
+    return {} if peak is None else {"device_peak_bytes": peak}
+
+
+def needs_accelerator() -> None:
+    """Say that a contender cannot run where JAX finds none."""
+    import jax
+
+    if jax.default_backend() == "cpu":
+        raise Absent("no accelerator")
+
+
+def compiled_by(call: Repeat) -> dict[str, Any]:
+    """What the first call takes, which compiles."""
+    started = time.perf_counter()
+    call()
+    return {"compile_seconds": time.perf_counter() - started}
+
+
 def main() -> None:
     """The child's end."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a framework prints goes to stderr
-    benchmark, contender, options = sys.argv[1:]
+    module, contender, given = sys.argv[1:]
+    options = json.loads(given)
+    if "core" in options:
+        hold_to_core(options.pop("core"))  # before a framework counts its cores
+    on_device = options.pop("accelerator", None)
     sys.path.insert(0, str(HERE))
 
-    def answer(content: dict[str, Any]) -> None:
+    def answer(**content: Any) -> None:
         print(json.dumps(content), file=answers, flush=True)
 
     started = time.perf_counter()
     try:
-        module = importlib.import_module(benchmark)
-        repeat, notes = module.CONTENDERS[contender](json.loads(options))
+        if on_device == "required":
+            needs_accelerator()
+        repeat, notes = importlib.import_module(module).CONTENDERS[contender](options)
     except (ImportError, Absent) as error:
-        answer({"absent": str(error)})
-        return
-    answer({"setup_seconds": time.perf_counter() - started, **notes})
+        return answer(absent=str(error))
+    answer(**{"setup_seconds": time.perf_counter() - started, **notes})
     for _ in sys.stdin:
         started = time.perf_counter()
         value = repeat()
         seconds = time.perf_counter() - started
-        answer({"seconds": seconds, "peak_bytes": peak_bytes(), "value": value})
+        more = device_peak_bytes() if on_device else {}
+        answer(seconds=seconds, peak_bytes=peak_bytes(), value=value, **more)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 RUN = Path(__file__).parents[2] / "experiments" / "benchmarks" / "run.py"
+
+
+NUMPY = "NumPy, one process a core"
 
 
 def run(*options):
@@ -21,7 +25,7 @@ def run(*options):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmarks")
-    chosen = ("circles", "layer", "conv", "scaling", "accelerator")
+    chosen = ("circles", "networks", "layer", "conv", "scaling", "accelerator")
     done = run(*chosen, "--quick", "--out", out)
     assert done.returncode == 0, done.stderr
     return json.loads((out / "benchmarks.json").read_text()), out
@@ -35,7 +39,10 @@ def test_entries(measured):
         ("circles hidden", "jaxnoise, 4 seeds"),
         ("circles hidden", "jit(vmap(scan)), 4 seeds"),
         ("layer float32", "jax.random.normal"),
-        ("layer float32", "NumPy"),
+        ("layer float32", NUMPY),
+        ("digits CNN", "jaxnoise"),
+        ("vowels LSTM", "jaxnoise"),
+        ("MLP 512-512", "jaxnoise"),
         ("layer bfloat16", "jaxnoise"),
         ("conv 8x8", "jaxnoise"),
         ("conv 8x8", "nn.Conv in a loop"),
@@ -45,6 +52,11 @@ def test_entries(measured):
         ("scaling rows", "100 rows"),
         ("scaling devices", "1 devices"),
         ("scaling memory", "8 runs"),
+        ("accelerator draws", "jaxnoise"),
+        ("accelerator circles", "circles, 8 seeds"),
+        ("accelerator circles", "circles, 4 seeds, no curves"),
+        ("accelerator circles by block size", "circles, blocks of 2"),
+        ("accelerator digits CNN", "digits CNN, 2 seeds, 1 epochs, blocks of 2"),
     ]:
         assert found[benchmark, name]["value"] > 0
     assert found["scaling runs", "128 runs"]["peak_bytes"] > 2**20
@@ -64,8 +76,9 @@ def test_contenders_train_the_same_model(measured):
 class Answering:
     """A worker whose repeats give one value."""
 
-    def __init__(self, name, value):
-        self.name, self.value, self.seconds = name, value, []
+    def __init__(self, name, value, **notes):
+        self.plan, self.value, self.seconds = SimpleNamespace(name=name), value, []
+        self.notes = notes
 
     def repeat(self):
         self.seconds.append(1.0)
@@ -73,7 +86,7 @@ class Answering:
 
 
 def test_a_convolution_that_trains_something_else_ends_the_benchmark(benchmarks):
-    conv = benchmarks("conv_benchmark")
+    conv = benchmarks("networks_benchmark")
     report = benchmarks("benchmark_report").Report()
     workers = [Answering("ours", 2.0), None, Answering("theirs", 2.0)]
     assert conv.same_losses(report, "toy", workers) == workers[::2]
@@ -87,7 +100,7 @@ def test_ratios_are_those_of_the_entries(measured):
     report, _ = measured
     values = {(e["benchmark"], e["name"]): e["value"] for e in report["entries"]}
     [ratio] = [r for r in report["ratios"] if r["name"] == "NumPy"]
-    theirs, ours = (values["layer float32", n] for n in ("NumPy", "jaxnoise"))
+    theirs, ours = (values["layer float32", n] for n in (NUMPY, "jaxnoise"))
     assert ratio["ratio"] == pytest.approx(theirs / ours)
 
 
@@ -129,6 +142,8 @@ def benchmarks(monkeypatch):
 CONTENDERS = """
 import os, sys
 
+HELD = hasattr(os, "sched_getaffinity")
+
 def works(options):
     return (lambda: 1), {"compile_seconds": 0.5}
 
@@ -139,7 +154,11 @@ def dies(options):
 def dies_later(options):
     return lambda: dies(options), {}
 
+def its_cores(options):
+    return lambda: sorted(os.sched_getaffinity(0)) if HELD else None, {}
+
 CONTENDERS = {"works": works, "dies": dies, "dies later": dies_later}
+CONTENDERS["its cores"] = its_cores
 CONTENDERS["sweep"] = dies_later
 """
 
@@ -147,15 +166,14 @@ CONTENDERS["sweep"] = dies_later
 def test_contenders_that_die_are_left_out(benchmarks, tmp_path, monkeypatch, capsys):
     (tmp_path / "toy_contenders.py").write_text(CONTENDERS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    report = benchmarks("benchmark_report").Report()
+    report, plan = benchmarks("benchmark_report").Report(), benchmarks("worker").Plan
     names = ["works", "dies", "dies later", "sweep", "works"]
-    workers = [report.start(name, "toy_contenders", name, {}) for name in names]
+    workers = [report.start(plan(n, "toy_contenders", n, {})) for n in names]
     assert workers[1] is None
     alive = report.take_turns(workers, 2)
     assert alive == [workers[0], workers[4]]
     assert [len(worker.seconds) for worker in alive] == [2, 2]
-    report.add("toy", "works", alive[0], 1, "s")
-    report.close()
+    assert set(report.measure("toy", [workers[0]], 0, "s")) == {"works"}
     assert set(report.absent) == {"dies", "dies later", "sweep"}
     assert set(report.absent.values()) == {"died: no such instruction"}
     # that a peer dies is told; that we die is a failure
@@ -166,19 +184,70 @@ def test_contenders_that_die_are_left_out(benchmarks, tmp_path, monkeypatch, cap
     assert "compiled in 0.5 s" in out
 
 
-def test_accelerators_are_measured_with_noise_and_curves_and_without(benchmarks):
-    sizes = SimpleNamespace(accelerator_seeds=(1000,))
+def test_peers_have_a_process_a_core(benchmarks, tmp_path, monkeypatch, capsys):
+    """All their work counts, each is held to a core, and the entry says so."""
+    worker = benchmarks("worker")
+    (tmp_path / "toy_contenders.py").write_text(CONTENDERS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    report = benchmarks("benchmark_report").Report()
+    plan = worker.Plan("theirs", "toy_contenders", "its cores", {}, 10, processes=2)
+    started = report.start(plan)
+    answer = report.repeat(started)
+    started.seconds[:] = [3.0]
+    assert report.measure("toy", [started], 0, "ms") == {"theirs": 3000 / 20}
+    assert report.entries[0]["processes"] == 2
+    if hasattr(os, "sched_getaffinity"):
+        assert answer["value"] == [min(os.sched_getaffinity(0))]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_the_fastest_of_all_ways_is_measured(benchmarks, monkeypatch, cores):
+    report = benchmarks("benchmark_report")
+    monkeypatch.setattr(report, "CORES", cores)
+    ways = report.ways_to_use_all_cores()
+    both = [("2 threads", 1, 2), ("one process a core", 2, 1)]
+    assert ways == (both if cores == 2 else [("1 thread", 1, 1)])
+
+
+def test_networks_must_be_alike(benchmarks):
+    networks = benchmarks("networks_benchmark")
+    same = [Answering("ours", 0, weights=5), None, Answering("theirs", 0, weights=5)]
+    networks.alike("toy", same)
+    same.append(Answering("another", 0, weights=6))
+    with pytest.raises(networks.Unlike, match="weights {'ours': 5, .*'another': 6}"):
+        networks.alike("toy", same)
+
+
+def test_the_accelerator_is_measured_in_its_time(benchmarks, tmp_path, capsys):
+    """By seeds, with noise and curves and without, by block size; then it ends."""
+    full = benchmarks("run").FULL
     other = benchmarks("other_benchmarks")
-    plans = other.accelerator_plans(sizes)
-    assert {(plan["site"], plan["curves"]) for plan in plans.values()} == {
-        (site, curves) for site in ("hidden", "none") for curves in (True, False)
-    }
-    assert plans[other.GOAL] == {"seeds": 1000, "site": "hidden", "curves": True}
+    sizes = SimpleNamespace(**full | {"accelerator_seconds": 0})
+    report = benchmarks("benchmark_report").Report()
+    other.accelerator(report, sizes, tmp_path)
+    assert set(report.absent.values()) == {"no time was left"}
+    assert other.GOAL in report.absent
+    for name in (
+        "jaxnoise",
+        "jax.random.normal",
+        "circles, 10000 seeds",
+        "circles, 1000 seeds, no noise",
+        "circles, 1000 seeds, no curves",
+        *(f"circles, blocks of {n}" for n in (32, 128, 256, 512, 1024)),
+        *(
+            f"digits CNN, 256 seeds, 10 epochs, blocks of {n}"
+            for n in ("auto", 32, 128, 256)
+        ),
+    ):
+        assert name in report.absent
 
 
-def test_what_cannot_run_is_named(measured):
-    report, _ = measured
-    assert report["absent"]["1000 seeds, hidden noise"] == "no accelerator"
+def test_without_an_accelerator_none_is_measured(benchmarks):
+    worker, report = benchmarks("worker"), benchmarks("benchmark_report").Report()
+    options = {"size": 4, "calls": 1, "dtype": "float32", "accelerator": "required"}
+    plan = worker.Plan("draws", "layer_contenders", "jaxnoise", options)
+    assert report.start(plan) is None
+    assert report.absent == {"draws": "no accelerator"}
 
 
 def test_picture(measured):
@@ -189,5 +258,5 @@ def test_picture(measured):
 def test_unknown_benchmark():
     done = run("nonsense")
     assert done.returncode == 2
-    assert "benchmark must be one of circles, layer" in done.stderr
+    assert "benchmark must be one of circles, networks, layer" in done.stderr
     assert "Traceback" not in done.stderr
