@@ -124,10 +124,13 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
         )
 
 
+_ours = {
+    name
+    for name, value in globals().items()
+    if getattr(value, "__module__", "").startswith("jaxnoise.")
+}
+__all__ = sorted({*_ours, "data", "losses", "metrics", *_ON_FIRST_USE})
+
+
 def __dir__() -> list[str]:
-    ours = {
-        name
-        for name, value in globals().items()
-        if getattr(value, "__module__", "").startswith("jaxnoise.")
-    }
-    return sorted({*ours, "data", "losses", "metrics", *_ON_FIRST_USE})
+    return __all__
