@@ -160,6 +160,7 @@ def needs_accelerator() -> None:
     """Say that a contender cannot run where JAX finds none."""
     import jax
 
+    jax.config.update("jax_num_cpu_devices", CORES)  # no more once JAX has started
     if jax.default_backend() == "cpu":
         raise Absent("no accelerator")
 
