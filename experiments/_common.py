@@ -224,7 +224,7 @@ def insert(text: str, table: str, name: str) -> str:
     return f"{before}{start}\n\n{table.strip()}\n\n{end}{after}"
 
 
-def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
+def compare(*args: Any, **arguments: Any) -> Any:
     """`jn.compare` for tables that say n themselves; `print_cautions` says the rest."""
     import jaxnoise as jn
 
@@ -235,9 +235,7 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
 
 def print_cautions(result: "jn.SweepResult", metric: str) -> None:
     """What `jn.compare` warns of: few units, or too few for any verdict."""
-    from jaxnoise.evidence.stats import caution_of
-
-    if caution := caution_of(compare(result, metric=metric)):
+    if caution := compare(result, metric=metric).caution:
         print(f"caution: {caution}.")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 import jaxnoise as jn
-from jaxnoise.evidence.comparison import said
+from jaxnoise.evidence.format import said
 
 Parts = Mapping[str, Any]  # strengths by placement
 ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model

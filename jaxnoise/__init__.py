@@ -54,9 +54,9 @@ from jaxnoise import metrics as metrics
 from jaxnoise.autodiff import straight_through as straight_through
 from jaxnoise.constraints import max_norm as max_norm
 from jaxnoise.data import Data as Data
-from jaxnoise.evidence.choosing import select as select
+from jaxnoise.evidence.compare import compare as compare
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed
-from jaxnoise.evidence.stats import compare as compare
+from jaxnoise.evidence.select import select as select
 from jaxnoise.models import CNN as CNN
 from jaxnoise.models import MLP as MLP
 from jaxnoise.models import RNN as RNN

@@ -14,7 +14,7 @@ import jaxnoise as jn
 from _claims.plan import Size, run_count
 from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, ROPE, RULE, THIS, Claim, number
 from _claims.scores import ACCURACY, EARLY, LOSS
-from jaxnoise.evidence.comparison import said
+from jaxnoise.evidence.format import said
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
 SIGNS = {HOLDS: "✔ holds", FAILS: "✘ does not", OPEN: "? undecided"}

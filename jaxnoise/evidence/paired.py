@@ -14,8 +14,10 @@ from jaxnoise.checks import single_key
 
 CONFIDENCE = 0.95
 EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
-SIGN_FLIPS = 100_000  # drawn beyond that
-RESAMPLES = 9_999
+SIGN_FLIPS, RESAMPLES = 100_000, 9_999  # draws, of so many units or fewer:
+MANY_UNITS = 2_500  # of more there are less, so that time grows with the units alone,
+LEAST = 0.1  # but never less than this share of them
+AT_ONCE = 2**20  # numbers of a bootstrap in memory
 ROUNDING = 1e-12  # of sums, relative: closer ones are equal
 
 
@@ -51,12 +53,28 @@ def t_interval(differences: Any, *, overlap: float = 0.0) -> TInterval:
     if n < 2:
         mean = d[..., 0] if n else nothing
         return TInterval(mean, nothing, nothing, np.where(np.isnan(mean), mean, 1.0))
-    tied = d.min(-1) == d.max(-1)  # a mean of equal numbers may be off by rounding
+    sd = spread(d)
+    tied = sd == 0  # a mean of equal numbers may be off by rounding
     mean = np.where(tied, d[..., 0], d.mean(-1))
-    error = np.where(tied, 0.0, d.std(-1, ddof=1) * np.sqrt(1 / n + overlap))
+    error = sd * np.sqrt(1 / n + overlap)
     half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * error
     ratio = np.abs(mean) / np.where(tied, np.inf, error)
     return TInterval(mean, mean - half, mean + half, 2 * stdtr(n - 1, -ratio))
+
+
+def spread(values: Any) -> Any:
+    """The standard deviation; that of equal numbers is 0, not their rounding."""
+    x = np.asarray(values, float)
+    if x.shape[-1] < 2:
+        return np.full(x.shape[:-1], np.nan)[()]
+    scale = _scale(x)
+    sd = (x / scale).std(-1, ddof=1) * scale[..., 0]
+    return np.where(x.min(-1) == x.max(-1), 0.0, sd)[()]
+
+
+def _scale(x: np.ndarray) -> np.ndarray:
+    """A power of two next to the largest: squares of x over it keep to the numbers."""
+    return np.ldexp(1.0, np.frexp(np.abs(x).max(-1, keepdims=True))[1])
 
 
 def bootstrap_interval(
@@ -64,28 +82,42 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """BCa bootstrap interval of the mean; ``overlap`` widens it as it does the t's.
 
+    SciPy's takes memory of the square of n; the jackknife of a mean is no more than the
+    deviations from it.
+
     Reference: B. Efron, "Better bootstrap confidence intervals", Journal of the
     American Statistical Association 82 (1987).
     """
-    from scipy.stats import bootstrap  # slow to import
+    from scipy.special import ndtr, ndtri  # slow to import
 
     d = np.asarray(differences, float)
     if len(d) < 2:
         return np.nan, np.nan
     if d.min() == d.max():
         return float(d[0]), float(d[0])
-    interval = bootstrap(
-        (d,),
-        np.mean,
-        method="BCa",
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        rng=rng,
-    ).confidence_interval
-    mean, wider = d.mean(), np.sqrt(1 + len(d) * overlap)
-    low, high = (mean + wider * (end - mean) for end in interval)
+    scale = _scale(d)
+    d = d / scale
+    mean, means = d.mean(), _resampled_means(d, rng)
+    bias = ndtri(((means < mean).mean() + (means <= mean).mean()) / 2)
+    u = d - mean
+    acceleration = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+    z = bias + ndtri((1 + np.array([-CONFIDENCE, CONFIDENCE])) / 2)
+    levels = ndtr(bias + z / (1 - acceleration * z))
+    wider = np.sqrt(1 + len(d) * overlap)
+    low, high = (mean + wider * (np.quantile(means, levels) - mean)) * scale
     return float(low), float(high)
+
+
+def _resampled_means(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means of as many draws of d as it has, again and again."""
+    n, count = len(d), _draws(RESAMPLES, len(d))
+    most = max(AT_ONCE // n, 1)
+    sizes = [min(most, count - done) for done in range(0, count, most)]
+    return np.concatenate([d[rng.integers(0, n, (m, n))].mean(-1) for m in sizes])
+
+
+def _draws(most: int, units: int) -> int:
+    return int(most * np.clip(MANY_UNITS / units, LEAST, 1))
 
 
 def win_interval(
@@ -126,8 +158,9 @@ def sign_flip_p(
 
     The share of the 2^n sign patterns under which the mean is at least as far from 0 as
     it is. Up to 20 units all are counted: each sum is one of the first half's plus one
-    of the second's, which are sorted and searched. Beyond, 100,000 patterns are drawn,
-    and ``p = (1 + count) / (1 + draws)``.
+    of the second's, which are sorted and searched. Beyond, 100,000 patterns are drawn
+    (beyond 2,500 units fewer, of 25,000 or more 10,000), and ``p = (1 + count) / (1 +
+    draws)``.
 
     Args:
         differences: shape (n,). If all are the same, p is 1.
@@ -146,7 +179,7 @@ def sign_flip_p(
     least = abs(d.sum()) - max(rounding, ROUNDING * np.abs(d).sum())
     if n > EXACT_UNITS:
         extreme = np.abs(_random_sums(d, rng)) >= least
-        return float((1 + extreme.sum()) / (1 + SIGN_FLIPS))
+        return float((1 + extreme.sum()) / (1 + len(extreme)))
     first, second = _signed_sums(d[: n // 2]), np.sort(_signed_sums(d[n // 2 :]))
     above = second.size - np.searchsorted(second, least - first)
     return float(min(2 * above.sum() / 2**n, 1.0))  # as many lie below -least
@@ -162,10 +195,10 @@ def _signed_sums(d: np.ndarray) -> np.ndarray:
 
 def _random_sums(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Sums of d under random signs: eight units at a time, from their 256 sums."""
-    total = np.zeros(SIGN_FLIPS)
+    total = np.zeros(_draws(SIGN_FLIPS, len(d)))
     for at in range(0, len(d), 8):
         sums = _signed_sums(d[at : at + 8])
-        total += sums[rng.integers(0, sums.size, SIGN_FLIPS)]
+        total += sums[rng.integers(0, sums.size, total.size)]
     return total
 
 

@@ -4,17 +4,21 @@
 sweep, into a number of units.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.comparison import Comparison
+from jaxnoise.evidence.compare import (
+    Comparison,
+    Options,
+    check_options,
+    check_scale,
+    comparison_of,
+    least_units,
+)
 from jaxnoise.evidence.paired import CONFIDENCE
-from jaxnoise.evidence.stats import check_scale, least_units
-from jaxnoise.evidence.units import PAIR_BY, paired_cells
-from jaxnoise.results import SweepResult
+from jaxnoise.evidence.table import Source
 
 MOST_UNITS = 10**12
 LARGEST_EFFECT = 1e3  # in standard deviations; six units see a smaller one
@@ -24,14 +28,12 @@ def seeds_needed(
     difference: float,
     *,
     sd: float | None = None,
-    result_or_table: SweepResult | pd.DataFrame | None = None,
+    result_or_table: Source | None = None,
     metric: str | None = None,
-    baseline: str = "none",
-    pair_by: str | Sequence[str] = PAIR_BY,
     comparisons: int = 1,
-    overlap: float | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
+    **options: Unpack[Options],
 ) -> int:
     """Return how many units are needed to see a mean difference.
 
@@ -51,15 +53,13 @@ def seeds_needed(
             or tidy table with a ``metric``. The largest standard deviation among its
             placements and strengths is taken; select rows to ask about fewer.
         metric: the column of a sweep or table.
-        baseline: the placement that others are compared with, in a sweep or table.
-        pair_by: the columns that tell which two runs are a pair, in a sweep or table.
         comparisons: how many placements and strengths will be compared, for which
             `compare` adjusts.
-        overlap: test rows over train rows of resampled splits, as for `compare`, which
-            no number of units takes away; None takes that of a comparison in place of
-            ``sd``, else none.
         power: the probability to see the difference, in (0, 1).
         alpha: the level of the test, in (0, 1).
+        **options: of `compare`, such as ``baseline``, of a sweep or table. An
+            ``overlap`` of splits no number of units takes away; None takes that of the
+            comparison, else none.
 
     Returns:
         The number of units.
@@ -79,6 +79,7 @@ def seeds_needed(
         >>> jn.seeds_needed(0.01, sd=0.02, comparisons=8, power=0.9)
         69
     """
+    check_options("seeds_needed", options)
     _check("difference", difference, -np.inf, np.inf)
     _check("power", power, 0.0, 1.0)
     _check("alpha", alpha, 0.0, 1.0)
@@ -93,11 +94,11 @@ def seeds_needed(
             "seeds_needed takes sd or result_or_table, got "
             f"{'neither' if sd is None else 'both'}."
         )
+    overlap = options.get("overlap")
     check_scale("overlap", overlap)
     if result_or_table is not None:
-        if overlap is None:
-            overlap = getattr(result_or_table, "attrs", {}).get("overlap")
-        sd = _measured(result_or_table, metric, baseline, pair_by)
+        sd, found = _measured(result_or_table, metric, options)
+        overlap = found if overlap is None else overlap
     _check("sd", sd, 0.0, np.inf, closed=True)
     level, least = alpha / comparisons, least_units(comparisons, alpha)
     effect = LARGEST_EFFECT if sd == 0 else abs(difference) / float(sd)  # type: ignore[arg-type]
@@ -140,44 +141,33 @@ def _power(n: int, effect: float, level: float, overlap: float = 0.0) -> float:
 
 
 def _measured(
-    result_or_table: Any,
-    metric: str | None,
-    baseline: str,
-    pair_by: str | Sequence[str],
-) -> float:
-    """The largest standard deviation of paired differences."""
-    compared = isinstance(result_or_table, pd.DataFrame) and {
-        *("n", "low", "high", "verdict")
-    } <= set(result_or_table)
-    if compared or isinstance(result_or_table, Comparison):
-        found = _of_comparison(result_or_table)
-    else:
-        if metric is None:
-            raise ValueError("metric must be a column of the runs, got None.")
-        cells = paired_cells(result_or_table, metric, baseline, pair_by).cells
-        units = [c.unit_differences for c in cells if not c.is_baseline]
-        found = [float(d.std(ddof=1)) for d in units if len(d) > 1]
-    if not found:
-        raise ValueError(
-            "result_or_table must hold a comparison of two or more units, got none."
-        )
-    return max(found)
+    source: Any, metric: str | None, options: Options
+) -> tuple[float, float | None]:
+    """The largest standard deviation of paired differences, and the overlap.
 
-
-def _of_comparison(rows: Any) -> list[float]:
-    """Standard deviations, from the half widths of the t-intervals."""
+    From the half widths of the t-intervals, which a table that was saved has, too.
+    """
     from scipy.special import stdtrit  # slow to import
 
-    missing = {"n", "low", "high"} - set(rows)
-    if missing:
+    columns = {"n", "low", "high"}
+    rows = source
+    if not isinstance(source, pd.DataFrame) or not {*columns, "verdict"} <= {*source}:
+        if metric is None and not isinstance(source, Comparison):
+            raise ValueError("metric must be a column of the runs, got None.")
+        rows = comparison_of("seeds_needed", source, metric, options)
+    if missing := columns - {*rows}:
         raise ValueError(
             f"result_or_table must have the columns of compare, got no {missing}."
         )
+    overlap = rows.attrs.get("overlap")
     rows = rows[(rows["n"] > 1) & np.isfinite(rows["high"] - rows["low"])]
+    if rows.empty:
+        raise ValueError(
+            "result_or_table must hold a comparison of two or more units, got none."
+        )
     n = rows["n"].to_numpy(float)
-    overlap = rows.attrs.get("overlap") or 0.0
     errors = (rows["high"] - rows["low"]) / 2 / stdtrit(n - 1, (1 + CONFIDENCE) / 2)
-    return list(errors / np.sqrt(1 / n + overlap))
+    return float((errors / np.sqrt(1 / n + (overlap or 0.0))).max()), overlap
 
 
 def _check(

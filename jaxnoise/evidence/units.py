@@ -1,23 +1,28 @@
 """From runs to units: pairs of runs, and what each independent unit says.
 
-`paired_cells` turns a sweep or a score table into arrays, a cell for each placement and
-strength, which the functions of `jaxnoise.evidence.paired` take.
+`paired_cells` turns a checked table into arrays, a cell for each placement and
+strength, which the functions of `jaxnoise.evidence.paired` take. Rounding must not pass
+for a difference: accuracies are whole numbers of rows, so that differences are often
+equal, and signs and ranks of equal ones must not hang on the last bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.nesting import as_pair_by
-from jaxnoise.evidence.paired import t_interval
-from jaxnoise.evidence.rounding import precision_of, tied, without_rounding
-from jaxnoise.evidence.scores import runs_of, score_table
+from jaxnoise.evidence.format import joined
+from jaxnoise.evidence.paired import TInterval, t_interval
 from jaxnoise.results import cell_columns
 
 PAIR_BY = ("seed", "split")
+
+
+def key_of(values: Iterable[Any]) -> tuple[Any, ...]:
+    """A placement and its strengths, of which some columns may be empty."""
+    return tuple(None if value != value else value for value in values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,11 @@ class Cell:
     diverged: int
 
     @property
+    def key(self) -> tuple[Any, ...]:
+        """Its name as what a dict takes."""
+        return key_of(self.name.values())
+
+    @property
     def placement(self) -> str:
         """Its placement."""
         return self.name["placement"]
@@ -70,6 +80,11 @@ class Cell:
         """The differences of the units that have one."""
         return self.differences[np.isfinite(self.differences)]
 
+    @property
+    def score_interval(self) -> TInterval:
+        """The mean score over units, with its t-interval."""
+        return t_interval(self.unit_scores)
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -87,61 +102,65 @@ class Cells:
     units: np.ndarray
     precision: float
 
+    @property
+    def baseline(self) -> Cell:
+        """That which the others are compared with."""
+        return next(cell for cell in self.cells if cell.is_baseline)
+
     def means(self) -> np.ndarray:
         """Each cell's mean over its units, NaN for none."""
-        return np.array([t_interval(cell.unit_scores).mean for cell in self.cells])
+        return np.array([cell.score_interval.mean for cell in self.cells])
 
 
 def paired_cells(
-    result_or_table: Any,
+    table: pd.DataFrame,
     metric: str,
-    baseline: str = "none",
-    pair_by: str | Sequence[str] = PAIR_BY,
+    baseline: str,
+    pair_by: Sequence[str],
+    *,
+    counts: bool = False,
 ) -> Cells:
-    """Pair every run with the baseline's, and average pairs over their unit."""
-    pair_by = as_pair_by(pair_by)
-    table = score_table(result_or_table, metric, pair_by)
+    """Pair every run of a checked table with the baseline's, and average over units.
+
+    ``counts`` says that scores are whole numbers, which have no rounding.
+    """
     columns = cell_columns(table)
     reference = _reference(table, columns, baseline)
     names = table[columns].drop_duplicates().to_dict("records")
     cell = table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
-    order = _order(table, pair_by)  # so that sums do not depend on the order of rows
+    codes = [pd.factorize(table[name], sort=True)[0] for name in pair_by]
+    order = np.lexsort(codes[::-1])  # so that sums do not depend on the order of rows
     table, cell = table.iloc[order], cell[order]
     _refuse_repeats(table, columns, pair_by)
-    scores = table[metric].to_numpy()
-    precision = precision_of(scores)
-    if not pd.api.types.is_float_dtype(runs_of(result_or_table)[metric]):
-        precision = float(np.finfo(float).eps)  # counts are exact
     partners, paired = _partners(table, reference, pair_by, metric)
+    scores, finite = table[metric].to_numpy(), table["finite"].to_numpy()
+    precision = float(np.finfo(float).eps) if counts else precision_of(scores)
     rounding = 2 * precision * np.maximum(np.abs(scores), np.abs(partners))
-    differences = without_rounding(scores - partners, rounding)
+    differences = _without_rounding(scores - partners, rounding)
     unit_name, unit, units = _units(table, pair_by)
-    shape = len(names), len(units)
-    roundings = _means(rounding, cell, unit, shape)
-    by_unit = _means(differences, cell, unit, shape)
-
-    def count(what: Any) -> np.ndarray:
-        return np.bincount(cell, what, len(names)).astype(int)
-
-    pairs, useful = count(paired), count(np.isfinite(differences))
-    if not pairs.all():
-        raise ValueError(
-            f"{label(names[pairs.argmin()])} must share {' and '.join(pair_by)} with a "
-            f"run of the baseline {baseline!r}, got no such pair."
-        )
-    cells = zip(
-        names,
-        [name["placement"] == baseline for name in names],
-        _means(scores, cell, unit, shape),
-        [tied(*row) for row in zip(by_unit, roundings, strict=True)],
-        np.nansum(roundings, axis=1).tolist(),
-        count(None).tolist(),
-        pairs.tolist(),
-        (pairs - useful).tolist(),
-        count(~table["finite"]).tolist(),
-        strict=True,
+    place, shape = cell * len(units) + unit, (len(names), len(units))
+    by_unit, roundings, means = (
+        _means(values, place, shape) for values in (differences, rounding, scores)
     )
-    return Cells([Cell(*cell) for cell in cells], unit_name, units, precision)
+    lost = paired & ~np.isfinite(differences)
+    number = [np.bincount(cell, each) for each in (None, paired, lost, ~finite)]
+    if not number[1].all():
+        raise ValueError(
+            f"{joined(names[number[1].argmin()])} must share {' and '.join(pair_by)} "
+            f"with a run of the baseline {baseline!r}, got no such pair."
+        )
+    cells = [
+        Cell(
+            name,
+            name["placement"] == baseline,
+            means[i],
+            _tied(by_unit[i], roundings[i]),
+            float(np.nansum(roundings[i])),
+            *(int(each[i]) for each in number),
+        )
+        for i, name in enumerate(names)
+    ]
+    return Cells(cells, unit_name, units, precision)
 
 
 def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:
@@ -164,21 +183,16 @@ def _refuse_repeats(
     if len(repeats):
         raise ValueError(
             f"runs must differ in {' or '.join(pair_by)}, "
-            f"got repeats in {label(repeats[columns].iloc[0].to_dict())}."
+            f"got repeats in {joined(repeats[columns].iloc[0].to_dict())}."
         )
 
 
-def _order(table: pd.DataFrame, pair_by: Sequence[str]) -> np.ndarray:
-    codes = [pd.factorize(table[name], sort=True)[0] for name in pair_by]
-    return np.lexsort(codes[::-1])
-
-
 def _partners(
-    table: pd.DataFrame, reference: pd.DataFrame, pair_by: list[str], metric: str
+    table: pd.DataFrame, reference: pd.DataFrame, pair_by: Sequence[str], metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each run's score in the baseline, NaN for none, and whether there is a run."""
     mine, theirs = (
-        pd.MultiIndex.from_frame(side[pair_by]) for side in (table, reference)
+        pd.MultiIndex.from_frame(side[[*pair_by]]) for side in (table, reference)
     )
     partner = theirs.get_indexer(mine)
     paired = partner >= 0
@@ -207,20 +221,42 @@ def _units(
     return " and ".join(columns), codes, np.asarray(units)
 
 
-def _means(
-    values: np.ndarray, cell: np.ndarray, unit: np.ndarray, shape: tuple[int, int]
-) -> np.ndarray:
+def _means(values: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Means of the finite values of each cell and unit, NaN where there is none."""
     finite = np.isfinite(values)
-    place = (cell * shape[1] + unit)[finite]
     size = shape[0] * shape[1]
-    counts = np.bincount(place, minlength=size)
-    sums = np.bincount(place, values[finite], size)
+    counts = np.bincount(place[finite], minlength=size)
+    sums = np.bincount(place[finite], values[finite], size)
     with np.errstate(invalid="ignore"):
         return (sums / counts).reshape(shape)
 
 
-def label(name: dict[str, Any]) -> str:
-    """A cell's placement and strengths, for people."""
-    known = [value for value in name.values() if value == value]
-    return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in known)
+def precision_of(scores: np.ndarray) -> float:
+    """The relative precision of scores, as float32 or float64 has it.
+
+    Scores of training are float32, and 9 digits of decimal text hold one: what has no
+    more than that is taken for float32.
+    """
+    known = scores[np.isfinite(scores)]
+    with np.errstate(over="ignore"):
+        single = (known.astype(np.float32) == known).all()
+    single = single or all(float(f"{score:.9g}") == score for score in known)
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
+def _without_rounding(differences: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Differences, 0 where they are within their rounding of it."""
+    return np.where(np.abs(differences) <= rounding, 0.0, differences)
+
+
+def _tied(differences: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Differences of units, made equal if their rounding allows one value for all.
+
+    That value is the one known best; NaN stays.
+    """
+    differences = _without_rounding(differences, rounding)
+    known = np.isfinite(differences)
+    values, within = differences[known], rounding[known]
+    if not values.size or (values - within).max() > (values + within).min():
+        return differences
+    return np.where(known, values[within.argmin()], np.nan)

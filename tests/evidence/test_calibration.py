@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.evidence.compare import verdict
 from jaxnoise.evidence.paired import holm, sign_flip_p, t_interval
-from jaxnoise.evidence.stats import verdict
 
 SIMULATIONS = 2_000
 STRENGTHS, UNITS = 8, 10
@@ -28,7 +28,7 @@ def table(values, baseline=None):
     )
     cell, seed, split = np.indices(values.shape).reshape(3, -1)
     names = np.array(["none", *(f"noise {i}" for i in range(len(values) - 1))])
-    return pd.DataFrame(
+    made = pd.DataFrame(
         {
             "placement": names[cell],
             "strength": np.minimum(cell, 1) / 10,
@@ -37,6 +37,8 @@ def table(values, baseline=None):
             "score": values.ravel(),
         }
     )
+    made.attrs["overlap"] = 0.0  # splits are independent
+    return made
 
 
 def covered(low, high, truth):

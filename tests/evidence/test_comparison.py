@@ -86,11 +86,35 @@ def test_markdown(rows):
 
 
 def test_latex(rows):
+    """The columns that are printed, or those that are asked for."""
     text = rows.to_latex()
-    assert r"\begin{tabular}{lrrrrrrrrrrrrrrrrrl}" in text
-    assert r"input\_50\%|x & 0.25 & 10 & 0.7590" in text
+    assert r"\begin{tabular}{lrrrrrrrl}" in text
+    assert r"input\_50\%|x & 0.25 & 10 & 0.7590 & 0.0460" in text
     assert r"p\_holm" in text
     assert text.count(r"\\") == 3
+    assert text.splitlines()[2].count("&") == len(MAIN) - 1
+    every = rows.to_latex(columns=list(rows))
+    assert every.splitlines()[2].count("&") == len(rows.columns) - 1
+    assert rows[["placement", "p"]].to_latex().splitlines()[2].count("&") == 1
+
+
+def test_formats_of_numbers(rows):
+    """The user's, for all numbers but strengths, which are names."""
+    for form in ("%.2f", "{:.2f}".format):
+        text = rows.to_latex(float_format=form, na_rep="?")
+        assert r"x & 0.25 & 10 & 0.76 & 0.05 & 0.03 & 0.06 & 0.00 & better" in text
+        assert r"none & 0 & 10 & 0.71 & ? & ?" in text
+    assert "|     0.76 |" in rows.to_markdown(floatfmt=".2f")
+
+
+def test_names_keep_to_their_cells(rows):
+    """A newline would end a row of Markdown, and half a character no file takes."""
+    odd = rows.assign(placement=["none", "two\nlines |\r\n\ud800"])
+    assert "two lines | \N{REPLACEMENT CHARACTER}" in odd.to_latex()
+    lines = odd.to_markdown().splitlines()
+    assert len(lines) == 4
+    assert lines[-1].startswith(r"| two lines \|")
+    str(odd).encode("utf-8")
 
 
 def test_options_and_files(rows, tmp_path):

@@ -24,7 +24,9 @@ def table(seed=0, shared=0.03, gains=(0.0, 0.0, 0.0)):
                 (placement, 0.1 * c, 0, split, test, test + rng.normal(0, 0.01))
             )
     names = ["placement", "strength", "seed", "split"]
-    return pd.DataFrame(rows, columns=[*names, "test_accuracy", "validation_accuracy"])
+    made = pd.DataFrame(rows, columns=[*names, "test_accuracy", "validation_accuracy"])
+    made.attrs["overlap"] = 0.0  # splits are independent
+    return made
 
 
 @pytest.mark.filterwarnings("ignore:compare. .* units are few")
@@ -134,7 +136,7 @@ def test_seeds_needed_takes_the_overlap_of_a_comparison():
 
 
 def test_directions_of_more_names():
-    from jaxnoise.evidence.direction import lower_is_better
+    from jaxnoise.evidence.table import lower_is_better
 
     for name in ("kl", "test_hinge", "hamming_distance", "bits_per_byte", "cost"):
         assert lower_is_better(name), name
@@ -153,7 +155,7 @@ def test_counts_are_exact_and_equal_numbers_have_no_spread():
     })  # fmt: skip
     row = jn.compare(scores, metric="hits").iloc[1]
     assert row["difference"] == np.mean(np.arange(12) % 6)
-    same = jn.compare(scores, metric="same")
+    same = jn.compare(scores, metric="same", lower_is_better=False)
     assert same["sd"].tolist() == [0.0, 0.0]
     assert "0.000000000" not in str(same)
     large = jn.compare(scores.assign(hits=counts * 1e12), metric="hits")

@@ -72,7 +72,9 @@ def scores(splits=1):
             ("input", 0.3, 0.2),
         )
     ]
-    return pd.concat(parts)
+    made = pd.concat(parts)
+    made.attrs["overlap"] = 0.0  # splits are independent
+    return made
 
 
 @pytest.mark.parametrize("splits", [1, 15])

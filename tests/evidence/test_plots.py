@@ -314,6 +314,7 @@ def test_seed_slopes(clear):
 
 def test_seed_slopes_of_splits_and_of_losses(clear):
     runs = clear.runs.rename(columns={"seed": "split", "split": "seed"})
+    runs.attrs["overlap"] = 0.0
     figure = jn.plots.seed_slopes(runs, metric="test_loss")
     assert "a line is one split\n(lower is better)" in texts(figure)
     assert figure.axes[1].get_title() == "input, 0.1\n(n = 10, 10 better)"
@@ -455,12 +456,13 @@ def test_names_are_shown_as_they_are():
     """No mathematics in dollars, no hiding of what begins with an underscore."""
     result = made_up([("none", 0.0), *((name, 0.1) for name in NAMES)])
     result.runs["test_$s_1$"] = result.runs["test_loss"]
+    rows = compared(result, metric="test_$s_1$", lower_is_better=True)
     pictures = (
-        jn.plots.strength_curve(result, metric="test_$s_1$").figure,
-        jn.plots.learning_curves(result, metric="loss"),
-        jn.plots.forest(result, metric="test_$s_1$").figure,
-        jn.plots.seed_slopes(result, metric="test_$s_1$"),
-        jn.plots.score_distribution(result, metric="test_$s_1$").figure,
+        jn.plots.strength_curve(rows).figure,
+        jn.plots.learning_curves(rows, metric="loss"),
+        jn.plots.forest(rows).figure,
+        jn.plots.seed_slopes(rows),
+        jn.plots.score_distribution(rows).figure,
     )
     for figure in pictures:
         written = "\n".join(texts(figure))

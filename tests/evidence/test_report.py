@@ -340,6 +340,7 @@ def test_limits_of_curves_that_still_move(write):
 
 def test_limits_of_splits(write):
     result = made_up(CELLS, seeds=2, splits=10)
+    result.runs.attrs["overlap"] = 0.0
     assert "taken as independent draws" in write(result).text(HEADINGS[-1])
     page = write(result, overlap=1 / 9, metric="train_accuracy")
     limits = page.text(HEADINGS[-1])

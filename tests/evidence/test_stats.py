@@ -10,8 +10,8 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 import jaxnoise as jn
+from jaxnoise.evidence.compare import verdict
 from jaxnoise.evidence.paired import sign_flip_p, wilson
-from jaxnoise.evidence.stats import verdict
 
 COLUMNS = [
     *["placement", "strength", "n", "mean", "sd", "median", "iqm"],
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def table(scores, splits=1):
-    """Scores by (placement, strength): arrays (seed, split)."""
-    return pd.DataFrame(
+    """Scores by (placement, strength): arrays (seed, split); splits are independent."""
+    made = pd.DataFrame(
         [
             {
                 "placement": placement,
@@ -39,6 +39,8 @@ def table(scores, splits=1):
             for split in range(values.shape[1])
         ]
     )
+    made.attrs["overlap"] = 0.0
+    return made
 
 
 def draw(seed, shape, mean=0.0):

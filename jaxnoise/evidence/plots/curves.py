@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jaxnoise.evidence.compare import source_of, titled_groups
+from jaxnoise.evidence.paired import spread
 from jaxnoise.evidence.plots import style
-from jaxnoise.evidence.words import cell_titles, in_words
-from jaxnoise.results import SweepResult, cell_columns, sets_of
+from jaxnoise.evidence.table import Source
+from jaxnoise.results import SweepResult, sets_of
 
 SETS = {
     "train": (style.BLUE, "--"),
@@ -27,7 +29,7 @@ LONG = 500  # epochs; longer curves are pixels in vector files, which stay small
 
 
 def learning_curves(
-    result: SweepResult,
+    result: Source,
     *,
     metric: str,
     best: float | None = None,
@@ -40,7 +42,7 @@ def learning_curves(
     Lines are means over the finite runs, bands one standard deviation to both sides.
 
     Args:
-        result: of a sweep with curves of the metric.
+        result: of a sweep with curves of the metric, or a `Comparison` of it.
         metric: a metric's name without its set, such as ``"accuracy"`` or ``"loss"``.
         best: the best possible value, drawn as a dotted line.
         label: of the vertical axis, with its unit; None takes the metric's name.
@@ -69,53 +71,51 @@ def learning_curves(
         >>> figure.axes[0].get_title()
         'none (n = 2)'
     """
+    sweep, curves = _curves_of(result, metric)
+    groups = titled_groups(sweep.runs.reset_index(drop=True), result)
+    figure, panels = style.panels(len(groups), 2.2, ax, columns)
+    looks = _looks(list(curves))
+    for panel, (title, _, group) in zip(panels, groups, strict=True):
+        rows = group.index[group["finite"]].to_numpy()
+        for name, values in curves.items():
+            _band(panel, sweep.epochs, values[rows], name, looks[name])
+        if best is not None:
+            style.best_line(panel, best)
+        style.title(panel, title, f"n = {len(rows)}")
+        if not len(rows):
+            where = panel.transAxes
+            panel.text(0.5, 0.7, "no finite run", transform=where, ha="center")
+        _epoch_axis(panel, sweep.epochs)
+        style.plain(panel)
+    style.outer_labels(panels, "epoch", label, metric)
+    handles, _ = panels[0].get_legend_handles_labels()
+    notes = "line: mean of n runs", "band: ± 1 sd"
+    style.legend_beside(figure, panels, handles, notes, given=ax, columns=columns)
+    return figure
+
+
+def _curves_of(source: Any, metric: str) -> tuple[SweepResult, dict[str, np.ndarray]]:
+    """The sweep, and by set its curves of the metric."""
+    result = source_of(source)
     if not isinstance(result, SweepResult):
         raise TypeError(
             "result must be a SweepResult, which has curves, "
             f"got {type(result).__name__}."
         )
+    sets = dict(zip(result.curves, sets_of(result.curves), strict=True))
     curves = {
-        name: result.curves[f"{name}_{found}"]
-        for name, found in sets_of(result.curves)
+        name: result.curves[column]
+        for column, (name, found) in sets.items()
         if found == metric
     }
     if not curves or not len(result.epochs):
-        names = dict(zip(result.curves, sets_of(result.curves), strict=True))
-        cure = (
-            f"; give it without its set: {names[metric][1]!r}"
-            if metric in names
-            else ""
-        )
+        whole = metric in sets
+        cure = f"; give it without its set: {sets[metric][1]!r}" if whole else ""
         raise ValueError(
             f"metric must have curves ({', '.join(result.curves)}), "
             f"got {metric!r}{cure}."
         )
-    runs = result.runs.reset_index(drop=True)
-    cells = list(runs.groupby(cell_columns(runs), sort=False, dropna=False))
-    titles = cell_titles(runs)
-    figure, panels = style.panels(len(cells), 2.2, ax, columns)
-    looks = _looks(list(curves))
-    for panel, (_, group), title in zip(panels, cells, titles, strict=True):
-        rows = group.index[group["finite"]].to_numpy()
-        for name, values in curves.items():
-            _band(panel, result.epochs, values[rows], name, looks[name])
-        if best is not None:
-            style.best_line(panel, best)
-        style.title(panel, title, f"n = {len(rows)}")
-        if not len(rows):
-            panel.text(
-                0.5, 0.7, "no finite run", transform=panel.transAxes, ha="center"
-            )
-        _epoch_axis(panel, result.epochs)
-        style.plain(panel)
-        if label is None:
-            style.literal(panel.yaxis.label)
-    style.outer_labels(panels, "epoch", label or in_words(metric))
-    handles, _ = panels[0].get_legend_handles_labels()
-    below = columns is not None
-    text = style.notes("line: mean of n runs", "band: ± 1 sd", one_line=below)
-    style.legend_beside(figure, panels, handles, text, ours=ax is None, below=below)
-    return figure
+    return result, curves
 
 
 def _epoch_axis(ax: Axes, epochs: np.ndarray) -> None:
@@ -143,24 +143,14 @@ def _band(
     color, linestyle, marker = look
     if not len(curves):  # all runs diverged: a line without points, for the legend
         curves = np.full((1, len(epochs)), np.nan)
-    mean = curves.mean(axis=0)
-    spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else 0 * mean
-    ends = (mean - spread, mean + spread)
+    mean = curves.mean(axis=0, dtype=float)
+    sd = np.nan_to_num(spread(curves.T))
+    ends = (mean - sd, mean + sd)
     pixels = len(epochs) > LONG
-    ax.fill_between(
-        epochs, *ends, color=color, alpha=0.25, linewidth=0, rasterized=pixels
-    )
-    single = len(epochs) == 1  # no line to be seen: a point, and a bar for the band
-    if single:
+    faint = {"color": color, "alpha": 0.25, "linewidth": 0, "rasterized": pixels}
+    ax.fill_between(epochs, *ends, **faint)
+    line = {"color": color, "linestyle": linestyle, "linewidth": 1.3, "label": name}
+    if len(epochs) == 1:  # no line to be seen: a point, and a bar for the band
         ax.vlines(epochs, *ends, color=color)
-    ax.plot(
-        epochs,
-        mean,
-        color=color,
-        linestyle=linestyle,
-        linewidth=1.3,
-        marker=marker if single else None,
-        markersize=5,
-        label=name,
-        rasterized=pixels,
-    )
+        line |= {"marker": marker, "markersize": 5}
+    ax.plot(epochs, mean, **line, rasterized=pixels)

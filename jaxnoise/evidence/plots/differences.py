@@ -1,22 +1,28 @@
-"""Paired differences to the baseline: all of them, or unit by unit.
+"""Scores and paired differences: all of them, unit by unit, or run by run.
 
 `forest` is what most sweeps want.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxnoise.evidence.comparison import said
-from jaxnoise.evidence.direction import lower_is_better as lower_by_name
+from jaxnoise.evidence.compare import (
+    Comparison,
+    Options,
+    comparison_of,
+    source_of,
+    titled_groups,
+)
+from jaxnoise.evidence.format import cell_titles, in_words, said, which_is_better
 from jaxnoise.evidence.plots import style
-from jaxnoise.evidence.stats import compare_quietly
-from jaxnoise.evidence.units import Cell, paired_cells
-from jaxnoise.evidence.words import Table, cell_titles, direction, in_words
+from jaxnoise.evidence.table import Source, runs_of, score_table
+from jaxnoise.evidence.units import Cell
 
 VERDICTS = {
     "better": (style.BLUE, "o"),
@@ -30,17 +36,17 @@ SLOPES: dict[str, tuple[str, Any]] = {
     "worse": (style.VERMILLION, "--"),
     "equal": (style.GREY, ":"),
 }
+BINS = 40  # points in one of them stand side by side
+HEIGHT = 0.36  # of a row's points, to both sides
 
 
 def forest(
-    result: Table,
+    result: Source,
     *,
-    metric: str,
-    baseline: str = "none",
-    rope: float | None = None,
+    metric: str | None = None,
     label: str | None = None,
     ax: Axes | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Axes:
     """Draw the paired difference to the baseline, a row a placement and strength.
 
@@ -49,13 +55,12 @@ def forest(
     of `compare` and the number of units stand beside each row.
 
     Args:
-        result: of a sweep, or a table such as `compare` takes.
-        metric: a column of ``result.runs``.
-        baseline: the placement that others are compared with.
-        rope: the largest difference that does not matter, drawn as a band.
+        result: of a sweep, a table such as `compare` takes, or a `Comparison`.
+        metric: a column of ``result.runs``; None for that of a comparison.
         label: of the horizontal axis, with its unit; None says what is subtracted.
         ax: where to draw; None makes a figure.
-        **options: for `compare`, such as ``overlap``.
+        **options: for `compare`, such as ``overlap``, or ``rope``: the largest
+            difference that does not matter, drawn as a band.
 
     Returns:
         The axes, with the first placement at the top.
@@ -79,29 +84,37 @@ def forest(
         >>> [text.get_text() for text in ax.get_yticklabels()]
         ['input, 0.1']
     """
-    style.check_options("forest", options, style.COMPARE)
-    rows = compare_quietly(
-        result, metric=metric, baseline=baseline, rope=rope, **options
-    )
-    better = direction(rows.attrs["lower_is_better"])
-    titles = pd.Series(cell_titles(rows), rows.index)
-    others = (rows["placement"] != baseline).to_numpy()
-    if not others.any():
-        raise ValueError(f"result must have more placements than {baseline!r}.")
-    rows, titles = rows[others], titles[others]
-    ax = style.rows_of(ax, list(titles), 1.4, 0.3)
+    rows = comparison_of("forest", result, metric, options)
+    others, facts = _others(rows), rows.attrs
+    ax = style.rows_of(ax, _titles(rows, others), 1.4, 0.3)
+    rope, baseline = facts["rope"], facts["baseline"]
     if rope is not None:
         ax.axvspan(-rope, rope, **style.band_style(style.GREEN))
     ax.axvline(0, color=style.ink(), linewidth=1)
-    for y, row in enumerate(rows.itertuples()):
+    for y, row in enumerate(others.itertuples()):
         _row(ax, y, row)
-    difference = f"difference to {baseline} in {in_words(metric)}"
+    difference = f"difference to {baseline} in {in_words(facts['metric'])}"
     band = "" if rope is None else f"\nband: within ± {rope:g} is equivalent"
+    better = which_is_better(facts["lower_is_better"])
     ax.set_xlabel(
         f"{style.wrapped(label or difference, 40)}\n"
         f"({better}; bar: 95 % interval){band}"
     )
     return ax
+
+
+def _others(rows: Comparison) -> Comparison:
+    """All rows but the baseline's."""
+    others = rows[rows["placement"] != rows.attrs["baseline"]]
+    if others.empty:
+        raise ValueError(
+            f"result must have more placements than {rows.attrs['baseline']!r}."
+        )
+    return others
+
+
+def _titles(rows: Comparison, others: Comparison) -> list[str]:
+    return list(pd.Series(cell_titles(rows), rows.index)[others.index])
 
 
 def _row(ax: Axes, y: int, row: Any) -> None:
@@ -117,14 +130,13 @@ def _row(ax: Axes, y: int, row: Any) -> None:
 
 
 def seed_slopes(
-    result: Table,
+    result: Source,
     *,
-    metric: str,
-    baseline: str = "none",
+    metric: str | None = None,
     label: str | None = None,
     columns: int | None = None,
     ax: Any = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Figure:
     """Draw each seed's score without and with noise, a panel a placement and strength.
 
@@ -132,15 +144,13 @@ def seed_slopes(
     its seeds. Its colour and style say whether it got better or worse.
 
     Args:
-        result: of a sweep, or a table such as `compare` takes; to draw some of its
-            placements alone, pass the rows of ``result.runs`` that hold them and the
-            baseline.
-        metric: a column of ``result.runs``.
-        baseline: the placement at the left of each panel.
+        result: of a sweep, a table such as `compare` takes, or a `Comparison`; to draw
+            some placements alone, pass their rows of a comparison.
+        metric: a column of ``result.runs``; None for that of a comparison.
         label: of the vertical axis, with its unit; None takes the metric's name.
         columns: panels in a row of the new figure, above the legend; None chooses.
         ax: where to draw, one axes a panel; None makes a figure.
-        **options: of `compare`: ``pair_by`` and ``lower_is_better``.
+        **options: for `compare`, such as ``baseline``: the placement at the left.
 
     Returns:
         The figure that holds the panels.
@@ -162,46 +172,34 @@ def seed_slopes(
         >>> len(figure.axes[0].get_lines())
         3
     """
-    style.check_options("seed_slopes", options, ("pair_by", "lower_is_better"))
-    lower = options.pop("lower_is_better", None)
-    lower = lower_by_name(metric) if lower is None else lower
-    paired = paired_cells(result, metric, baseline, **options)
-    titles = cell_titles(pd.DataFrame([cell.name for cell in paired.cells]))
-    (reference,) = (cell for cell in paired.cells if cell.is_baseline)
-    drawn = [
-        (title, cell)
-        for title, cell in zip(titles, paired.cells, strict=True)
-        if not cell.is_baseline
-    ]
-    if not drawn:
-        raise ValueError(f"result must have more placements than {baseline!r}.")
-    figure, panels = style.panels(len(drawn), 2.6, ax, columns, share_x=False)
-    for panel, (title, cell) in zip(panels, drawn, strict=True):
-        note = _slopes(panel, reference.scores, cell, lower)
-        style.title(panel, title, note)
-        names = [style.wrapped(baseline, 14), style.wrapped(cell.name["placement"], 14)]
+    rows = comparison_of("seed_slopes", result, metric, options)
+    others, facts = _others(rows), rows.attrs
+    figure, panels = style.panels(len(others), 2.6, ax, columns, share_x=False)
+    for panel, title, cell in zip(
+        panels, _titles(rows, others), others.cells, strict=True
+    ):
+        style.title(panel, title, _slopes(panel, rows.baseline, cell, rows.gain))
+        names = [style.wrapped(each.placement, 14) for each in (rows.baseline, cell)]
         panel.set_xticks([0, 1], names, parse_math=False, usetex=False)
         panel.set_xlim(-0.25, 1.25)
         style.plain(panel)
-        if label is None:
-            style.literal(panel.yaxis.label)
-    style.outer_labels(panels, None, label or in_words(metric))
+    style.outer_labels(panels, None, label, facts["metric"])
     handles = [
         Line2D([], [], color=color, linestyle=line, label=word)
         for word, (color, line) in SLOPES.items()
     ]
-    below = columns is not None
-    better = f"({direction(lower)})"
-    text = style.notes(f"a line is one {paired.unit}", better, one_line=below)
-    style.legend_beside(figure, panels, handles, text, ours=ax is None, below=below)
+    better = f"({which_is_better(facts['lower_is_better'])})"
+    notes = f"a line is one {facts['unit']}", better
+    style.legend_beside(figure, panels, handles, notes, given=ax, columns=columns)
     return figure
 
 
-def _slopes(ax: Axes, reference: np.ndarray, cell: Cell, lower: bool) -> str:
+def _slopes(ax: Axes, baseline: Cell, cell: Cell, gain: int) -> str:
     """A line a unit; how many there are, and which way they went."""
-    alpha = max(0.1, min(1, 30 / max(len(reference), 1)))
-    signs = np.sign(cell.differences) * (-1 if lower else 1)
-    for left, change, sign in zip(reference, cell.differences, signs, strict=True):
+    alpha = max(0.1, min(1, 30 / max(len(baseline.scores), 1)))
+    signs = gain * np.sign(cell.differences)
+    changes = zip(baseline.scores, cell.differences, signs, strict=True)
+    for left, change, sign in changes:
         if np.isfinite(change):
             color, line = SLOPES[{1: "better", -1: "worse", 0: "equal"}[int(sign)]]
             ax.plot(
@@ -218,3 +216,116 @@ def _slopes(ax: Axes, reference: np.ndarray, cell: Cell, lower: bool) -> str:
     equal = int((signs == 0).sum())
     note = f"n = {n}, {int((signs > 0).sum())} better"
     return f"{note}, {equal} equal" if equal else note
+
+
+def score_distribution(
+    result: Source,
+    *,
+    metric: str | None = None,
+    baseline: str = "none",
+    best: float | None = None,
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw every run's score, a row a placement and strength.
+
+    A point is one finite run, the box spans the middle half of them with the median
+    inside, and the diamond is their mean.
+
+    Args:
+        result: of a sweep, a table such as `compare` takes, or a `Comparison`, of which
+            the runs are drawn.
+        metric: a column of ``result.runs``; None for that of a comparison.
+        baseline: the placement drawn in plain ink; it need not be there.
+        best: the best possible value, drawn as a dotted line.
+        label: of the horizontal axis, with its unit; None takes the metric's name.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes, with the first placement at the top.
+
+    Raises:
+        TypeError: if result is neither a `SweepResult` nor a table, or ``ax`` no axes.
+        ValueError: if the metric or a column is not there.
+
+    Example:
+        >>> import pandas as pd, jaxnoise as jn
+        >>> table = pd.DataFrame({
+        ...     "placement": ["none"] * 3 + ["input"] * 3,
+        ...     "strength": [0.0] * 3 + [0.1] * 3,
+        ...     "seed": [0, 1, 2] * 2,
+        ...     "accuracy": [0.7, 0.8, 0.9, 0.8, 0.9, 0.85],
+        ... })
+        >>> ax = jn.plots.score_distribution(table, metric="accuracy")
+        >>> [text.get_text() for text in ax.get_yticklabels()]
+        ['none', 'input, 0.1']
+    """
+    if metric is None and isinstance(result, Comparison):
+        metric = result.attrs["metric"]
+    table = score_table(runs_of(source_of(result)), metric, ["seed"])
+    groups = titled_groups(table, result)
+    ax = style.rows_of(ax, [title for title, *_ in groups], 1.3, 0.42)
+    placements = [p for p in table["placement"].unique() if p != baseline]
+    looks = {name: style.placement_style(i) for i, name in enumerate(placements)}
+    quiet = to_rgba(style.ink(), 0.6)  # the box, of ink, lies over its points
+    looks[baseline] = {"color": quiet, "marker": "o"}
+    bins = _bins(table[metric].dropna().to_numpy(float))
+    for y, (_, name, group) in enumerate(groups):
+        scores = np.sort(group[metric].dropna().to_numpy(float))
+        _points(ax, y, scores, bins, looks[name[0]])
+        _box(ax, y, scores)
+        lost = int((~group["finite"]).sum())
+        style.beside(
+            ax, y, f"n = {len(scores)}" + (f", {lost} diverged" if lost else "")
+        )
+    notes = ["point: a run; diamond: mean of n runs", "box: quartiles and median"]
+    if best is not None:
+        ax.axvline(best, **style.best_style())
+        notes.append(f"dotted: best possible {best:.3f}")
+    what = style.wrapped(label or in_words(metric), 40)
+    ax.set_xlabel("\n".join([what, *notes]))
+    return ax
+
+
+def _bins(scores: np.ndarray) -> np.ndarray:
+    """Edges over all scores, so that rows are spread alike."""
+    if not len(scores):
+        return np.zeros(2)
+    return np.linspace(scores.min(), scores.max(), max(BINS, len(scores) // 20) + 1)
+
+
+def _points(ax: Axes, y: int, scores: np.ndarray, bins: np.ndarray, look: Any) -> None:
+    """Every score once, moved off the row's middle by the number of its neighbours."""
+    column = np.searchsorted(bins[1:-1], scores, side="right")
+    counts = np.bincount(column, minlength=1)
+    first = np.searchsorted(column, column)
+    place = np.arange(len(scores)) - first  # in its column: 0, 1, -1, 2, -2, ...
+    place = (place + 1) // 2 * np.where(place % 2, 1, -1)
+    step = min(0.14, 2 * HEIGHT / max(counts.max(initial=1), 1))
+    ax.scatter(
+        scores,
+        y + step * place,
+        s=14 if len(scores) <= 200 else 5,
+        facecolors=to_rgba(look["color"], 0.3),
+        edgecolors=look["color"],
+        linewidths=0.8 if len(scores) <= 200 else 0.4,
+        marker=look["marker"],
+    )
+
+
+def _box(ax: Axes, y: int, scores: np.ndarray) -> None:
+    """Quartiles, median and mean."""
+    if not len(scores):
+        return
+    low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
+    ink = style.ink()
+    line: Any = {"color": ink, "linewidth": 0.9, "zorder": 3}
+    ax.add_line(
+        Line2D(
+            [low, high, high, low, low],
+            [y - HEIGHT, y - HEIGHT, y + HEIGHT, y + HEIGHT, y - HEIGHT],
+            **line,
+        )
+    )
+    ax.add_line(Line2D([middle, middle], [y - HEIGHT, y + HEIGHT], **line))
+    ax.plot(scores.mean(), y, marker="D", markersize=5, markerfacecolor="none", **line)

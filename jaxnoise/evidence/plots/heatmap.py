@@ -1,41 +1,40 @@
 """A score for two strengths at once, such as those of inputs and hidden layer."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, to_rgb
 
-from jaxnoise.evidence.plots import style
-from jaxnoise.evidence.stats import compare_quietly
-from jaxnoise.evidence.words import (
-    Table,
+from jaxnoise.evidence.compare import Comparison, Options, comparison_of
+from jaxnoise.evidence.format import (
     count,
     decimals,
-    direction,
     fixed,
     in_words,
     number,
+    which_is_better,
 )
+from jaxnoise.evidence.plots import style
+from jaxnoise.evidence.table import Source
 
 DARK, LIGHT = "#010101", "#ffffff"
 MISSING = "#b0b0b0"  # no colour of the maps, nor of a page
-SHOWN = ("better", "worse", "equivalent")
+WRITTEN = ("better", "worse", "equivalent")
 
 
 def strength_heatmap(
-    result: Table,
+    result: Source,
     *,
-    metric: str,
+    metric: str | None = None,
     value: str = "mean",
     placement: str | None = None,
     x: str | None = None,
     y: str | None = None,
-    baseline: str = "none",
     label: str | None = None,
     ax: Axes | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Axes:
     """Draw a metric for two strengths at once, one along each axis.
 
@@ -44,17 +43,16 @@ def strength_heatmap(
     for differences the verdict too where it is better, worse or equivalent.
 
     Args:
-        result: of a sweep, or a table such as `compare` takes.
-        metric: a column of ``result.runs``.
+        result: of a sweep, a table such as `compare` takes, or a `Comparison`.
+        metric: a column of ``result.runs``; None for that of a comparison.
         value: "mean", or "difference" for the paired difference to the baseline.
         placement: which to draw; None if but one has two strengths.
         x: the strength along the horizontal axis, such as ``"input"``; None takes the
             first that varies.
         y: the strength along the vertical axis; None takes the second that varies.
-        baseline: the placement that others are compared with.
         label: of the numbers, with their unit; None takes the metric's name.
         ax: where to draw; None makes a figure.
-        **options: for `compare`, such as ``rope``.
+        **options: for `compare`, such as ``baseline`` or ``rope``.
 
     Returns:
         The axes; a colour bar stands beside them.
@@ -79,9 +77,8 @@ def strength_heatmap(
     """
     if value not in ("mean", "difference"):
         raise ValueError(f'value must be "mean" or "difference", got {value!r}.')
-    style.check_options("strength_heatmap", options, style.COMPARE)
-    rows = compare_quietly(result, metric=metric, baseline=baseline, **options)
-    drawn = _placement(rows[rows["placement"] != baseline], placement)
+    rows = comparison_of("strength_heatmap", result, metric, options)
+    drawn = _placement(rows[rows["placement"] != rows.attrs["baseline"]], placement)
     x, y = _axes_of(drawn, x, y)
     grid = drawn.pivot(index=y, columns=x, values=value)
     if ax is not None:
@@ -89,7 +86,7 @@ def strength_heatmap(
     else:
         size = (2.4 + 0.75 * grid.shape[1], 1.3 + 0.5 * grid.shape[0])
         ax = style.new_axes(None, (max(size[0], 4.2), max(size[1], 2.6)))
-    bottom_to_top, left_to_right = (np.arange(count + 1) - 0.5 for count in grid.shape)
+    bottom_to_top, left_to_right = (np.arange(n + 1) - 0.5 for n in grid.shape)
     image = ax.pcolormesh(
         left_to_right,
         bottom_to_top,
@@ -102,7 +99,7 @@ def strength_heatmap(
     _annotate(ax, image, grid, verdicts if value == "difference" else None)
     _ticks(ax.xaxis, grid.columns, x)
     _ticks(ax.yaxis, grid.index, y)
-    _colour_bar(ax, image, rows, value, label or in_words(metric))
+    _colour_bar(ax, image, rows, value, label or in_words(rows.attrs["metric"]))
     return ax
 
 
@@ -179,7 +176,7 @@ def _annotate(
         else:
             text = fixed(score, digits, "-" if verdicts is None else "+")
             color = stands_out(to_rgb(image.cmap(image.norm(score))))
-        if verdicts is not None and verdicts.iat[i, j] in SHOWN:
+        if verdicts is not None and verdicts.iat[i, j] in WRITTEN:
             text += f"\n{verdicts.iat[i, j]}"
         ax.text(j, i, text, color=color, ha="center", va="center", fontsize=style.SMALL)
 
@@ -201,21 +198,19 @@ def _ticks(axis: Any, values: pd.Index, column: str) -> None:
     axis.set_label_text(f"strength of {column.removeprefix('strength.')}")
 
 
-def _colour_bar(
-    ax: Axes, image: Any, rows: pd.DataFrame, value: str, label: str
-) -> None:
+def _colour_bar(ax: Axes, image: Any, rows: Comparison, value: str, label: str) -> None:
     """What the colours mean, and where the baseline is."""
     facts = rows.attrs
     noisy = rows[rows["placement"] != facts["baseline"]]
-    better = direction(facts["lower_is_better"])
+    better = which_is_better(facts["lower_is_better"])
     bar = ax.figure.colorbar(image, ax=ax)
     bar.outline.set_visible(False)
-    said = label if value == "mean" else f"{label}, difference to {facts['baseline']}"
+    what = label if value == "mean" else f"{label}, difference to {facts['baseline']}"
     style.literal(bar.ax.yaxis.label)
     note = f"mean, {count(noisy['n'], facts['unit'])}; {better}"
-    lines = style.wrapped(said, 36), style.wrapped(note, 36)
+    lines = style.wrapped(what, 36), style.wrapped(note, 36)
     bar.set_label("\n".join(lines), fontsize=style.SMALL)
-    reference = rows.loc[rows["placement"] == facts["baseline"], "mean"].iloc[0]
+    reference = float(rows.baseline.score_interval.mean)
     low, high = image.get_clim()
     if value == "mean" and low <= reference <= high:
         for color, width in ((LIGHT, 4), (DARK, 1.5)):  # one of them stands out

@@ -115,7 +115,7 @@ def decision_regions(
         place: dict[str, Any] = {"loc": "outside lower center", "ncols": 2}
         style.legend(figure, handles, labels, **place)
     else:
-        style.legend(panels[0], handles, labels)
+        style.legend(panels[0], handles, labels, loc="upper right")
     return figure
 
 

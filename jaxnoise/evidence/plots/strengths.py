@@ -1,33 +1,39 @@
-"""A score against the noise's strength: a line a placement, or a map of two strengths.
+"""A score against the noise's strength, a line a placement.
 
 `strength_curve` is what most sweeps want.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis
 from matplotlib.collections import LineCollection
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullFormatter
 
-from jaxnoise.evidence.paired import t_interval
+from jaxnoise.evidence.compare import Comparison, Options, comparison_of
+from jaxnoise.evidence.format import count
 from jaxnoise.evidence.plots import style
-from jaxnoise.evidence.plots.ticks import label_side_by_side
-from jaxnoise.evidence.stats import compare_quietly
-from jaxnoise.evidence.units import Cell, paired_cells
-from jaxnoise.evidence.words import Table, count, in_words
+from jaxnoise.evidence.table import Source
+from jaxnoise.evidence.units import Cell
+
+GAP = 0.6  # between labels, in sizes of their font
 
 
 def strength_curve(
-    result: Table,
+    result: Source,
     *,
-    metric: str,
-    baseline: str = "none",
+    metric: str | None = None,
     best: float | None = None,
+    scale: str = "log",
     label: str | None = None,
     ax: Axes | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Axes:
     """Draw a metric against the strength, a line a placement, beside the baseline.
 
@@ -35,25 +41,26 @@ def strength_curve(
     mean plus the interval of the difference to it, so that a bar that spans the
     baseline's line spans "no difference". The band is the 95 % interval of the
     baseline's own mean, the faint lines are the units one by one, and a cross at the
-    top marks strengths at which runs diverged. Strength 0 has no place on the
-    logarithmic axis and is left out; it equals the baseline.
+    top marks strengths at which runs diverged. Strength 0 has no place on a logarithmic
+    axis and is left out; on a linear one it is drawn.
 
     Args:
-        result: of a sweep over several strengths, numbers, with the baseline in it, or
-            a table such as `compare` takes.
-        metric: a column of ``result.runs``.
-        baseline: the placement drawn as a horizontal line.
+        result: of a sweep over several strengths, numbers, with the baseline in it, a
+            table such as `compare` takes, or a `Comparison`.
+        metric: a column of ``result.runs``; None for that of a comparison.
         best: the best possible value, drawn as a dotted line.
+        scale: of the axis of strengths, "log" or "linear".
         label: of the vertical axis, with its unit; None takes the metric's name.
         ax: where to draw; None makes a figure.
-        **options: for `compare`, such as ``overlap``.
+        **options: for `compare`, such as ``overlap``, or ``baseline``: the placement
+            drawn as a horizontal line.
 
     Returns:
         The axes.
 
     Raises:
         TypeError: if an argument is of the wrong kind, or an option none of `compare`.
-        ValueError: as `compare`, or if there is no strength above 0 to draw.
+        ValueError: as `compare`, if there is no such scale, or no strength to draw.
 
     Example:
         >>> import pandas as pd, jaxnoise as jn
@@ -67,58 +74,58 @@ def strength_curve(
         >>> ax.get_xscale()
         'log'
     """
-    style.check_options("strength_curve", options, style.COMPARE)
-    rows = compare_quietly(result, metric=metric, baseline=baseline, **options)
-    strengths = pd.to_numeric(rows.get("strength", pd.Series(dtype=float)), "coerce")
-    drawn = rows[(rows["placement"] != baseline) & (strengths > 0)]
-    if drawn.empty:
-        raise ValueError(
-            "result must have strengths above 0, as numbers, got none; "
-            "strength_heatmap draws two strengths at once."
-        )
-    drawn = drawn.assign(strength=strengths).sort_values("strength", kind="stable")
-    pair_by = {name: options[name] for name in ("pair_by",) if name in options}
-    cells = paired_cells(result, metric, baseline, **pair_by).cells
+    rows = comparison_of("strength_curve", result, metric, options)
+    drawn = _drawn(rows, scale)
     ours, ax = ax is None, style.new_axes(ax)
-    reference = rows[rows["placement"] == baseline].iloc[0]
-    handles = [_baseline(ax, reference, cells[rows.index.get_loc(reference.name)])]
-    for i, placement in enumerate(rows["placement"][drawn.index].sort_index().unique()):
+    reference = rows.baseline
+    handles = [_baseline(ax, reference)]
+    for i, placement in enumerate(drawn["placement"].sort_index().unique()):
         group = drawn[drawn["placement"] == placement]
         look = style.placement_style(i)
-        _units(ax, group, cells, look)
-        handles.append(_line(ax, group, reference["mean"], look))
+        _units(ax, group["strength"], rows.loc[group.index].cells, look)
+        handles.append(_line(ax, group, float(reference.score_interval.mean), look))
     if best is not None:
         style.best_line(ax, best)
         handles.append(ax.get_lines()[-1])
     if _diverged(ax, drawn):
         handles.append(ax.get_lines()[-1])
-    _strength_axis(ax, drawn["strength"])
-    ax.set_ylabel(label or in_words(metric))
-    if label is None:
-        style.literal(ax.yaxis.label)
-    unit = rows.attrs["unit"]
+    _strength_axis(ax, drawn["strength"], scale)
+    style.score_label(ax, label, rows.attrs["metric"])
+    unit, name = rows.attrs["unit"], style.wrapped(reference.placement)
     means = f"means of {count(rows['n'], unit)}"
-    title = (
+    notes = (
         f"{means}\n"
-        f"bar: 95 % interval of the\ndifference to {style.wrapped(baseline)}\n"
-        f"band: 95 % interval of\nthe mean of {style.wrapped(baseline)}\n"
+        f"bar: 95 % interval of the\ndifference to {name}\n"
+        f"band: 95 % interval of\nthe mean of {name}\n"
         f"faint: {unit}s one by one"
     )
-    short = f"{means}\nbar, band: 95 % intervals"
-    style.legend_outside(ax, handles, title, short, ours=ours)
+    brief = f"{means}\nbar, band: 95 % intervals"
+    style.legend_outside(ax, handles, notes, brief, ours=ours)
     style.plain(ax)
     return ax
 
 
-def _baseline(ax: Axes, row: pd.Series, cell: Cell) -> Line2D:
+def _drawn(rows: Comparison, scale: str) -> Comparison:
+    """The rows that have a place on the axis, in the order of their strengths."""
+    if scale not in ("log", "linear"):
+        raise ValueError(f'scale must be "log" or "linear", got {scale!r}.')
+    strengths = pd.to_numeric(rows.get("strength", pd.Series(dtype=float)), "coerce")
+    least = strengths > 0 if scale == "log" else strengths >= 0
+    drawn = rows[(rows["placement"] != rows.attrs["baseline"]) & least]
+    if drawn.empty:
+        raise ValueError(
+            "result must have strengths above 0, as numbers, got none; "
+            "strength_heatmap draws two strengths at once."
+        )
+    return drawn.assign(strength=strengths).sort_values("strength", kind="stable")
+
+
+def _baseline(ax: Axes, cell: Cell) -> Line2D:
     """Its mean, and the interval of its mean."""
-    line = ax.axhline(
-        row["mean"], color=style.ink(), linewidth=1.2, label=row["placement"]
-    )
-    interval = t_interval(cell.unit_scores)
-    if np.isfinite(interval.low):
-        ends = float(interval.low), float(interval.high)
-        ax.axhspan(*ends, **style.band_style(style.ink()))
+    mean, low, high, _ = map(float, cell.score_interval)
+    line = ax.axhline(mean, color=style.ink(), linewidth=1.2, label=cell.placement)
+    if np.isfinite(low):
+        ax.axhspan(low, high, **style.band_style(style.ink()))
     return line
 
 
@@ -137,23 +144,16 @@ def _line(ax: Axes, group: pd.DataFrame, reference: float, look: Any) -> Any:
     )
 
 
-def _units(ax: Axes, group: pd.DataFrame, cells: list[Cell], look: Any) -> None:
+def _units(ax: Axes, strengths: pd.Series, cells: list[Cell], look: Any) -> None:
     """A faint line a unit through its scores, and points where there is no line."""
-    by_strength = pd.DataFrame(
-        {
-            strength: cells[row].scores
-            for row, strength in zip(group.index, group["strength"], strict=True)
-        }
-    )
-    xs = by_strength.columns.to_numpy(float)
-    lines = [np.column_stack([xs, ys]) for ys in by_strength.to_numpy(float)]
+    scores = np.column_stack([cell.scores for cell in cells])
+    lines = [np.column_stack([strengths, ys]) for ys in scores]
     faint: Any = {"alpha": max(0.03, min(0.35, 6 / max(len(lines), 1))), "zorder": 1.5}
     ax.add_collection(
         LineCollection(lines, colors=look["color"], linewidths=0.7, **faint)
     )
-    if len(lines):
-        x, y = np.concatenate(lines).T
-        ax.scatter(x, y, s=5, color=look["color"], **faint)
+    x, y = np.concatenate(lines).T
+    ax.scatter(x, y, s=5, color=look["color"], **faint)
 
 
 def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
@@ -174,11 +174,78 @@ def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
     return True
 
 
-def _strength_axis(ax: Axes, strengths: pd.Series) -> None:
-    """Logarithmic, with a tick a strength, labelled wherever there is room."""
+def _strength_axis(ax: Axes, strengths: pd.Series, scale: str) -> None:
+    """With a tick a strength, labelled wherever there is room."""
     values = np.unique(strengths)
-    if len(values) == 1:  # rounding makes its range too narrow for a scale
+    if scale == "linear":
+        values = np.union1d(0.0, values)
+        ax.update_datalim([(0, 0)], updatey=False)
+    elif len(values) == 1:  # rounding makes its range too narrow for a scale
         ax.update_datalim([(values[0] / 2, 0), (values[0] * 2, 0)], updatey=False)
-    ax.set_xscale("log")
+    ax.set_xscale(scale)
     ax.set_xlabel("noise strength (stddev or rate)")
     label_side_by_side(ax.xaxis, values)
+
+
+def label_side_by_side(axis: XAxis, values: np.ndarray) -> None:
+    """A tick a value, with plain numbers that never touch, whatever the figure's size.
+
+    Args:
+        axis: that along the bottom, with its scale.
+        values: in ascending order, each once.
+    """
+    written = _written(values)
+    axis.set_major_locator(SideBySide(values, written))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: written(x)))
+    axis.set_minor_locator(FixedLocator(list(values)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _written(values: np.ndarray) -> Callable[[float], str]:
+    """Three digits, or as many as tell all of the values apart."""
+    digits = next(
+        n for n in range(3, 18) if len({f"{x:.{n}g}" for x in values}) == len(values)
+    )
+    return lambda x: f"{x:.{digits}g}"
+
+
+class SideBySide(Locator):
+    """As many of the values as have labels that fit along the axis as it is drawn."""
+
+    def __init__(self, values: np.ndarray, written: Callable[[float], str]) -> None:
+        self.values, self.written = values, written
+
+    def __call__(self) -> Sequence[float]:
+        """The values in sight whose labels do not touch."""
+        axis: Any = self.axis
+        return self.tick_values(*axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """Those between two values."""
+        low, high = sorted((vmin, vmax))
+        seen = self.values[(low <= self.values) & (self.values <= high)]
+        axis: Any = self.axis
+        font = axis.get_major_ticks(1)[0].label1.get_fontproperties()
+        gap = GAP * font.get_size_in_points()
+        widths = np.array([gap + _width(self.written(x), font) for x in seen])
+        points = np.column_stack([seen, np.zeros(len(seen))])
+        middles = axis.axes.get_xaxis_transform().transform(points)[:, 0]
+        chosen = _apart(middles, widths * axis.axes.figure.dpi / 72)
+        return [float(x) for x in seen[chosen]]
+
+
+def _width(text: str, font: FontProperties) -> float:
+    """In points."""
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+def _apart(middles: np.ndarray, widths: np.ndarray) -> list[int]:
+    """The most labels that do not touch: always that which ends first, and the last."""
+    left, right = middles - widths / 2, middles + widths / 2
+    order, kept = [int(i) for i in np.argsort(right)], list[int]()
+    for i in order:
+        if not kept or left[i] >= right[kept[-1]]:
+            kept.append(i)
+    if len(kept) > 1 and left[order[-1]] >= right[kept[-2]]:
+        kept[-1] = order[-1]
+    return kept

@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from jaxnoise.checks import shown
+from jaxnoise.evidence.format import in_words, legible
 
 PALETTE = {  # in the order in which placements take them
     "vermillion": "#D55E00",
@@ -33,14 +34,6 @@ PALETTE = {  # in the order in which placements take them
 }
 PLACEMENTS = tuple(PALETTE.values())
 VERMILLION, BLUE, GREEN, PURPLE, OCHRE, SKY, GREY = PLACEMENTS
-COMPARE = (
-    "pair_by",
-    "rope",
-    "overlap",
-    "key",
-    "lower_is_better",
-    "outer",
-)  # its options
 MARKERS = "osD^v<PX"  # one more than colours: pairs repeat after 56 placements
 SMALL = "small"
 
@@ -82,7 +75,7 @@ def literal(text: Text) -> Text:
 
 def wrapped(name: Any, width: int = 28, lines: int = 3) -> str:
     """A long name on several lines, cut where it would fill the figure."""
-    parts = textwrap.wrap(str(name), width, max_lines=lines, placeholder=" …")
+    parts = textwrap.wrap(legible(name), width, max_lines=lines, placeholder=" …")
     return "\n".join(parts)
 
 
@@ -122,14 +115,20 @@ def legend_beside(
     figure: Figure,
     axes: list[Axes],
     handles: Sequence[Any],
-    text: str,
+    notes: Sequence[str],
     *,
-    ours: bool,
-    below: bool = False,
+    given: Any,
+    columns: int | None,
 ) -> None:
-    """A legend for all panels: in the place of a spare one, at the side, or below."""
+    """A legend for all panels: in the place of a spare one, at the side, or below.
+
+    Below, under so many columns, its notes are on one line; on given axes it is inside
+    the first.
+    """
+    below = columns is not None
+    text = ("; " if below else "\n").join(notes).replace("; (", " (")
     spare = [other for other in figure.axes if not other.axison]
-    if not ours:
+    if given is not None:
         _titled(axes[0], handles, text)
     elif below:
         _titled(figure, handles, text, loc="outside lower center", ncols=len(handles))
@@ -148,11 +147,6 @@ def _titled(owner: Any, handles: Sequence[Any], text: str, **place: Any) -> Lege
     return made
 
 
-def notes(*lines: str, one_line: bool) -> str:
-    """Notes above a legend, each on a line of its own if it is narrow."""
-    return ("; " if one_line else "\n").join(lines).replace("; (", " (")
-
-
 def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
     """The given axes, or those of a new figure."""
     if ax is not None:
@@ -166,16 +160,6 @@ def _checked(ax: Any) -> Axes:
             f"ax must be axes of matplotlib, plt.subplots()[1], got {shown(ax)}."
         )
     return ax
-
-
-def check_options(function: str, given: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse options that are none, in the name of the function that was called."""
-    for name in given:
-        if name not in known:
-            raise TypeError(
-                f"{function} must be given its own arguments and, of compare, "
-                f"{', '.join(known)}, got {name!r}."
-            )
 
 
 def panels(
@@ -210,11 +194,20 @@ def panels(
     return figure, list(grid.flat[:count])
 
 
-def outer_labels(axes: list[Axes], x: str | None, y: str) -> None:
+def score_label(ax: Axes, label: str | None, metric: str) -> None:
+    """The user's label of the vertical axis, or the metric's name as it is."""
+    ax.set_ylabel(wrapped(in_words(metric) if label is None else label, 24))
+    if label is None:
+        literal(ax.yaxis.label)
+
+
+def outer_labels(
+    axes: list[Axes], x: str | None, label: str | None, metric: str = ""
+) -> None:
     """Labels on the left and wherever no panel lies below; x None: ticks everywhere."""
     for i, ax in enumerate(axes):
         ax.set_xlabel(x or "")
-        ax.set_ylabel(wrapped(y, 24))
+        score_label(ax, label, metric)
         spec = ax.get_subplotspec()
         if spec is None:
             continue

@@ -5,56 +5,57 @@
 
 import contextlib
 import os
-import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import jinja2
 import pandas as pd
-from jaxtyping import Array
 
-from jaxnoise.evidence.answers import answer
-from jaxnoise.evidence.choosing import select_quietly
-from jaxnoise.evidence.direction import lower_is_better as lower_by_name
-from jaxnoise.evidence.facts import configuration, provenance, rows_used
-from jaxnoise.evidence.illustrations import illustrations
-from jaxnoise.evidence.limits import limits, still_moving
+from jaxnoise.evidence.compare import (
+    Comparison,
+    Options,
+    comparison_of,
+    evidence_of,
+    shows_options,
+    source_of,
+)
+from jaxnoise.evidence.format import in_words, legible
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
-from jaxnoise.evidence.scores import runs_of
-from jaxnoise.evidence.selection import Selection
-from jaxnoise.evidence.stats import compare_quietly
-from jaxnoise.evidence.tables import comparison_tables, legend
-from jaxnoise.evidence.units import PAIR_BY
-from jaxnoise.evidence.words import Table, in_words
+from jaxnoise.evidence.report.figures import illustrations
+from jaxnoise.evidence.report.sentences import answer, limits
+from jaxnoise.evidence.report.tables import (
+    comparison_tables,
+    configuration,
+    explanation,
+    provenance,
+    rows_used,
+)
+from jaxnoise.evidence.select import Selection, chosen
+from jaxnoise.evidence.table import Source, lower_is_better, runs_of
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
-METRIC = re.compile("acc|loss|err|score|auc|f1|r2|ms[el]|ma[ep]|nll", re.IGNORECASE)
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
+QUESTION = "Would noise help this model, where, how much, and how sure are we?"
 
 
+@shows_options
 def report(
-    result: SweepResult | pd.DataFrame,
+    result: Source,
     path: str | os.PathLike[str],
     *,
     metric: str | None = None,
     title: str | None = None,
     question: str | None = None,
-    baseline: str = "none",
-    pair_by: str | Sequence[str] = PAIR_BY,
-    rope: float | None = None,
-    overlap: float | None = None,
-    key: Array | None = None,
-    lower_is_better: bool | None = None,
-    outer: int | None = None,
     choose_on: str | None = "validation",
     best: float | None = None,
     label: str | None = None,
     config: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Path:
     """Write what a result shows, and what it cannot say, as one HTML page.
 
@@ -66,13 +67,20 @@ def report(
 
     Args:
         result: a `SweepResult`, or a table such as `compare` takes, which has no curves
-            and tells of no times and devices.
+            and tells of no times and devices; or a `Comparison`, of which nothing is
+            computed again.
         path: the file to write; missing folders above it are made, and a file that is
             there is replaced as a whole or not at all.
-        metric: the column that is compared; None takes the first metric that is no loss
-            of the population, else of the test set, else of what there is.
+        metric: the column that is compared; None takes that of a comparison, else the
+            first metric that is no loss of the population, else of the test set, else
+            of what there is.
         title: of the page; None makes one.
         question: that the page answers; None makes one.
+        choose_on: the set to choose placement and strength on, if the result has the
+            metric there; None chooses nothing.
+        best: the best possible value of the metric, drawn as a dotted line.
+        label: of the metric in figures, with its unit, such as ``"loss (nats)"``.
+        config: names and values of what the runs were made with, shown as they are.
         baseline: as for `compare`.
         pair_by: as for `compare`.
         rope: as for `compare`.
@@ -80,11 +88,6 @@ def report(
         key: as for `compare`.
         lower_is_better: as for `compare`.
         outer: as for `compare` and `select`, of nested folds.
-        choose_on: the set to choose placement and strength on, if the result has the
-            metric there; None chooses nothing.
-        best: the best possible value of the metric, drawn as a dotted line.
-        label: of the metric in figures, with its unit, such as ``"loss (nats)"``.
-        config: names and values of what the runs were made with, shown as they are.
 
     Returns:
         The path.
@@ -108,43 +111,30 @@ def report(
         True
     """
     _check_kinds(result, path, config)
-    runs = runs_of(result)
-    metric = _default_metric(runs) if metric is None else metric
-    options: dict[str, Any] = {
-        "baseline": baseline,
-        "pair_by": pair_by,
-        "rope": rope,
-        "overlap": overlap,
-        "key": key,
-        "lower_is_better": lower_is_better,
-        "outer": outer,
-    }
-    rows = compare_quietly(result, metric=metric, **options)
-    score_set, name = _set_and_name(runs, metric)
-    chosen, unchosen = _choose(result, choose_on, score_set, name, options)
-    complete = getattr(result, "complete", True)
-    splits = outer or (runs["split"].nunique() if "split" in runs else 1)
-    told: dict[str, Any] = {"splits": splits, "complete": complete}
-    told |= {"chosen": chosen, "moving": still_moving(result)}
+    if metric is None and not isinstance(result, Comparison):
+        metric = _default_metric(result)
+    rows = comparison_of("report", result, metric, options)
+    metric = rows.attrs["metric"]
+    score_set, name = _set_and_name(runs_of(source_of(rows)), metric)
+    choice, unchosen = _choose(rows, choose_on, score_set, name)
+    words = in_words(metric)
     page = _template().render(
-        title=title or f"Would noise help? A comparison in {in_words(metric)}",
-        question=question
-        or "Would noise help this model, where, how much, and how sure are we? "
-        f"The measure is {in_words(metric)}.",
+        title=title or f"Would noise help? A comparison in {words}",
+        question=question or f"{QUESTION} The measure is {words}.",
         version=version("jaxnoise"),
         on_light=PALETTE,
         on_dark=ON_DARK,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
-        complete=complete,
-        answer=answer(rows, chosen),
-        used=rows_used(runs, rows, score_set, chosen),
+        complete=getattr(source_of(rows), "complete", True),
+        answer=answer(rows, choice),
+        used=rows_used(rows, score_set, choice),
         tables=comparison_tables(rows),
-        legend=legend(rows),
-        figures=illustrations(result, rows, options, name=name, best=best, label=label),
-        facts=[provenance(result, rows), *configuration(config)],
-        limits=[*unchosen, *limits(rows, score_set=score_set, **told)],
+        legend=explanation(rows),
+        figures=illustrations(rows, name, best=best, label=label),
+        facts=[provenance(rows), *configuration(config)],
+        limits=[*unchosen, *limits(rows, score_set, name, choice)],
     )
-    return _write(Path(path), page)
+    return _write(Path(path), legible(page))
 
 
 def _check_kinds(result: Any, path: Any, config: Any) -> None:
@@ -160,40 +150,37 @@ def _check_kinds(result: Any, path: Any, config: Any) -> None:
 
 
 def _choose(
-    result: Table,
-    choose_on: str | None,
-    score_set: str,
-    name: str,
-    options: Mapping[str, Any],
+    rows: Comparison, choose_on: str | None, score_set: str, name: str
 ) -> tuple[Selection | None, list[str]]:
     """What `select` chooses if there are rows to choose on, or why it cannot."""
-    if choose_on in (None, score_set) or f"{choose_on}_{name}" not in runs_of(result):
+    column = f"{choose_on}_{name}"
+    if choose_on in (None, score_set) or column not in runs_of(source_of(rows)):
         return None, []
-    asked = {key: value for key, value in options.items() if key != "rope"}
-    asked |= {"metric": name, "choose_on": choose_on, "report_on": score_set}
     try:
-        return select_quietly(result, **asked), []
+        return chosen(evidence_of(rows, column), evidence_of(rows, None), name), []
     except ValueError as error:  # such as no finite run
         return None, [f"Nothing was chosen on the {choose_on} rows: {error}"]
 
 
-def _default_metric(runs: pd.DataFrame) -> str:
+def _default_metric(result: Source) -> str:
     """The first score of the set that tells most, and no loss if there is another."""
-    found = _score_columns(runs)
+    runs = runs_of(result)
+    found = _scores_of(runs)
     if not found:
         raise ValueError(
             "metric must be a column of the runs, got none and found no scores "
             f"({', '.join(map(str, runs))})."
         )
-    found = {c: at for c, at in found.items() if METRIC.search(c)} or found
+    lower = {column: lower_is_better(column) for column in found}
+    found = {c: at for c, at in found.items() if lower[c] is not None} or found
     sets = [score_set for score_set, _ in found.values()]
     others = [each for each in sets if each not in (*PREFERRED, "train")]
     wanted = next(each for each in (*PREFERRED, *others, "train") if each in sets)
     names = [column for column, (each, _) in found.items() if each == wanted]
-    return next((each for each in names if not lower_by_name(each)), names[0])
+    return next((each for each in names if not lower[each]), names[0])
 
 
-def _score_columns(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
+def _scores_of(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """The columns of scores, with their sets and names."""
     known = {*cell_columns(runs), "seed", "split", "finite", "best_epoch"}
     names = [
@@ -210,7 +197,7 @@ def _score_columns(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 def _set_and_name(runs: pd.DataFrame, metric: str) -> tuple[str, str]:
     """Of a metric, such as test and accuracy; "" if its name tells of no set."""
-    score_set, name = _score_columns(runs).get(metric, ("", metric))
+    score_set, name = _scores_of(runs).get(metric, ("", metric))
     known = score_set in (*PREFERRED, "train") or f"{score_set}_loss" in runs
     return (score_set, name) if name and known else ("", metric)
 
@@ -218,7 +205,7 @@ def _set_and_name(runs: pd.DataFrame, metric: str) -> tuple[str, str]:
 def _template() -> jinja2.Template:
     """What a user wrote is escaped; the style sheet and the figures are ours."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jaxnoise.evidence"),
+        loader=jinja2.PackageLoader("jaxnoise.evidence.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
