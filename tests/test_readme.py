@@ -148,6 +148,13 @@ def test_numbers_are_those_of_the_experiments():
         assert number in theirs, number
 
 
+def test_rivals_are_those_of_the_notebook():
+    sentence = re.search(r"the squared error is(.*?)\(\[notebook", TEXT, re.S)[1]
+    notebook = (ROOT / "notebooks" / "03_where_and_how_much.ipynb").read_text("utf-8")
+    means = {f"{float(mean):.2f}" for mean in re.findall(r" 30 (0\.\d{4}) ", notebook)}
+    assert set(re.findall(r"0\.\d\d", sentence)) <= means
+
+
 def test_versions_agree():
     (version,) = re.findall(
         r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M
