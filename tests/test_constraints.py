@@ -100,3 +100,35 @@ def test_parameters_are_needed(params):
     optimizer = jn.max_norm(1.0)
     with pytest.raises(ValueError, match="max_norm needs the parameters"):
         optimizer.update(params, optimizer.init(params))
+
+
+def test_adam_as_in_keras():
+    """The README's line of Optax: epsilon beside the root that is not yet corrected."""
+    scales = 10.0 ** np.arange(-8, 0)
+    gradients = np.random.default_rng(0).normal(size=(50, 8)) * scales
+    gradients = gradients.astype(np.float32)
+    weights, mean, square = np.zeros((3, 8))
+    for t, g in enumerate(gradients.astype(float), 1):
+        mean = mean + (1 - 0.9) * (g - mean)
+        square = square + (1 - 0.999) * (g**2 - square)
+        rate = 1e-3 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        weights = weights - rate * mean / (np.sqrt(square) + 1e-7)
+    of_keras = [  # 3.15, keras.optimizers.Adam(1e-3)
+        *(-6.1804349e-05, -3.6362500e-04, 5.4077627e-03, -2.4720489e-03),
+        *(1.1183784e-02, 6.2309450e-04, 5.4639764e-03, -9.3861492e-03),
+    ]
+    np.testing.assert_allclose(weights, of_keras, atol=1e-6)
+
+    def trained(optimizer):
+        params = jnp.zeros(8)
+        state, update = optimizer.init(params), jax.jit(optimizer.update)
+        for gradient in gradients:
+            updates, state = update(gradient, state, params)
+            params = optax.apply_updates(params, updates)
+        return params
+
+    adam = optax.inject_hyperparams(optax.adam)(
+        1e-3, eps=lambda t: 1e-7 / (1 - 0.999 ** (t + 1)) ** 0.5
+    )
+    np.testing.assert_allclose(trained(adam), weights, atol=1e-6)
+    assert abs(trained(optax.adam(1e-3, eps=1e-7)) - weights).max() > 1e-3

@@ -136,7 +136,8 @@ class RNN(nn.Module):
             trans_out_fn=partial(jax.tree.map, lambda n: n[0]),
             mutable=True,
         )
-        start = start_state(self.cell(width, parent=None), x), jnp.zeros(len(x), bool)
+        rows = jnp.zeros(x.shape[0], bool)
+        start = start_state(self.cell(width, parent=None), x), rows
         (state, _), states = one_counter(self, start, (x, real))
         return states, state[-1]
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike
 
-from jaxnoise.checks import shown, single_key
+from jaxnoise.checks import are_keys_shared, shown, single_key
 
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
 if TYPE_CHECKING:
@@ -138,6 +140,36 @@ def apply_noise(
         )
     noisy = noisy.astype(x.dtype)
     return x, noisy if train is True else jnp.where(train, noisy, x)
+
+
+def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
+    """``key``, refused if a vmapped axis shares it: rows of equal noise.
+
+    Args:
+        key: of the call.
+        used: what the noise will stand beside; along a vmapped axis of any of it the
+            key must differ,
+        free: unless any of this is mapped along it, too.
+        error: what the refusal says.
+    """
+    leaves = jax.tree.leaves((used, free))
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    if are_keys_shared() or not traced:
+        return key
+
+    @custom_vmap
+    def own(words: Array, used: Any, free: Any) -> Array:
+        return words
+
+    @own.def_vmap
+    def _(size: int, mapped: list[Any], words: Array, used: Any, free: Any) -> Any:
+        words_too, used_too, free_too = (any(jax.tree.leaves(m)) for m in mapped)
+        if used_too and not words_too and not free_too:
+            raise ValueError(error)
+        return own(words, used, free), words_too
+
+    words = own(jax.random.key_data(key), *lax.stop_gradient((used, free)))
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def floating(x: Any) -> Array:

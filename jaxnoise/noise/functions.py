@@ -201,15 +201,17 @@ def add_correlated_noise(
 
     def correlated(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         z = jnp.moveaxis(standard_normal(key, shape, dtype), axis, 0)
+        if 0 in z.shape:
+            return jnp.moveaxis(z, 0, axis)
         rho = correlation.astype(dtype)
-        fresh = safe_sqrt(1 - rho**2)
+        fresh = jnp.full(z.shape[:1], safe_sqrt(1 - rho**2)).at[0].set(1)
 
-        def step(e: Array, z: Array) -> tuple[Array, Array]:
-            e = rho * e + fresh * z
+        def step(e: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
+            e = rho * e + at[0] * at[1]
             return e, e
 
-        _, rest = lax.scan(step, z[0], z[1:]) if len(z) else (None, z)
-        return jnp.moveaxis(jnp.concatenate([z[:1], rest]), 0, axis)
+        _, e = lax.scan(step, jnp.zeros_like(z[0]), (fresh, z))
+        return jnp.moveaxis(e, 0, axis)
 
     return draw_noise(
         key,

@@ -7,9 +7,11 @@ number, an array that broadcasts against ``x``, traced or not; an Optax schedule
 layer's step, whose counter is carried in the collection ``"noise"``; or a `Learnable`.
 """
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 from jaxtyping import ArrayLike
 
 from jaxnoise.checks import NOISE, check_function
@@ -51,6 +53,12 @@ class Noise(NoiseLayer):
     @nn.nowrap
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         return self.fn, self.fn
+
+    @nn.nowrap
+    def _given(self) -> list[Any]:
+        fn = self.fn
+        held = (fn.args, fn.keywords) if isinstance(fn, partial) else ()
+        return jax.tree.leaves(held)
 
 
 class GaussianNoise(NamedNoise):

@@ -14,14 +14,25 @@ from zlib import crc32
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.core.tracers import current_trace
+from jax.extend.core import set_current_trace, take_current_trace
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.noise.arguments import Noisy, apply_noise, as_axes, as_switch
+from jaxnoise.checks import are_keys_shared
+from jaxnoise.noise.arguments import (
+    Noisy,
+    apply_noise,
+    as_axes,
+    as_switch,
+    own_key,
+)
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level
 
 NoiseFn = Callable[..., Array]
 STATE = "noise"  # the collection of the counters of schedules
+LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
+LIFTED = ("scan(", "while_loop(")  # how Flax does, in a scope's path
 
 
 class TrainOnly(Observable, nn.Module, kw_only=True):
@@ -73,6 +84,59 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
             f"{other if self.scope is None else ''}."
         )
 
+    @nn.nowrap
+    def _own_key(self, key: Array, used: Any, free: Any) -> Array:
+        """``key``, refused where a loop or a vmapped axis around the call shares it."""
+        place = _shared_along(self.scope, used, free)
+        if place:
+            raise ValueError(f"{self._label()}: {_equal_noise(place)}")
+        if any("vmap(" in name for name in self.scope.debug_path):
+            return key  # what nn.vmap shares is said in its split_rngs
+        error = f"{self._label()}: {_equal_noise('a vmapped axis')}"
+        return own_key(key, used, free, error)
+
+
+def _equal_noise(place: str) -> str:
+    return (
+        f"the noise would be the same along {place}: give every row or step a key of "
+        "its own, mapped or scanned over like x, or in a module use nn.vmap or nn.scan "
+        "with split_rngs={'noise': True}; to share noise on purpose, map or scan over "
+        "copies, jnp.broadcast_to(key, (n,)), or say split_rngs={'noise': False}."
+    )
+
+
+def _shared_along(scope: Any, used: Any, free: Any) -> str | None:
+    """What lies around the call and shares its key: a loop, or an axis inside apply.
+
+    The traces of functions under `jax.vmap` and in loops lie in each other; between
+    that of the call and that of its key are those along which the key is one. Axes
+    around `apply` are left to `own_key`, and the loops of Flax' own transforms share
+    by ``split_rngs`` alone, on purpose. A key that a loop hands to a function under
+    `jax.jit` is not seen.
+    """
+    with take_current_trace() as trace:
+        pass
+    source, inside, varies = _trace_of(scope.rngs["noise"].rng), True, False
+    lifted = any(name in part for part in scope.debug_path for name in LIFTED)
+    on_purpose = lifted or are_keys_shared()
+    while trace is not None and trace is not source:
+        varies |= any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(free))
+        with set_current_trace(trace):
+            inside &= current_trace() != scope.root.trace_level
+        debug = getattr(getattr(trace, "frame", None), "debug_info", None)
+        loop = getattr(debug, "traced_for", None) in LOOPS
+        if loop and not varies and (inside or not on_purpose):
+            return "the steps of a loop"
+        axis = inside and type(trace).__name__ == "BatchTrace"
+        if axis and any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(used)):
+            return "a vmapped axis"
+        trace = getattr(trace, "parent_trace", None)
+    return None
+
+
+def _trace_of(value: Any) -> Any:
+    return getattr(value, "_trace", None)
+
 
 class NoiseLayer(TrainOnly):
     """A layer over a noise function: noise or ``x``, and the mask."""
@@ -80,6 +144,11 @@ class NoiseLayer(TrainOnly):
     @nn.nowrap
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         """The noise, ``(key, x) -> x``, and its strength."""
+        raise NotImplementedError
+
+    @nn.nowrap
+    def _given(self) -> list[Any]:
+        """Numbers that the constructor got: axes of theirs share noise on purpose."""
         raise NotImplementedError
 
     def __call__(
@@ -110,6 +179,7 @@ class NoiseLayer(TrainOnly):
             return x  # type: ignore[return-value]
         key = self._key(traced=train is not True)
         fn, strength = self._noise(train)
+        key = self._own_key(key, x, self._given())
         x, noisy = apply_noise(self._label(), fn, key, x, mask=mask, train=train)
         return self._report(strength, train, x, noisy, mask)
 
@@ -143,6 +213,11 @@ class NamedNoise(NoiseLayer, kw_only=True):
         arguments |= self._keywords(name, level)
         fn = partial(type(self).fn, **arguments, shared_axes=self.shared_axes)
         return fn, level
+
+    @nn.nowrap
+    def _given(self) -> list[Any]:
+        value = getattr(self, self._arguments()[0])
+        return [] if callable(value) or isinstance(value, Learnable) else [value]
 
     @nn.nowrap
     def _keywords(self, name: str, level: Any) -> dict[str, Any]:

@@ -13,23 +13,27 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.errors import TraceContextError
-from jax import lax
-from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import are_keys_shared, shown, single_key
+from jaxnoise.checks import shown, single_key
 from jaxnoise.noise.arguments import (
     Noisy,
     apply_noise,
     as_axes,
     as_switch,
     check_strength,
+    own_key,
 )
 from jaxnoise.noise.observing import Observable, is_observed, is_stripped
 from jaxnoise.noise.strengths import PREFIX, Learnable, check_level, learned, most_of
 
 NoiseFn = Callable[..., Array]
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
+SHARED = (
+    "the noise would be the same along a vmapped axis: split the layers' streams, by "
+    "nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes({nnx.RngState: 0, ...: None}), "
+    "or share it on purpose by rngs=key at the call."
+)
 
 
 @nnx.register_variable_name("noise_strength")
@@ -82,10 +86,10 @@ class TrainOnly(Observable, nnx.Module):
         self.rngs = nnx.data(None if rngs is None else rngs.fork())
 
     def set_view(self, deterministic: bool | None = None) -> None:
-        """What `nnx.view` calls.
+        """What `nnx.view` calls; `nnx.view_info` reads arguments indented by two.
 
         Args:
-            deterministic: if True, no noise.
+          deterministic: if True, no noise.
         """
         if deterministic is not None:
             self.deterministic = deterministic
@@ -133,34 +137,12 @@ class TrainOnly(Observable, nnx.Module):
                 "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
                 "inside, or give rngs=key to the call."
             ) from error
-        if are_keys_shared():
-            return key
-        words = _own_words(jax.random.key_data(key), lax.stop_gradient(used))
-        return jax.random.wrap_key_data(words, impl="threefry2x32")
+        return own_key(key, used, (), f"{self._label()}: {SHARED}")
 
 
 def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
     """The stream of the noise, in NNX's way: a default stream stands in for it."""
     return rngs["noise"] if "noise" in rngs or "default" in rngs else None
-
-
-@custom_vmap
-def _own_words(words: Array, used: tuple[Any, ...]) -> Array:
-    """``words``, refused if a vmapped axis shares them: rows of equal noise."""
-    return words
-
-
-@_own_words.def_vmap
-def _(axis_size: int, batched: list[Any], words: Array, used: tuple[Any, ...]) -> Any:
-    words_batched, used_batched = batched
-    if any(used_batched) and not words_batched:
-        raise ValueError(
-            "the noise would be the same along a vmapped axis: split the layers' "
-            "streams, by nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes("
-            "{nnx.RngState: 0, ...: None}), or share it on purpose by rngs=key at the "
-            "call."
-        )
-    return _own_words(words, used), words_batched
 
 
 class NoiseLayer(TrainOnly):

@@ -95,7 +95,7 @@ class NoisyDense(TrainOnly):
         if train is False:
             out = noisy_product(params, x)
             return self._report(params["kernel_stddev"], False, out, out)
-        key = self._key(traced=train is not True)
+        key = self._own_key(self._key(traced=train is not True), (x, params), ())
         out = noisy_product(params, x, key, train)
         if is_observed():
             clean = noisy_product(params, x)

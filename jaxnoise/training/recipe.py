@@ -15,7 +15,7 @@ import jax
 import optax
 from jaxtyping import Array
 
-from jaxnoise.checks import check_function, shown
+from jaxnoise.checks import check_function, keys_shared, shown
 
 Variables = dict[str, Any]
 PerRow = Callable[[Any, Any], Array]
@@ -182,11 +182,12 @@ class _Linen:
         if not train:
             return self.module.apply(variables, x, train=False), variables
         noise, dropout = jax.random.split(key)  # type: ignore[arg-type]
-        outputs, carried = self.module.apply(
-            variables,
-            x,
-            train=True,
-            rngs={"noise": noise, "dropout": dropout},
-            mutable=[name for name in variables if name != "params"],
-        )
+        with keys_shared():  # along axes of runs, which are paired
+            outputs, carried = self.module.apply(
+                variables,
+                x,
+                train=True,
+                rngs={"noise": noise, "dropout": dropout},
+                mutable=[name for name in variables if name != "params"],
+            )
         return outputs, {**variables, **carried}
