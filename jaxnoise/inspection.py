@@ -18,6 +18,7 @@ from jaxnoise.training.nnx_model import NNXModel, with_streams
 from jaxnoise.training.recipe import as_model, takes_train
 
 WIDTH = 80  # of a terminal
+FLAGS = ("deterministic", "decode")  # of NNX modules; None until somebody sets them
 
 
 class Description(pd.DataFrame):
@@ -64,7 +65,8 @@ def describe(
     """Return a table of what each noise layer of a model does to a batch.
 
     The model is called once: a Linen module or a model of the protocol in training, an
-    NNX module as it is, so that layers which ``eval()`` switched off show as such. A
+    NNX module as it is, so that layers which ``eval()`` switched off show as such; a
+    flag that nobody set, such as an `nnx.MultiHeadAttention`'s, is as in training. A
     layer that is called several times, such as in a scan over layers or along a vmapped
     axis, has one row, over the values of all calls.
 
@@ -167,6 +169,9 @@ def _program(
         return call_fitted, (variables, key), {}
     names = {}
     for path, layer in nnx.iter_graph(module):
+        for flag in FLAGS:
+            if getattr(layer, flag, False) is None:
+                setattr(layer, flag, False)
         if isinstance(layer, TrainOnly):
             layer.path = "/".join(map(str, path))
             names[layer.path] = type(layer).__name__

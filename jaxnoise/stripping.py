@@ -11,6 +11,7 @@ from flax import nnx
 from jax.core import Tracer
 
 from jaxnoise.noise.observing import stripped
+from jaxnoise.pickling import Pickled
 from jaxnoise.training.recipe import Model, as_model
 
 M = TypeVar("M", bound=nn.Module | nnx.Module)
@@ -60,7 +61,7 @@ def strip_noise(model: Any) -> Any:
     return CleanModel(as_model(model).apply)
 
 
-class Clean(nn.Module):
+class Clean(Pickled, nn.Module):
     """A Linen module without its noise; its variables are those of the module."""
 
     model: nn.Module
@@ -99,6 +100,9 @@ def _clean_class(base: Any) -> Any:
     class CleanNNX(base):
         is_clean = True
 
+        def __reduce__(self) -> Any:
+            return _clean_again, (base, self.__getstate__())
+
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             module = self
             inputs = jax.tree.leaves((args, kwargs))
@@ -111,6 +115,13 @@ def _clean_class(base: Any) -> Any:
 
     CleanNNX.__name__ = CleanNNX.__qualname__ = base.__name__
     return CleanNNX
+
+
+def _clean_again(base: Any, state: Any) -> Any:
+    """A pickled one, whose class has no name to be found by."""
+    clean = object.__new__(_clean_class(base))
+    clean.__setstate__(state)
+    return clean
 
 
 def _call_clean(call: Any, module: Any, args: Any, kwargs: Any) -> Any:

@@ -12,16 +12,28 @@ EVERYTHING = ("jaxnoise.",)
 MAY_IMPORT = {
     "results": ("jaxnoise.checks",),
     "checks": (),
+    "pickling": (),
     "autodiff": ("jaxnoise.checks",),
-    "noise": ("jaxnoise.noise", "jaxnoise.autodiff", "jaxnoise.checks"),
+    "noise": (
+        "jaxnoise.noise",
+        "jaxnoise.autodiff",
+        "jaxnoise.checks",
+        "jaxnoise.pickling",
+    ),
     "losses": ("jaxnoise.checks",),
     "metrics": ("jaxnoise.losses",),
     "constraints": ("jaxnoise.checks",),
     "data": ("jaxnoise.data", "jaxnoise.checks"),
-    "models": ("jaxnoise.models", "jaxnoise.noise", "jaxnoise.checks"),
+    "models": (
+        "jaxnoise.models",
+        "jaxnoise.noise",
+        "jaxnoise.checks",
+        "jaxnoise.pickling",
+    ),
     "training": (
         "jaxnoise.training",
         "jaxnoise.results",
+        "jaxnoise.pickling",
         "jaxnoise.autodiff",
         "jaxnoise.checks",
         "jaxnoise.data",
@@ -39,7 +51,7 @@ MAY_IMPORT = {
     ),
     "nnx": ("jaxnoise.noise", "jaxnoise.training"),
     "inspection": ("jaxnoise.noise", "jaxnoise.training", "jaxnoise.checks"),
-    "stripping": ("jaxnoise.noise", "jaxnoise.training"),
+    "stripping": ("jaxnoise.noise", "jaxnoise.training", "jaxnoise.pickling"),
     "__init__": EVERYTHING,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -9,9 +9,10 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.models.conv import Conv
 from jaxnoise.models.sites import check_fields, flat, noisy_site
+from jaxnoise.pickling import Pickled
 
 
-class CNN(nn.Module):
+class CNN(Pickled, nn.Module):
     """Blocks of convolution, activation and pooling, and a dense layer at the end.
 
     Every block computes ``pool(activation(conv(x) + hidden_noise) + activation_noise) +

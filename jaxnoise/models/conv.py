@@ -11,6 +11,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxnoise.pickling import Pickled
+
 Padding = str | Sequence[tuple[int, int]]
 
 
@@ -104,7 +106,7 @@ def _convolution() -> Callable[..., Array]:
 
 
 @no_type_check  # a type of Flax's fields cannot be checked at run time
-class Conv(nn.Conv):
+class Conv(Pickled, nn.Conv):
     """`flax.linen.Conv`, with fast gradients on a CPU.
 
     Fields, parameters and results are those of Flax's layer, so that one takes the

@@ -9,11 +9,12 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.models.sites import check_fields, flat, noisy_site
+from jaxnoise.pickling import Pickled
 
 THIN = 4  # inputs of a dense layer up to which a sum of products is faster
 
 
-class MLP(nn.Module):
+class MLP(Pickled, nn.Module):
     """A multilayer perceptron with noise on the inputs and around the activations.
 
     Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxnoise.models.sites import check_fields, noisy_site
+from jaxnoise.pickling import Pickled
 
 SCHEDULES = "noise"  # the collection of their counters, which all steps share
 
 
-class RNN(nn.Module):
+class RNN(Pickled, nn.Module):
     """Recurrent layers of LSTM or GRU cells, and a dense layer at the end.
 
     A layer computes ``h_t = cell(h_(t-1) + step_noise, x_t)``; a padded step leaves the

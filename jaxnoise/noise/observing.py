@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from jaxnoise.checks import name_of
 from jaxnoise.noise.arguments import full_mask
+from jaxnoise.pickling import Pickled
 
 
 class Call(NamedTuple):
@@ -75,7 +76,7 @@ def is_observed() -> bool:
     return _observation.value is not None
 
 
-class Observable:
+class Observable(Pickled):
     """A layer that messages and observers can name."""
 
     is_noise_layer = True  # what stands where a function belongs is told by it

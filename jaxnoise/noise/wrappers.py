@@ -172,10 +172,11 @@ def _measured(
         raise ValueError(f"to must be 'batch' or 'feature', got {to!r}.")
     parameter = inspect.signature(fn).parameters[name]
     keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY  # held by a partial
+    held = parameter.default
 
     def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
         x = floating(x)
-        level, *rest = args or (kwargs.pop(shown, parameter.default),)
+        level, *rest = args or (kwargs.pop(shown, held),)
         if level is inspect.Parameter.empty:
             raise TypeError(f"{shown} must be given.")
         check(shown, level)
@@ -226,8 +227,10 @@ def _with_signature(
     """``noisy`` with the name and arguments of ``fn``, some renamed, and a mask."""
     noisy.__name__ = f"{wrapper}({name_of(fn)})"
     parameters = list(inspect.signature(fn).parameters.values())
+    bare = inspect.Parameter.empty  # an annotation may be a class that has no name
     parameters = [
-        p.replace(name=(renamed or {}).get(p.name, p.name)) for p in parameters
+        p.replace(name=(renamed or {}).get(p.name, p.name), annotation=bare)
+        for p in parameters
     ]
     if "mask" not in [p.name for p in parameters]:
         mask = inspect.Parameter("mask", inspect.Parameter.KEYWORD_ONLY, default=None)

@@ -16,6 +16,7 @@ import optax
 from jaxtyping import Array
 
 from jaxnoise.checks import check_function, keys_shared, shown
+from jaxnoise.pickling import Pickled
 
 Variables = dict[str, Any]
 PerRow = Callable[[Any, Any], Array]
@@ -69,7 +70,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Pickled):
     """All that one run is made of but its strength, seed and data.
 
     Attributes:
@@ -168,7 +169,7 @@ def takes_train(module: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Linen:
+class _Linen(Pickled):
     """A Linen module behind the protocol: streams from the key, collections carried."""
 
     module: nn.Module

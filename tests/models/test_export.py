@@ -1,4 +1,4 @@
-"""Every noise, layer and model exports with symbolic sizes, and gives the same numbers."""
+"""Every noise, layer and model exports with symbolic sizes, for the same numbers."""
 
 from functools import partial
 
