@@ -103,6 +103,20 @@ def _count(arguments: int) -> str:
     return few.get(arguments, f"{arguments} arguments")
 
 
+def as_array(name: str, value: Any) -> Array:
+    """``value`` as an array of JAX, refused unless it holds real numbers or flags."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):  # None, words, ragged lists
+        raise TypeError(
+            f"{name} must be an array of numbers, got {shown(value)}."
+        ) from None
+    real = (jnp.bool_, jnp.integer, jnp.floating)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
+        raise TypeError(f"{name} must be real numbers, got {array.dtype}.")
+    return array
+
+
 def is_count(value: Any) -> bool:
     """Whether a value is an int of at least 1."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -5,11 +5,10 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike
 
-from jaxnoise.checks import shown
+from jaxnoise.checks import as_array, shown
 
 
 def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
@@ -69,9 +68,8 @@ def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
 
 
 def _check(limit: ArrayLike) -> None:
-    traced = isinstance(limit, jax.core.Tracer)
-    number = traced or (np.ndim(limit) == 0 and np.asarray(limit).dtype.kind in "fiu")
-    if not number:
+    number = as_array("limit", limit)
+    if number.shape or number.dtype == bool:
         raise TypeError(f"limit must be a number, got {shown(limit)}.")
-    if not traced and not 0 < float(np.asarray(limit)) < np.inf:
+    if not isinstance(limit, jax.core.Tracer) and not 0 < number < jnp.inf:
         raise ValueError(f"limit must be finite and above 0, got {limit}.")

@@ -207,7 +207,8 @@ def _row(path: str, noise: str, calls: list[Call]) -> tuple[Any, ...]:
 def _pooled(counts: np.ndarray, moments: Any) -> float:
     """The standard deviation of all values, from those of the calls."""
     n = counts.astype(float)
-    mean, sd = np.concatenate([np.reshape(m, (-1, 2)) for m in moments]).astype(float).T
+    whole = np.concatenate([np.reshape(m, (-1, 3)) for m in moments]).astype(float)
+    mean, sd = whole[:, 0] + whole[:, 1], whole[:, 2]
     if not n.sum():
         return np.nan
     known = n > 0

@@ -507,3 +507,31 @@ def test_parameters_are_those_of_the_model(image):
 def test_strip_what_is_no_model():
     with pytest.raises(TypeError, match="model must be a Flax Linen module"):
         jn.strip_noise(jnp.ones)
+
+
+def test_flags_that_nobody_set(key):
+    """A fresh attention of NNX is described as in training, and stays as it was."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.noise = jn.nnx.GaussianNoise(0.1, rngs=rngs)
+            self.attention = nnx.MultiHeadAttention(2, 8, 8, rngs=rngs)
+
+        def __call__(self, x):
+            return self.attention(self.noise(x))
+
+    net = Net(nnx.Rngs(0))
+    table = jn.describe(net, None, jnp.ones((2, 3, 8)), key)
+    assert list(table["fired"]) == [True]
+    assert net.attention.deterministic is None
+    net.eval()
+    assert not jn.describe(net, None, jnp.ones((2, 3, 8)), key)["fired"].any()
+
+
+def test_a_signal_on_an_offset_is_measured(key):
+    x = 5e6 + jax.random.normal(key, (1000, 10))
+    exact = np.asarray(x, float).std()
+    layer = jn.GaussianNoise(1.0)
+    model = jn.MLP((2,), 1, input_noise=layer)
+    table = jn.describe(model, model.init(key, x, train=False), x, key)
+    np.testing.assert_allclose(table["signal_sd"], exact, rtol=1e-3)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.checks import as_array
 from jaxnoise.models.conv import Conv
 from jaxnoise.models.sites import check_fields, flat, noisy_site
 from jaxnoise.pickling import Pickled
@@ -76,7 +76,7 @@ class CNN(Pickled, nn.Module):
         self, x: Float[ArrayLike, "rows *space channels"], train: Bool[ArrayLike, ""]
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
-        x = jnp.asarray(x)
+        x = as_array("x", x)
         if x.ndim < 3:
             raise ValueError(
                 "x must have rows, one or more axes of space or time, and channels, "

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from jaxnoise.checks import as_array
 from jaxnoise.models.sites import check_fields, flat, noisy_site
 from jaxnoise.pickling import Pickled
 
@@ -77,7 +78,7 @@ class MLP(Pickled, nn.Module):
                 width, kernel_init=self.kernel_init, dot_general=_matmul, name=name
             )
 
-        x = jnp.asarray(x)
+        x = as_array("x", x)
         if x.ndim < 2:
             raise ValueError(
                 "x must have rows and inputs, a shape such as (30, 2), got shape "

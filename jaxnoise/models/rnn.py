@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from jaxnoise.checks import as_array
 from jaxnoise.models.sites import check_fields, noisy_site
 from jaxnoise.pickling import Pickled
 
@@ -168,7 +169,7 @@ def as_series(
         x, lengths, mask = _unpaired(x, lengths, mask)
     if lengths is not None and mask is not None:
         raise ValueError("lengths and mask must not both be given; give one of them.")
-    x = jnp.asarray(x)
+    x = as_array("x", x)
     if x.ndim != 3 or not x.shape[1]:
         raise ValueError(
             "x must be series of shape (rows, steps, channels) with at least one step, "
@@ -192,7 +193,7 @@ def _unpaired(pair: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Any]:
             f"got {len(pair)} parts."
         )
     x, given = pair
-    told = "mask" if jnp.asarray(given).dtype == bool else "lengths"
+    told = "mask" if as_array("lengths", given).dtype == bool else "lengths"
     if lengths is not None or mask is not None:
         extra = "mask" if lengths is None else "lengths"
         raise ValueError(
@@ -202,7 +203,7 @@ def _unpaired(pair: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Any]:
 
 
 def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
-    mask = jnp.asarray(mask)
+    mask = as_array("mask", mask)
     if mask.shape != shape or mask.dtype != bool:
         raise ValueError(
             f"mask must be booleans of shape (rows, steps), {shape}, "
@@ -213,6 +214,7 @@ def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
 
 def _checked_lengths(lengths: Any, shape: tuple[int, ...]) -> Array:
     rows, steps = shape
+    as_array("lengths", lengths)
     traced = isinstance(lengths, jax.core.Tracer)
     lengths = jnp.asarray(lengths) if traced else np.asarray(lengths)
     integer = jnp.issubdtype(lengths.dtype, jnp.integer)

@@ -16,7 +16,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, ArrayLike
 
-from jaxnoise.checks import are_keys_shared, shown, single_key
+from jaxnoise.checks import are_keys_shared, as_array, shown, single_key
 
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def apply_mask(mask: Any, noisy: Array, x: Array) -> Array:
 
 def full_mask(mask: Any, x: Array) -> Array:
     """``mask`` with as many axes as ``x``, refused unless it fits."""
-    mask = jnp.asarray(mask)
+    mask = as_array("mask", mask)
     if mask.dtype != jnp.bool_:
         raise TypeError(
             f"mask must be boolean, got {mask.dtype}; cast it, mask.astype(bool)."
@@ -129,7 +129,7 @@ def apply_noise(
     label: str, fn: Callable[..., Array], key: Any, x: Any, *, mask: Any, train: Any
 ) -> tuple[Array, Array]:
     """What an active layer does: ``x`` as an array, and ``x`` with the noise on it."""
-    x = jnp.asarray(x)
+    x = as_array("x", x)
     noisy = call_masked(fn, key, x, mask=mask)
     if not hasattr(noisy, "astype"):
         got = type(noisy).__name__
@@ -172,6 +172,26 @@ def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
     return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
+def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array]:
+    """An element, the mean's distance from it, and the standard deviation.
+
+    Of the elements where ``where`` is True, along ``axes``, which are kept as ones.
+    About one of them and of halves, as a large offset would cancel what is small, and
+    differences and squares of large values overflow; a constant to autodiff.
+    """
+    half = lax.stop_gradient(x).astype(jnp.promote_types(x.dtype, jnp.float32)) / 2
+    count = jnp.sum(where, axes, keepdims=True)
+    anchor = jnp.min(half, axes, keepdims=True, where=where, initial=jnp.inf)
+    anchor = jnp.where(count > 0, anchor, 0)
+    apart = jnp.where(where, half - anchor, 0)
+    largest = jnp.max(apart, axes, keepdims=True)
+    size, count = jnp.where(largest > 0, largest, 1), jnp.maximum(count, 1)
+    mean = jnp.sum(apart / size, axes, keepdims=True) / count
+    square = jnp.where(where, (apart / size - mean) ** 2, 0)
+    variance = jnp.sum(square, axes, keepdims=True) / count
+    return 2 * anchor, size * (2 * mean), size * (2 * jnp.sqrt(variance))
+
+
 def floating(x: Any) -> Array:
     """``x`` as an array, refused unless it is floating."""
     try:
@@ -190,14 +210,18 @@ def floating(x: Any) -> Array:
 def check_strength(name: str, value: Any, most: float = math.inf) -> None:
     """Refuse what is no number, and what is concrete and not from 0 to ``most``."""
     check_number(name, value)
-    if not isinstance(value, jax.core.Tracer):
-        concrete = np.asarray(value, np.float64)
-        wrong = concrete[
-            ~(np.isfinite(concrete) & (concrete >= 0) & (concrete <= most))
-        ]
-        if wrong.size:
-            bounds = "finite and >= 0" if most == math.inf else f"from 0 to {most:g}"
-            raise ValueError(f"{name} must be {bounds}, got {wrong[0]}.")
+    if isinstance(value, jax.core.Tracer):
+        return
+    concrete, largest = (
+        np.asarray(value, np.float64),
+        jnp.finfo(jnp.result_type(float)).max,
+    )
+    wrong = concrete[~((concrete >= 0) & (concrete <= min(most, float(largest))))]
+    if wrong.size:
+        bounds = "finite and >= 0" if most == math.inf else f"from 0 to {most:g}"
+        if largest < wrong[0] < most:
+            bounds += f", and at most {largest:.7g} in {largest.dtype}"
+        raise ValueError(f"{name} must be {bounds}, got {wrong[0]}.")
 
 
 def check_number(name: str, value: Any) -> None:

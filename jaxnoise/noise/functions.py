@@ -19,7 +19,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
 from jaxnoise.autodiff import safe_sqrt
-from jaxnoise.checks import check_function, shown, single_key
+from jaxnoise.checks import as_array, check_function, shown, single_key
 from jaxnoise.noise.arguments import (
     Sampler,
     apply_mask,
@@ -273,13 +273,13 @@ def salt_and_pepper(
     """
     x = floating(x)
     rate = strength("rate", rate, x, most=1.0)
-    for name, value in (("low", low), ("high", high)):
-        check_number(name, value)
-        fitting(name, value, x)
+    check_number("low", low)
+    check_number("high", high)
+    pepper, salt = fitting("low", low, x), fitting("high", high, x)
 
     def replaced(x: Array, u: Array) -> Array:
         u += jnp.zeros_like(x, u.dtype)  # laid out over devices as x is
-        impulse = jnp.where(u < rate / 2, low, high).astype(x.dtype)
+        impulse = jnp.where(u < rate / 2, pepper, salt).astype(x.dtype)
         return jnp.where(u < rate, impulse, x)
 
     return draw_noise(
@@ -629,10 +629,9 @@ def tree_add_gaussian_noise(
     for (path, leaf), level in zip(paths, stddevs, strict=True):
         name = jax.tree_util.keystr(path)
         check_strength("stddev", level)
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(
-                f"params must be floating, got {jnp.result_type(leaf)} at {name}."
-            )
+        leaf = as_array(f"params{name}", leaf)
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(f"params must be floating, got {leaf.dtype} at {name}.")
         leaf_key = jax.random.fold_in(key, crc32(name.encode()))
         leaves.append(add_gaussian_noise(leaf_key, leaf, level))
     return jax.tree.unflatten(structure, leaves)

@@ -17,7 +17,7 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
 from jaxnoise.checks import name_of
-from jaxnoise.noise.arguments import full_mask
+from jaxnoise.noise.arguments import full_mask, moments
 from jaxnoise.pickling import Pickled
 
 
@@ -30,7 +30,7 @@ class Call(NamedTuple):
     strength: Any  # NaN for a function without a strength of its own
     fired: Any
     count: Any  # of values that the mask lets through
-    signal: Any  # their mean and standard deviation without noise
+    signal: Any  # their `moments` without noise
     change: Any  # and those of what noise added
 
 
@@ -121,8 +121,8 @@ class Observable(Pickled):
             jnp.asarray(strength, jnp.float32),
             jnp.asarray(fired),
             where.sum(),
-            _moments(clean, where),
-            _moments(noisy - clean, where),
+            jnp.stack(moments(clean, where)),
+            jnp.stack(moments(noisy - clean, where)),
         )
         order, path = len(observation.traced), self._path()
         observation.traced.append((path, noise))
@@ -157,15 +157,6 @@ def _tell(told: Callable[..., np.bool_], *values: Array) -> Array:
         return tell(*whole), False
 
     return tell(*values)
-
-
-def _moments(x: Array, where: Array) -> Array:
-    """Mean and standard deviation, also of values whose squares overflow."""
-    mean = jnp.mean(x, where=where)
-    x = jnp.where(where, x - mean, 0)
-    largest = jnp.max(jnp.abs(x), initial=0)
-    size = jnp.where(largest > 0, largest, 1)
-    return jnp.stack([mean, size * jnp.sqrt(jnp.mean((x / size) ** 2, where=where))])
 
 
 def _strength_of(function: Any) -> Any:

@@ -12,11 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, ArrayLike
 
 from jaxnoise.autodiff import with_gradient_of
-from jaxnoise.checks import NOISE, check_callable, name_of
+from jaxnoise.checks import NOISE, check_callable, name_of, warn
 from jaxnoise.noise.arguments import (
     apply_mask,
     call_masked,
@@ -25,6 +24,7 @@ from jaxnoise.noise.arguments import (
     fitting,
     floating,
     full_mask,
+    moments,
 )
 
 NoiseFn = Callable[..., Array]
@@ -180,9 +180,7 @@ def _measured(
         if level is inspect.Parameter.empty:
             raise TypeError(f"{shown} must be given.")
         check(shown, level)
-        deviation = _deviation(x, to, mask)
-        if not isinstance(deviation, jax.core.Tracer) and np.isnan(deviation).any():
-            raise ValueError("x must be finite where the mask is True, got NaN.")
+        deviation = _deviation(wrapper, x, to, mask)
         scaled = fitting(shown, ratio(level), x) * deviation
         if keyword:
             kwargs[name] = scaled
@@ -193,20 +191,23 @@ def _measured(
     return _with_signature(wrapper, noisy, fn, {name: shown})
 
 
-def _deviation(x: Array, to: str, mask: Any) -> Array:
-    """The standard deviation of the unmasked positions; a constant to autodiff."""
-    axes = tuple(range(x.ndim if to == "batch" else x.ndim - 1))
-    wide = lax.stop_gradient(x).astype(jnp.promote_types(x.dtype, jnp.float32))
+def _deviation(wrapper: str, x: Array, to: str, mask: Any) -> Array:
+    """The standard deviation of the unmasked positions."""
     where = jnp.ones(x.shape, bool)
     if mask is not None:
         where &= full_mask(mask, x)
-    wide = jnp.where(where, wide, 0)
-    largest = jnp.max(abs(wide), axes, keepdims=True, initial=0)
-    size = jnp.where(largest > 0, largest, 1)  # squares of large values overflow
-    count = jnp.maximum(where.sum(axes, keepdims=True), 1).astype(wide.dtype)
-    mean = (wide / size).sum(axes, keepdims=True) / count
-    square = jnp.where(where, (wide / size - mean) ** 2, 0).sum(axes, keepdims=True)
-    return size * jnp.sqrt(square / count)
+    axes = tuple(range(x.ndim if to == "batch" else x.ndim - 1))
+    anchor, mean, deviation = moments(x, where, axes)
+    if not isinstance(deviation, jax.core.Tracer):
+        if np.isnan(deviation).any():
+            raise ValueError("x must be finite where the mask is True, got NaN.")
+        step = jnp.finfo(x.dtype).eps * abs(anchor + mean)
+        if ((deviation > 0) & (deviation < 2 * step)).any():
+            warn(
+                f"{wrapper}: x varies by hardly more than {x.dtype} tells apart at its size; "
+                "subtract an offset from it, or its mean"
+            )
+    return deviation
 
 
 def _strength_name(wrapper: str, fn: Any) -> str:

@@ -1,5 +1,7 @@
 """The NNX layers: Linen's noise, and NNX' switches, streams and transforms."""
 
+import contextlib
+import io
 from functools import partial
 
 import flax.linen as nn
@@ -366,18 +368,31 @@ def test_a_strength_that_is_assigned(key, x):
     assert layer.stddev is not held
 
 
-def test_tabulate(x):
-    """NNX' own table of a model with active noise."""
+@battery
+def test_the_helpers_of_flax(case, x):
+    """Tables, views, walks and filters of a model with an active layer."""
 
     class Net(nnx.Module):
         def __init__(self, rngs):
-            self.noise = jn.nnx.GaussianNoise(0.1, rngs=rngs)
+            self.noise = make(case, rngs)
 
         def __call__(self, x):
             return self.noise(x)
 
-    text = nnx.tabulate(Net(nnx.Rngs(0)), x, console_kwargs={"width": 200})
-    assert "GaussianNoise" in text
+    net, name = Net(nnx.Rngs(0)), case[0]
+    assert f"{name}:\n  deterministic: " in nnx.view_info(net)
+    assert "if True, no noise." in nnx.view_info(net)
+    assert name in nnx.tabulate(net, x, console_kwargs={"width": 200})
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        nnx.display(net)
+    assert name in shown.getvalue()
+    assert any(node is net.noise for _, node in nnx.iter_graph(net))
+    graph, strengths, streams, rest = nnx.split(net, NoiseStrength, nnx.RngState, ...)
+    assert len(jax.tree.leaves(streams)) == 2
+    expected = nnx.clone(net)(x)
+    same = nnx.merge(graph, strengths, streams, rest)(x)
+    np.testing.assert_array_equal(same, expected)
+    np.testing.assert_array_equal(nnx.view(net, deterministic=True)(x), x)
 
 
 def test_a_schedule_counts_noisy_calls(key):

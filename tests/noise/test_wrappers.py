@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.noise.wrappers import _deviation
 
 N = 200_000
 
@@ -193,6 +194,30 @@ def test_large_values_are_measured(key):
     np.testing.assert_array_equal(jax.jit(call)(key, x, 0.0), x)
     ratio = (call(key, x, 0.1) - x) / (call(key, x / 1e20, 0.1) - x / 1e20)
     np.testing.assert_allclose(ratio, 1e20, rtol=1e-3)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, -1e6])
+def test_an_offset_does_not_matter(offset):
+    """Float32 holds x to 1 % up to 4e6 deviations, and so is its noise measured."""
+    x = np.float32(np.random.default_rng(0).normal(offset, size=(N // 2, 2)))
+    exact = x.astype(float).std()
+    assert abs(exact - 1) < 0.01
+    for to in ("batch", "feature"):
+        deviation = jax.jit(partial(_deviation, "relative", to=to, mask=None))(x)
+        np.testing.assert_allclose(deviation, exact, rtol=5e-3)
+    x = jnp.asarray(x)
+    noise = jn.relative(jn.add_gaussian_noise)(jax.random.key(2), x, 0.5) - x
+    rounding = np.spacing(np.float32(abs(offset))) / 2  # of a sum
+    assert abs(noise.std() - 0.5) <= 5 * 0.5 / np.sqrt(2 * N) + rounding / 2
+
+
+def test_what_a_type_does_not_tell_apart():
+    x = 5e6 + jax.random.normal(jax.random.key(1), (100,))
+    with pytest.warns(UserWarning, match="^relative: x varies by hardly more"):
+        jn.relative(jn.add_gaussian_noise)(jax.random.key(0), x, 0.1)
+    constant = jnp.full(4, 1e8)  # such as a feature
+    noisy = jn.snr_db(jn.add_gaussian_noise)(jax.random.key(0), constant, 0.0)
+    np.testing.assert_array_equal(noisy, constant)
 
 
 def test_names_are_those_of_the_wrapped():
