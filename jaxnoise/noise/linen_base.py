@@ -87,10 +87,11 @@ class TrainOnly(Observable, nn.Module, kw_only=True):
     @nn.nowrap
     def _own_key(self, key: Array, used: Any, free: Any) -> Array:
         """``key``, refused where a loop or a vmapped axis around the call shares it."""
-        place = _shared_along(self.scope, used, free)
+        scope: Any = self.scope
+        place = _shared_along(scope, used, free)
         if place:
             raise ValueError(f"{self._label()}: {_equal_noise(place)}")
-        if any("vmap(" in name for name in self.scope.debug_path):
+        if any("vmap(" in name for name in scope.debug_path):
             return key  # what nn.vmap shares is said in its split_rngs
         error = f"{self._label()}: {_equal_noise('a vmapped axis')}"
         return own_key(key, used, free, error)

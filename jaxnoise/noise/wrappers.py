@@ -204,8 +204,8 @@ def _deviation(wrapper: str, x: Array, to: str, mask: Any) -> Array:
         step = jnp.finfo(x.dtype).eps * abs(anchor + mean)
         if ((deviation > 0) & (deviation < 2 * step)).any():
             warn(
-                f"{wrapper}: x varies by hardly more than {x.dtype} tells apart at its size; "
-                "subtract an offset from it, or its mean"
+                f"{wrapper}: x varies by hardly more than {x.dtype} tells apart at "
+                "its size; subtract an offset from it, or its mean"
             )
     return deviation
 
