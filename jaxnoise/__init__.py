@@ -23,7 +23,8 @@ Ten names to know:
 - `data`: `Data` holds the arrays of a run; tasks that are drawn afresh, such as
   ``data.circles``, real sets, such as ``data.digits``, and ``data.folds`` of your own.
 - `sweep`: placements x strengths x seeds x splits; `make_train` makes one run.
-- `compare`: what may be said of them; `select` chooses a strength honestly.
+- `compare`: what may be said of them; `select` chooses a strength honestly, and `refit`
+  trains it for use.
 - `plots`, and `report` for one page of all of it.
 
 Where to go next: ``help(jn.sweep)`` has a whole comparison in twenty lines. On a CPU
@@ -57,6 +58,7 @@ from jaxnoise.data import Data as Data
 from jaxnoise.evidence.compare import compare as compare
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed
 from jaxnoise.evidence.select import select as select
+from jaxnoise.model import Model as Model
 from jaxnoise.models import CNN as CNN
 from jaxnoise.models import MLP as MLP
 from jaxnoise.models import RNN as RNN
@@ -90,9 +92,9 @@ from jaxnoise.noise.wrappers import snr_db as snr_db
 from jaxnoise.results import RunResult as RunResult
 from jaxnoise.results import SweepResult as SweepResult
 from jaxnoise.training.devices import use_all_cores as use_all_cores
-from jaxnoise.training.recipe import Model as Model
 from jaxnoise.training.recipe import Recipe as Recipe
 from jaxnoise.training.run import make_train as make_train
+from jaxnoise.training.sweep import refit as refit
 from jaxnoise.training.sweep import sweep as sweep
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from jax.core import Tracer
 from jaxtyping import Array, Key
 
 from jaxnoise.checks import shown, single_key
+from jaxnoise.model import as_model, takes_train
 from jaxnoise.noise.nnx_base import TrainOnly
 from jaxnoise.noise.observing import Call, observed
 from jaxnoise.training.nnx_model import NNXModel, with_streams
-from jaxnoise.training.recipe import as_model, takes_train
 
 WIDTH = 80  # of a terminal
 FLAGS = ("deterministic", "decode")  # of NNX modules; None until somebody sets them

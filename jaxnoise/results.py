@@ -28,6 +28,8 @@ class RunResult(NamedTuple):
         variables: the trained variables, ``variables["params"]`` and what the model
             carries beside them; None where they were not kept.
         finite: False if the run diverged: a loss or a parameter was NaN or infinite.
+        outputs: of a recipe with ``set_metrics``, by set the clean outputs of every
+            row, for those metrics, which are computed on the host; else None.
 
     Example:
         >>> import jax, optax, jaxnoise as jn
@@ -48,6 +50,7 @@ class RunResult(NamedTuple):
     curves: OrderedDict[str, Float[Array, "... epoch"]]
     variables: Any
     finite: Bool[Array, "..."]
+    outputs: Any = None
 
     @property
     def params(self) -> Any:
@@ -125,6 +128,8 @@ class SweepResult:
         compile_seconds: time spent tracing and compiling.
         run_seconds: time spent running compiled programs.
         device: what the runs ran on, in words.
+        origin: the recipes, strengths and settings, with which `jaxnoise.refit` trains
+            again; None where they are not known, such as after pickling.
 
     Example:
         >>> import numpy as np, pandas as pd, jaxnoise as jn
@@ -156,6 +161,10 @@ class SweepResult:
     compile_seconds: float
     run_seconds: float
     device: str
+    origin: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "origin": None}  # recipes are often lambdas
 
     def __repr__(self) -> str:
         runs, parts = self.runs, cell_columns(self.runs)
@@ -213,16 +222,15 @@ class SweepResult:
             >>> result.where(strength=[0, 0.1]).runs["placement"].tolist()
             ['none', 'hidden']
         """
-        asked = {"placement": placement, "strength": strength, "seed": seed}
-        asked |= {"split": split}
+        given = {"placement": placement, "strength": strength}
+        given |= {"seed": seed, "split": split}
+        asked = {name: values for name, values in given.items() if values is not None}
         kept = np.ones(len(self.runs), bool)
         for name, values in asked.items():
-            if values is not None:
-                kept &= _having(self.runs, name, values)
+            kept &= _having(self.runs, name, values)
         if not kept.any():
-            given = [name for name, values in asked.items() if values is not None]
             raise ValueError(
-                f"{' and '.join(given)} must fit a run together, got none."
+                f"{' and '.join(asked)} must fit a run together, got none."
             )
         rows = np.flatnonzero(kept)
         return replace(
@@ -251,16 +259,14 @@ def _having(runs: pd.DataFrame, name: str, values: Any) -> np.ndarray:
     single = isinstance(values, str | Mapping) or np.ndim(values) == 0
     having = np.zeros(len(runs), bool)
     for value in [values] if single else values:
-        wanted = strength_columns(value) if name == "strength" else {name: value}
-        found = np.all([_equal(runs, *column) for column in wanted.items()], axis=0)
+        columns = strength_columns(value) if name == "strength" else {name: value}
+        found = np.all([_equal(runs, *column) for column in columns.items()], axis=0)
         if not found.any():
-            columns = [c for c in runs if f"{c}.".startswith(f"{name}.")]
-            cells = runs[columns].drop_duplicates().to_numpy()
-            known = [" and ".join(f"{v}" for v in cell if v == v) for cell in cells]
-            more = ", ..." * (len(known) > LISTED)
+            there = strengths_of(runs[cell_columns(runs)])
+            if name != "strength":
+                there = ", ".join(map(str, runs[name].unique()[:LISTED]))
             raise ValueError(
-                f"{name} must be of the runs ({', '.join(known[:LISTED])}{more}), "
-                f"got {shown(value)}."
+                f"{name} must be of the runs, such as {there}, got {shown(value)}."
             )
         having |= found
     return having

@@ -10,9 +10,9 @@ import jax
 from flax import nnx
 from jax.core import Tracer
 
+from jaxnoise.model import Model, as_model
 from jaxnoise.noise.observing import stripped
 from jaxnoise.pickling import Pickled
-from jaxnoise.training.recipe import Model, as_model
 
 M = TypeVar("M", bound=nn.Module | nnx.Module)
 

@@ -23,12 +23,21 @@ NNX = {
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES
-    for name in dir(module)
-    if inspect.isfunction(value := getattr(module, name))
+    for name, value in vars(module).items()
+    if not name.startswith("_")
+    and inspect.isfunction(value)
     and value.__module__.startswith(module.__name__)
 }
 FUNCTIONS |= NNX
-HELPERS = {"data.row_count"}
+HELPERS = {
+    "data.row_count",
+    "losses.are_classes",
+    "losses.check_targets",
+    "losses.shown_targets",
+    "losses.is_labels",
+    "losses.same_shape",
+    "losses.row_mean",
+}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "results": ("jaxnoise.checks",),
     "checks": (),
     "pickling": (),
+    "model": ("jaxnoise.checks", "jaxnoise.pickling"),
     "autodiff": ("jaxnoise.checks",),
     "noise": (
         "jaxnoise.noise",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
     ),
     "training": (
         "jaxnoise.training",
+        "jaxnoise.model",
         "jaxnoise.results",
         "jaxnoise.pickling",
         "jaxnoise.autodiff",
@@ -50,8 +52,18 @@ MAY_IMPORT = {
         "jaxnoise.data",
     ),
     "nnx": ("jaxnoise.noise", "jaxnoise.training"),
-    "inspection": ("jaxnoise.noise", "jaxnoise.training", "jaxnoise.checks"),
-    "stripping": ("jaxnoise.noise", "jaxnoise.training", "jaxnoise.pickling"),
+    "inspection": (
+        "jaxnoise.noise",
+        "jaxnoise.model",
+        "jaxnoise.training",
+        "jaxnoise.checks",
+    ),
+    "stripping": (
+        "jaxnoise.noise",
+        "jaxnoise.model",
+        "jaxnoise.training",
+        "jaxnoise.pickling",
+    ),
     "__init__": EVERYTHING,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

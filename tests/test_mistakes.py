@@ -785,9 +785,7 @@ def sets_without_names():
     jn.Data((X, Y), (X, Y))
 
 
-@mistake(
-    ValueError, "train must be finite, got 1 NaN .* of 18 in x, column 0; drop or im"
-)
+@mistake(ValueError, "train must be finite, got 1 NaN .* of 18 in x; drop or impute th")
 def nan_in_data():
     x = X.copy()
     x[0, 0] = np.nan

@@ -7,7 +7,7 @@ claimed together.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -32,6 +32,7 @@ from jaxnoise.evidence.format import joined, places, said
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.table import OUTER, Source, runs_of
 from jaxnoise.evidence.units import Cells
+from jaxnoise.results import SweepResult
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +68,8 @@ class Selection:
         candidates: a row for each placement and strength: its means on both sets, and
             whether it could be chosen.
         taken: what the data said of their splits; "" for nothing.
+        result: the `SweepResult` that was chosen from, which `jaxnoise.refit` asks for;
+            None where it was a table.
     """
 
     placement: str
@@ -92,6 +95,7 @@ class Selection:
     choices: pd.DataFrame
     candidates: pd.DataFrame
     taken: str = ""
+    result: SweepResult | None = None
 
     def __str__(self) -> str:
         number = f".{places([self.score, self.high - self.low, self.claimed])}f"
@@ -209,7 +213,8 @@ def select(
     if metric is None and isinstance(result_or_table, Comparison):
         metric = result_or_table.attrs["metric"].removeprefix(f"{report_on}_")
     metric = metric or "accuracy"
-    runs = runs_of(source_of(result_or_table))
+    source = source_of(result_or_table)
+    runs = runs_of(source)
     _check_columns(runs, choose_on, report_on, metric)
     choosing, reporting = (
         evidence_of(result_or_table, f"{name}_{metric}", **options)
@@ -219,7 +224,7 @@ def select(
     few = few_units(found.n, reporting.facts())
     for told in filter(None, [few, *reporting.doubts]):
         warn(f"select: {told}.")
-    return found
+    return replace(found, result=source if isinstance(source, SweepResult) else None)
 
 
 def _check_columns(

@@ -15,8 +15,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxnoise.data import Data
+from jaxnoise.losses import check_targets
 from jaxnoise.results import RunResult
 from jaxnoise.training.devices import block_size, core_count
+from jaxnoise.training.evaluate import with_set_metrics
 from jaxnoise.training.interrupts import interrupts_held
 from jaxnoise.training.plan import Run, deal
 from jaxnoise.training.program import (
@@ -27,8 +29,8 @@ from jaxnoise.training.program import (
     traced_run,
     unpack,
 )
+from jaxnoise.training.recipe import Settings
 from jaxnoise.training.run import RecipeFn
-from jaxnoise.training.settings import Settings
 
 CALL_SECONDS = 2.0  # that a call of several blocks may take
 
@@ -39,6 +41,7 @@ class Job(NamedTuple):
     program: Callable[..., RunResult]
     block: int
     ids: list[int]
+    set_metrics: Mapping[str, Callable[[Any, Any], float]]
 
 
 def compile_jobs(
@@ -70,16 +73,16 @@ def compile_jobs(
                 raise
             for split in {runs[i].split for i in ids}:
                 for _, targets in splits[split].values():
-                    traced.check_targets(targets)
+                    check_targets(traced.facts.loss, traced.facts.outputs, targets)
             planned.append((traced, ids))
             deliver()
         for traced, ids in planned:
             most = _most_together(runs, ids, mesh.size)
             block = block_size(vectorize, traced.size, most)
-            arguments = program_arguments(runs, [ids[:1]], splits, block, mesh)
+            arguments = program_arguments(runs, [ids[:1]], splits, block, mesh.size)
             signature = signature_of(arguments)
             program = lowered_program(traced, keep, block, mesh, signature)
-            programs.append((program, block, ids))
+            programs.append((program, block, ids, traced.facts))
             deliver()
         with ThreadPoolExecutor(core_count()) as pool:
             compiling = [pool.submit(program.compiled) for program, *_ in programs]
@@ -90,7 +93,10 @@ def compile_jobs(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return [Job(program.compiled(), block, ids) for program, block, ids in programs]
+        return [
+            Job(program.compiled(), block, ids, facts.set_metrics)
+            for program, block, ids, facts in programs
+        ]
 
 
 def results_of(
@@ -98,19 +104,24 @@ def results_of(
     runs: Sequence[Run],
     splits: Sequence[Data],
     keep: set[int],
-    mesh: Mesh,
+    devices: int,
 ) -> Iterator[dict[int, RunResult]]:
     """Run all of a job; yield the results of each call when it is done."""
     left, most = job.ids, 1
     while left:
         done: set[int] = set()
-        calls = deal(runs, left, block=job.block, most_blocks=most, devices=mesh.size)
+        calls = deal(runs, left, block=job.block, most_blocks=most, devices=devices)
         for packs in calls:
             started = time.perf_counter()
-            arguments = program_arguments(runs, packs, splits, job.block, mesh)
+            arguments = program_arguments(runs, packs, splits, job.block, devices)
             outputs = jax.device_get(job.program(*arguments))
             seconds = time.perf_counter() - started
-            results = unpack(outputs, packs, CALL_BLOCKS * job.block, keep)
+            results = {
+                i: with_set_metrics(result, job.set_metrics, splits[runs[i].split])
+                for i, result in unpack(
+                    outputs, packs, CALL_BLOCKS * job.block, keep
+                ).items()
+            }
             done |= results.keys()
             yield results
             blocks = max(-(-len(pack) // job.block) for pack in packs)

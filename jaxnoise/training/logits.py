@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-import jax
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from jaxnoise.checks import warn
@@ -18,26 +17,21 @@ VALUES_KEPT = frozenset(
 )
 
 
-def check_logits(
-    functions: Iterable[Callable[..., Any]],
-    outputs_of: Callable[[Any, Any], Any],
-    variables: Any,
-    x: Any,
-) -> None:
-    """Say so if functions that take logits get the outputs of a sigmoid or softmax.
+def takers_of_logits(functions: Iterable[Callable[..., Any]]) -> list[Any]:
+    """The losses and metrics of ours that take logits."""
+    unwrapped = (inspect.unwrap(f, stop=TAKE_LOGITS.__contains__) for f in functions)
+    return [function for function in unwrapped if function in TAKE_LOGITS]
+
+
+def check_logits(taker: Callable[..., Any], jaxpr: Jaxpr) -> None:
+    """Say so if a function that takes logits gets those of a sigmoid or softmax.
 
     Args:
-        functions: losses and metrics, of which some of ours take logits.
-        outputs_of: ``(variables, x) -> outputs``; it is traced, and never run.
-        variables: of the model, or their shapes.
-        x: rows, or their shapes.
+        taker: a loss or metric of ours.
+        jaxpr: of the outputs.
     """
-    unwrapped = (inspect.unwrap(f, stop=TAKE_LOGITS.__contains__) for f in functions)
-    takers = [function for function in unwrapped if function in TAKE_LOGITS]
-    if takers:
-        jaxpr = jax.make_jaxpr(outputs_of)(variables, x).jaxpr
-        if operation := squashing(jaxpr):
-            _say_what_to_leave_out(takers[0], operation)
+    if operation := squashing(jaxpr):
+        _say_what_to_leave_out(taker, operation)
 
 
 def squashing(jaxpr: Jaxpr) -> str | None:

@@ -21,7 +21,7 @@ from jaxnoise.checks import (
     single_key,
     warn,
 )
-from jaxnoise.training.recipe import Variables, takes_train
+from jaxnoise.model import Variables, takes_train
 
 FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
 ROLES = ("params", "noise", "dropout", "default")  # the streams of the constructor

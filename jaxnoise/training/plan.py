@@ -13,9 +13,10 @@ import numpy as np
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
 from jaxnoise.results import strength_columns
-from jaxnoise.training.calls import RECIPE
+from jaxnoise.training.recipe import RECIPE
 
 BASELINE_STRENGTH = 0.0
+LEAST, MOST = (float(getattr(np.finfo(np.float32), end)) for end in ("tiny", "max"))
 
 
 class Run(NamedTuple):
@@ -147,18 +148,29 @@ def _levels(placement: str, given: Any) -> list[Any]:
     structures = {jax.tree.structure(level) for level in levels}
     if len(structures) > 1:
         raise ValueError(f"{name} must all have one structure, got {levels}.")
-    if any(level in levels[:i] for i, level in enumerate(levels)):
-        raise ValueError(f"{name} must differ, got {levels}.")
+    seen: dict[bytes, Any] = {}
+    for level in levels:
+        bits = np.array(jax.tree.leaves(level), np.float32).tobytes()
+        if bits in seen:
+            raise ValueError(
+                f"{name} must differ in float32, got {seen[bits]} and {level}."
+            )
+        seen[bits] = level
     return levels
 
 
 def _number(name: str, leaf: Any) -> float:
     try:
         value = float(leaf)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be numbers, got {shown(leaf)}.") from None
     if isinstance(leaf, str):
         raise TypeError(f"{name} must be numbers, got {shown(leaf)}.")
     if not (np.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be finite and >= 0, got {leaf}.")
-    return value
+    if value and not LEAST <= value <= MOST:
+        raise ValueError(
+            f"{name} must be 0 or from {LEAST:.2g} to {MOST:.2g}, the range of "
+            f"float32, got {leaf}."
+        )
+    return value + 0.0  # no -0

@@ -6,8 +6,8 @@ one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial, wraps
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import Jaxpr, jaxpr_as_fun
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
-from jaxnoise.losses import CHECKED, check_targets
 from jaxnoise.results import RunResult
 from jaxnoise.training.convolutions import (
     check_convolutions,
@@ -28,9 +27,8 @@ from jaxnoise.training.convolutions import (
 )
 from jaxnoise.training.devices import AXIS, RunSize, compiler_options
 from jaxnoise.training.plan import Run
-from jaxnoise.training.recipe import Recipe
-from jaxnoise.training.run import RecipeFn, make_train
-from jaxnoise.training.settings import Settings
+from jaxnoise.training.recipe import Recipe, Settings
+from jaxnoise.training.run import Facts, RecipeFn, one_run
 
 CALL_BLOCKS = 4  # blocks that a device does in one call at most: bounds memory
 
@@ -41,7 +39,7 @@ class TracedRun(NamedTuple):
     function: Callable[..., RunResult]
     size: RunSize
     convolves: bool
-    check_targets: Callable[[Any], None]  # whose values a program cannot look at
+    facts: Facts
 
 
 class Program:
@@ -100,11 +98,10 @@ def _traced_run(
 ) -> TracedRun:
     structure, leaves = signature
     strength, data = jax.tree.unflatten(structure, leaves)
-    losses: list[tuple[Any, Any]] = []
-    train = make_train(_noting(recipe, losses), **vars(settings))
     key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
     split = jax.ShapeDtypeStruct((), np.uint32)
-    jaxpr, shapes = jax.make_jaxpr(train, return_shape=True)(key, strength, data, split)
+    trace = jax.make_jaxpr(partial(one_run, recipe, settings), return_shape=True)
+    jaxpr, (shapes, facts) = trace(key, strength, data, split)
     flat = jaxpr_as_fun(jaxpr)
     result = jax.tree.structure(shapes)
 
@@ -114,26 +111,7 @@ def _traced_run(
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     rows = min(settings.batch_size, row_count(data.train))
     size = RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr))
-    check = partial(check_targets, *losses[0]) if losses else lambda targets: None
-    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr), check)
-
-
-def _noting(recipe: RecipeFn, losses: list[tuple[Any, Any]]) -> RecipeFn:
-    """The recipe; notes a loss of ours, and the shape of the outputs that it gets."""
-
-    def noting(strength: Any) -> Recipe:
-        made = recipe(strength)
-        if getattr(made, "loss", None) not in CHECKED:
-            return made
-
-        @wraps(made.loss)
-        def loss(outputs: Any, targets: Any) -> Any:
-            losses.append((made.loss, outputs.shape))
-            return made.loss(outputs, targets)
-
-        return replace(made, loss=loss)
-
-    return noting
+    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr), facts)
 
 
 def _peak_bytes(jaxpr: Jaxpr) -> int:
@@ -218,10 +196,9 @@ def program_arguments(
     packs: Sequence[Sequence[int]],
     splits: Sequence[Data],
     block: int,
-    mesh: Mesh,
+    devices: int,
 ) -> tuple[Any, ...]:
     """The program's arguments for one call, a device after the other."""
-    devices = mesh.size
     slots = np.zeros((devices, CALL_BLOCKS * block), int)
     live = np.zeros((devices, CALL_BLOCKS), bool)
     for device in range(devices):
@@ -238,15 +215,7 @@ def program_arguments(
         *(run.strength for run in chosen),
     )
     split = np.array([runs[i].split for i in slots[:, 0]], np.uint32)
-    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-
-    def one_a_device(*leaves: Any) -> jax.Array:
-        """Straight from where they lie: a stack of them would be a copy more."""
-        shards = jax.device_put([leaf[None] for leaf in leaves], list(mesh.devices))
-        shape = (len(leaves), *leaves[0].shape)
-        return jax.make_array_from_single_device_arrays(shape, sharding, shards)
-
-    data = jax.tree.map(one_a_device, *(splits[s] for s in split))
+    data = jax.tree.map(lambda *leaves: np.stack(leaves), *(splits[s] for s in split))
     return data, split, seeds, strengths, live.reshape(-1)
 
 

@@ -1,27 +1,37 @@
-"""What a run is made of.
+"""What a run is made of, and its static choices.
 
 A `Recipe` brings model, loss, optimiser, metrics and noise together; a function
-``strength -> Recipe`` is what the engine takes, and calls while tracing. `Model` is the
-protocol behind ``Recipe.model``; Linen modules are adapted by themselves.
+``strength -> Recipe`` is what the engine takes, and calls while tracing. `Settings` are
+what one program has in common. `CheckedOptimizer` gives an optimiser what it asks for.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import flax.linen as nn
 import jax
+import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxnoise.checks import check_function, keys_shared, shown
+from jaxnoise.checks import check_function, shown
+from jaxnoise.data import Data
+from jaxnoise.model import as_model, called, kind_of
 from jaxnoise.pickling import Pickled
 
-Variables = dict[str, Any]
+Count = int | np.integer
 PerRow = Callable[[Any, Any], Array]
+CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
+RECIPE = "a function strength -> Recipe, such as lambda stddev: jn.Recipe(...)"
 LOSS = "a function (outputs, targets) -> losses, such as jn.losses.squared_error"
 METRIC = "a function (outputs, targets) -> scores, such as jn.metrics.accuracy"
+SET_METRIC = "a function (targets, outputs) -> float, such as sklearn.metrics.r2_score"
+NOT_FOR_RECIPES = (
+    "Optax hands key, value and the like on to GradientTransformationExtraArgs alone, "
+    "and optax.contrib.sam none of them; optax.lookahead wants pairs of params, "
+    "optax.contrib.dpsgd a gradient a row"
+)
 OPTIONAL = {  # what each is to be, and with how many arguments it is called
     "weight_noise": (
         "a function (key, params) -> params, such as "
@@ -37,38 +47,6 @@ OPTIONAL = {  # what each is to be, and with how many arguments it is called
 }
 
 
-@runtime_checkable
-class Model(Protocol):
-    """What the engine trains: two pure functions.
-
-    ``variables["params"]`` is trained; every other collection, such as batch
-    statistics, is carried from step to step.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, jaxnoise as jn
-        >>> class Linear:
-        ...     def init(self, key, x):
-        ...         return {"params": {"w": jnp.zeros((x.shape[-1], 1))}}
-        ...
-        ...     def apply(self, variables, x, *, train, key):
-        ...         if train:
-        ...             x = jn.add_gaussian_noise(key, x, 0.1)
-        ...         return x @ variables["params"]["w"], variables
-        >>> isinstance(Linear(), jn.Model)
-        True
-    """
-
-    def init(self, key: Array, x: Any) -> Variables:
-        """Return fresh variables for inputs like ``x``."""
-        ...
-
-    def apply(
-        self, variables: Variables, x: Any, *, train: bool, key: Array | None
-    ) -> tuple[Any, Variables]:
-        """Return outputs and variables; with ``train=False`` clean, and without key."""
-        ...
-
-
 @dataclass(frozen=True)
 class Recipe(Pickled):
     """All that one run is made of but its strength, seed and data.
@@ -76,7 +54,10 @@ class Recipe(Pickled):
     Attributes:
         model: a Flax Linen module whose ``__call__`` takes ``train``, or a `Model`.
         loss: ``loss(outputs, targets)``, one value a row; the engine averages.
-        optimizer: an Optax transformation; ``update`` gets ``key=``, fresh each step.
+        optimizer: an Optax transformation; ``update`` gets what it asks for: ``key``,
+            fresh each step, and of the step's training loss, with its batch and noise,
+            ``value``, ``grad``, ``grad_fn(params, i)``, and the loss of other
+            parameters as ``value_fn(params)`` or ``obj_fn(params)``.
         metrics: by name, ``metric(outputs, targets)``, one value a row.
         weight_noise: ``(key, params) -> params``, fresh each step, such as
             ``partial(tree_add_gaussian_noise, stddev=0.1)``; the loss sees the noisy
@@ -89,11 +70,21 @@ class Recipe(Pickled):
         weight_gradient: with noise on the weights, the gradient at the ``"noisy"``
             weights, or ``"clean"``: the outputs are those of the noisy weights, the
             backward pass is that of the clean ones.
+        set_metrics: by name, ``function(targets, outputs)``, one number of a whole set,
+            such as scikit-learn's, of the arrays of a set's targets and of the model's
+            clean outputs, mostly logits: a sweep calls it on the host after a run, for
+            every set. Column ``<set>_<name>``; there are no curves of it and no values
+            at the best epoch. Accuracies want classes: of one logit, ``z > 0``; of
+            several, ``z.argmax(-1)``. With ``from sklearn import metrics as m``::
+
+                "f1": lambda t, z: m.f1_score(t[:, 0], z[:, 0] > 0)
+                "auc": lambda t, z: m.roc_auc_score(t[:, 0], z[:, 0])
+                "balanced": lambda t, z: m.balanced_accuracy_score(t, z.argmax(-1))
 
     Raises:
         TypeError: if a part is not of its kind; the message says what it takes.
-        ValueError: if a metric is named ``loss``, or ``weight_gradient`` is another
-            word.
+        ValueError: if a metric is named ``loss`` or as another one, or
+            ``weight_gradient`` is another word.
 
     Example:
         >>> import optax, jaxnoise as jn
@@ -116,24 +107,17 @@ class Recipe(Pickled):
     label_noise: Callable[[Array, Any], Any] | None = None
     penalty: Callable[[Callable[[Any, Any], Any], Any, Any], Array] | None = None
     weight_gradient: str = "noisy"
+    set_metrics: Mapping[str, Callable[[Any, Any], float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         as_model(self.model)
-        if not isinstance(self.metrics, Mapping):
-            raise TypeError(
-                "metrics must map names to functions, such as "
-                f"{{'accuracy': jn.metrics.accuracy}}, got {shown(self.metrics)}."
-            )
-        if "loss" in self.metrics:
-            raise ValueError("metrics must not be named 'loss', which is always there.")
+        self._check_metrics()
         if self.weight_gradient not in ("noisy", "clean"):
             raise ValueError(
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
         check_function("loss", self.loss, LOSS, 2)
-        for name, metric in self.metrics.items():
-            check_function(f"metrics[{name!r}]", metric, METRIC, 2)
         for name, (expected, arguments) in OPTIONAL.items():
             if getattr(self, name) is not None:
                 check_function(name, getattr(self, name), expected, arguments)
@@ -143,52 +127,108 @@ class Recipe(Pickled):
                 f"got {shown(self.optimizer)}."
             )
 
+    def _check_metrics(self) -> None:
+        kinds = {
+            "metrics": (METRIC, "{'accuracy': jn.metrics.accuracy}"),
+            "set_metrics": (SET_METRIC, "{'r2': sklearn.metrics.r2_score}"),
+        }
+        for field_name, (kind, example) in kinds.items():
+            functions = getattr(self, field_name)
+            if not isinstance(functions, Mapping):
+                raise TypeError(
+                    f"{field_name} must map names to functions, such as {example}, "
+                    f"got {shown(functions)}."
+                )
+            if "loss" in functions:
+                raise ValueError(
+                    f"{field_name} must not be named 'loss', which is always there."
+                )
+            for name, function in functions.items():
+                check_function(f"{field_name}[{name!r}]", function, kind, 2)
 
-def as_model(model: Any) -> Model:
-    """Return ``model`` behind the protocol, or say why it does not fit."""
-    if isinstance(model, nn.Module):
-        if not takes_train(model):
+
+class CheckedOptimizer:
+    """An optimiser that is given what it asks for, and whose returns are looked at."""
+
+    def __init__(self, optimizer: optax.GradientTransformation) -> None:
+        self.optimizer = optimizer
+        parameters = inspect.signature(optimizer.update).parameters
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        self.asked = None if takes_all else set(parameters)
+
+    def init(self, params: Any) -> Any:
+        """The fresh state."""
+        return self._called("init", params)
+
+    def update(
+        self, grads: Any, state: Any, params: Any, **extra: Any
+    ) -> tuple[Any, Any]:
+        """Updates and the next state."""
+        asked = extra if self.asked is None else self.asked & extra.keys()
+        given = {name: extra[name] for name in asked}
+        returned = self._called("update", grads, state, params, **given)
+        pair = isinstance(returned, tuple) and len(returned) == 2
+        if not pair or shapes_of(returned) != shapes_of((params, state)):
+            got = " and ".join(map(kind_of, returned)) if pair else kind_of(returned)
             raise TypeError(
-                f"model: {type(model).__name__}.__call__ must take `train`, as in "
-                "def __call__(self, x, train)."
+                "optimizer.update must return (updates, state) in the form of the "
+                f"params and state that it gets, got {got}."
             )
-        return _Linen(model)
-    if isinstance(model, type) or not isinstance(model, Model):
-        raise TypeError(
-            "model must be a Flax Linen module (an instance, not its class), an NNX "
-            "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), or have init(key, x) "
-            "and apply(variables, x, *, train, key), "
-            f"got {shown(model)}."
+        return returned
+
+    def _called(self, name: str, *arguments: Any, **given: Any) -> Any:
+        try:
+            function = getattr(self.optimizer, name)
+            return called("optimizer", function, *arguments, **given)
+        except Exception as error:
+            why = str(error).partition("\n")[0].rstrip(".")
+            raise TypeError(
+                "optimizer must take a model's params and gradient as they are; its "
+                f"{name} failed: {why}. ({NOT_FOR_RECIPES})"
+            ) from error
+
+
+def shapes_of(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+    """Structure and shapes."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, list(map(np.shape, leaves))
+
+
+def as_count(name: str, value: Any, expected: str = "an int") -> int:
+    """A number of things as a Python int, or the error that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(
+            f"{name} must be {expected} of at least 1, got {shown(value)}."
         )
-    return model
-
-
-def takes_train(module: Any) -> bool:
-    """Whether a module of either kind is called with ``train``."""
-    return "train" in inspect.signature(type(module).__call__).parameters
+    if value >= 2**31:  # compiled programs count in 32 bits
+        raise ValueError(f"{name} must be less than 2**31, got {value}.")
+    return int(value)
 
 
 @dataclass(frozen=True)
-class _Linen(Pickled):
-    """A Linen module behind the protocol: streams from the key, collections carried."""
+class Settings:
+    """What one program has in common: epochs, batch size, and what is measured."""
 
-    module: nn.Module
+    epochs: Count
+    batch_size: Count
+    curves: Sequence[str] = CURVES
+    metrics_every: Count = 1
 
-    def init(self, key: Array, x: Any) -> Variables:
-        return {"params": {}, **self.module.init({"params": key}, x, train=False)}
-
-    def apply(
-        self, variables: Variables, x: Any, *, train: bool, key: Array | None
-    ) -> tuple[Any, Variables]:
-        if not train:
-            return self.module.apply(variables, x, train=False), variables
-        noise, dropout = jax.random.split(key)  # type: ignore[arg-type]
-        with keys_shared():  # along axes of runs, which are paired
-            outputs, carried = self.module.apply(
-                variables,
-                x,
-                train=True,
-                rngs={"noise": noise, "dropout": dropout},
-                mutable=[name for name in variables if name != "params"],
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "metrics_every"):
+            object.__setattr__(self, name, as_count(name, getattr(self, name)))
+        if isinstance(self.curves, str) or not isinstance(self.curves, Iterable):
+            raise ValueError(
+                f"curves must be a sequence of set names, got {shown(self.curves)}."
             )
-        return outputs, {**variables, **carried}
+        object.__setattr__(self, "curves", tuple(self.curves))
+
+    def curve_sets(self, data: Data) -> list[str]:
+        """The sets whose curves are kept; a name that is no set is refused."""
+        absent = [name for name in self.curves if name not in data]
+        if absent and self.curves != CURVES:
+            raise ValueError(
+                f"curves must name sets of the data ({', '.join(data)}), "
+                f"got {absent[0]!r}."
+            )
+        return [name for name in self.curves if name in data]

@@ -7,26 +7,36 @@ initialises, scans over epochs and minibatches, and evaluates: for ``jit``, ``vm
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.tree_util import Partial  # a function that passes through jit
 from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
 from jaxnoise.autodiff import straight_through
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
+from jaxnoise.losses import CHECKED
+from jaxnoise.model import CheckedModel, Variables, as_model, called, kind_of, shape_of
 from jaxnoise.results import RunResult
-from jaxnoise.training.calls import RECIPE, called
-from jaxnoise.training.checked_model import CheckedModel
-from jaxnoise.training.evaluate import evaluate, metric_names, per_row
+from jaxnoise.training.evaluate import all_outputs, evaluate, metric_names, per_row
 from jaxnoise.training.keys import Keys
-from jaxnoise.training.logits import check_logits
-from jaxnoise.training.recipe import Recipe, Variables, as_model
-from jaxnoise.training.settings import CURVES, Count, Settings
+from jaxnoise.training.logits import check_logits, takers_of_logits
+from jaxnoise.training.recipe import (
+    CURVES,
+    RECIPE,
+    CheckedOptimizer,
+    Count,
+    Recipe,
+    Settings,
+    shapes_of,
+)
 
 RecipeFn = Callable[[Any], Recipe]
 Train = Callable[..., RunResult]
@@ -116,15 +126,50 @@ def make_train(
                 "data must be a jn.Data, such as jn.Data(train=(x, y)), "
                 f"got {shown(data)}."
             )
-        data = jax.tree.map(jnp.asarray, data)
-        made = called("recipe", recipe, strength)
-        run = _Run(made, settings, data, Keys.of_run(key, split))
-        result = run.result()
-        functions = (made.loss, *made.metrics.values())
-        check_logits(functions, run.clean, result.variables, data.train[0])
+        result, _ = one_run(recipe, settings, key, strength, data, split)
         return result
 
     return train
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What is known of a run once it is traced: no arrays, and so no leaves.
+
+    Attributes:
+        loss: a loss of ours that looks at the values of targets, else None.
+        outputs: the shape of the outputs that it gets.
+        set_metrics: those of the recipe.
+    """
+
+    loss: Any
+    outputs: tuple[int, ...]
+    set_metrics: Mapping[str, Callable[[Any, Any], float]]
+
+
+def one_run(
+    recipe: RecipeFn,
+    settings: Settings,
+    key: Array,
+    strength: Any,
+    data: Data,
+    split: Any,
+) -> tuple[RunResult, Facts]:
+    """The run, and what its program has no place for."""
+    data = jax.tree.map(jnp.asarray, data)
+    made = called("recipe", recipe, strength)
+    run = _Run(made, settings, data, Keys.of_run(key, split))
+    result = run.result()
+    loss, outputs = None, ()
+    functions = (made.loss, *made.metrics.values())
+    if takers := takers_of_logits(functions):
+        clean = jax.make_jaxpr(run.clean, return_shape=True)
+        jaxpr, shapes = clean(result.variables, data.train[0])
+        check_logits(takers[0], jaxpr.jaxpr)
+        if made.loss in CHECKED:
+            loss, outputs = made.loss, shapes.shape
+    return result, Facts(loss, outputs, made.set_metrics)
 
 
 class _Run:
@@ -135,12 +180,12 @@ class _Run:
             raise TypeError(f"recipe must return a jn.Recipe, got {shown(recipe)}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
         self.model = CheckedModel(as_model(recipe.model))
-        self.optimizer = optax.with_extra_args_support(recipe.optimizer)
+        self.optimizer = CheckedOptimizer(recipe.optimizer)
         self.rows = row_count(data.train)
         self.batch_size = min(settings.batch_size, self.rows)
         self.steps_per_epoch = -(-self.rows // self.batch_size)
         self.curve_sets = settings.curve_sets(data)
-        self.names = metric_names(data, (*recipe.metrics, "loss"))
+        self.names = metric_names(data, (*recipe.metrics, "loss"), recipe.set_metrics)
 
     def result(self) -> RunResult:
         state, curves = self.train()
@@ -156,7 +201,10 @@ class _Run:
             metrics |= {f"best_{name}": value for name, value in best.items()}
         for name, value in metrics.items():
             metrics[name] = jnp.where(finite, value, jnp.nan)
-        return RunResult(metrics, curves, state.variables, finite)
+        outputs = None
+        if self.recipe.set_metrics:
+            outputs = all_outputs(partial(self.clean, state.variables), self.data)
+        return RunResult(metrics, curves, state.variables, finite, outputs)
 
     def final_metrics(
         self, variables: Variables, curves: Mapping[str, Array]
@@ -238,11 +286,27 @@ class _Run:
         """One update: the loss sees all the noise, the stored parameters none."""
         keys = Keys(*(jax.random.fold_in(key, step) for key in self.keys))
         params = state.variables["params"]
-        (loss, variables), grads = jax.value_and_grad(self.loss, has_aux=True)(
-            params, state.variables, batch, keys
-        )
+        loss_of = partial(self.loss, variables=state.variables, batch=batch, keys=keys)
+
+        def loss_at(
+            params: Any, *, key: Any = None, grad_fn: Any = None, obj_fn: Any = None
+        ) -> Array:
+            return loss_of(params)[0]  # line searches hand on what they do not take
+
+        def grads_at(params: Any, step: Any) -> Any:
+            return jax.grad(loss_at)(params)
+
+        (loss, variables), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
         updates, opt_state = self.optimizer.update(
-            grads, state.opt_state, params, key=keys.gradients, value=loss
+            grads,
+            state.opt_state,
+            params,
+            key=keys.gradients,
+            value=loss,
+            grad=grads,
+            value_fn=Partial(loss_at),
+            obj_fn=Partial(loss_at),
+            grad_fn=Partial(grads_at),
         )
         variables = {**variables, "params": optax.apply_updates(params, updates)}
         finite = state.finite & jnp.isfinite(loss)
@@ -254,7 +318,7 @@ class _Run:
         """The noisy training loss of a batch, and the variables that it leaves."""
         (x, y), recipe = batch, self.recipe
         if recipe.label_noise is not None:
-            y = recipe.label_noise(keys.labels, y)
+            y = self.noisy_labels(keys.labels, y)
 
         def forward(params: Any) -> tuple[Any, Variables]:
             return self.model.apply(
@@ -264,25 +328,46 @@ class _Run:
         if recipe.weight_noise is None:
             outputs, carried = forward(params)
         else:
-            noisy = recipe.weight_noise(keys.weights, params)
+            noisy = self.noisy_weights(keys.weights, params)
             clean = recipe.weight_gradient == "clean"
             outputs, carried = (
                 straight_through(forward)(params, noisy) if clean else forward(noisy)
             )
         loss = per_row("loss", recipe.loss, outputs, y).mean()
         if recipe.penalty is not None:
-
-            def apply(params: Any, x: Any) -> Any:
-                return self.clean({**variables, "params": params}, x)
-
-            penalty = called("penalty", recipe.penalty, apply, params, x)
-            if jnp.shape(penalty):
-                raise ValueError(
-                    "penalty must give one number, such as the mean of one a row, "
-                    f"got shape {jnp.shape(penalty)}."
-                )
-            loss += penalty
+            loss += self.penalty(variables, params, x)
         return loss, carried
+
+    def noisy_labels(self, key: Array, y: Any) -> Any:
+        noisy = called("label_noise", self.recipe.label_noise, key, y)
+        (form, shapes), (expected, rows) = shapes_of(noisy), shapes_of(y)
+        if form != expected or [s[:1] for s in shapes] != [s[:1] for s in rows]:
+            raise TypeError(
+                "label_noise must return targets of the rows that it gets, "
+                f"{kind_of(y)}, got {kind_of(noisy)}."
+            )
+        return noisy
+
+    def noisy_weights(self, key: Array, params: Any) -> Any:
+        noisy = called("weight_noise", self.recipe.weight_noise, key, params)
+        if shapes_of(noisy) != shapes_of(params):
+            raise TypeError(
+                "weight_noise must return params in the form in which it gets them, "
+                f"{kind_of(params)}, got {kind_of(noisy)}."
+            )
+        return noisy
+
+    def penalty(self, variables: Variables, params: Any, x: Any) -> Any:
+        def apply(params: Any, x: Any) -> Any:
+            return self.clean({**variables, "params": params}, x)
+
+        penalty = called("penalty", self.recipe.penalty, apply, params, x)
+        if not (isinstance(penalty, Real) or getattr(penalty, "shape", None) == ()):
+            raise ValueError(
+                "penalty must give one number, such as the mean of one a row, "
+                f"got {shape_of(penalty)}."
+            )
+        return penalty
 
     def clean(self, variables: Variables, x: Any) -> Any:
         return self.model.apply(variables, x, train=False, key=None)[0]

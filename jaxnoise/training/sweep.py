@@ -2,31 +2,38 @@
 
 `sweep` lists the runs, sends them through one compiled program per placement and data
 shape, a few runs a device at a time, and gathers what comes back. The same runs come
-out whatever the number of devices and the order in which they finish.
+out whatever the number of devices and the order in which they finish. `refit` trains
+what was chosen of them once more, for use.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+import pandas as pd
 
 from jaxnoise.checks import shown
 from jaxnoise.data import Data
-from jaxnoise.data.sets import warn_of_unlike_columns
-from jaxnoise.results import SweepResult
+from jaxnoise.data.memory import byte_count
+from jaxnoise.data.sets import split_facts
+from jaxnoise.model import Variables, as_model
+from jaxnoise.results import RunResult, SweepResult, cell_columns, strength_columns
 from jaxnoise.training.devices import (
     as_vectorize,
     check_data_fits,
     describe,
     runs_mesh,
 )
-from jaxnoise.training.gather import Finished
 from jaxnoise.training.idle import check_noise_acts
 from jaxnoise.training.jobs import compile_jobs, results_of
-from jaxnoise.training.plan import as_seeds, as_splits, plan_runs
+from jaxnoise.training.plan import Run, as_seeds, as_splits, plan_runs
 from jaxnoise.training.progress import ProgressFn, progress_of
+from jaxnoise.training.recipe import CURVES, Count, Settings
 from jaxnoise.training.run import RecipeFn
-from jaxnoise.training.settings import CURVES, Count, Settings
 
 
 def sweep(
@@ -85,8 +92,7 @@ def sweep(
 
     Warns:
         UserWarning: if a placement's strengths change nothing: its runs are the same,
-            bit for bit, at all of them, or those of a placement at strength 0. If one
-            column of a table x has over 256 times the range of another.
+            bit for bit, at all of them, or those of a placement at strength 0.
 
     Reference: paired comparison by common random numbers; many trainings as one
         program, as in PureJaxRL (Lu et al., 2022).
@@ -128,12 +134,11 @@ def sweep(
         settings.curve_sets(split)
     seeds_kept = _seeds_to_keep(keep_params, seeds)
     vectorize = as_vectorize(vectorize)
-    warn_of_unlike_columns(splits[0])
     mesh = runs_mesh()
-    check_data_fits(splits, mesh)
+    check_data_fits(max(map(byte_count, splits)), mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
     keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
-    finished = Finished(runs, settings, splits, describe(mesh))
+    finished = _Finished(recipes, runs, settings, splits, describe(mesh))
     complete = True
     try:
         with progress_of(progress, len(runs)) as shown:
@@ -143,7 +148,7 @@ def sweep(
             finished.begin()
             shown.begin()
             for job in jobs:
-                for results in results_of(job, runs, splits, keep, mesh):
+                for results in results_of(job, runs, splits, keep, mesh.size):
                     finished.results |= results
                     shown.report(len(finished.results), len(runs))
         check_noise_acts(runs, finished.results, strengths)
@@ -169,3 +174,188 @@ def _seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[i
         absent = sorted(keep - set(seeds))
         raise ValueError(f"keep_params must name seeds of the sweep, got {absent}.")
     return keep
+
+
+class Origin(NamedTuple):
+    """Where the runs of a sweep come from."""
+
+    recipes: dict[str, RecipeFn]
+    strengths: dict[Any, Any]  # by placement and columns, as they were given
+    settings: Settings
+
+
+def _cell(placement: str, strength: Any) -> tuple[Any, ...]:
+    return placement, *strength_columns(strength).items()
+
+
+class _Finished:
+    """What a sweep has done so far."""
+
+    def __init__(
+        self,
+        recipes: Mapping[str, RecipeFn],
+        runs: Sequence[Run],
+        settings: Settings,
+        splits: Sequence[Data],
+        device: str,
+    ) -> None:
+        self.recipes, self.settings = dict(recipes), settings
+        self.runs, self.device = runs, device
+        self.facts = split_facts(splits)
+        self.results: dict[int, RunResult] = {}
+        self.started = time.perf_counter()
+        self.compiled: float | None = None
+
+    def begin(self) -> None:
+        """All is compiled: from here on the clock is that of the runs."""
+        self.compiled = time.perf_counter()
+
+    def result(self, *, complete: bool) -> SweepResult:
+        """All the runs that there are, in their order."""
+        ended = time.perf_counter()
+        compiled = self.compiled or ended
+        done = sorted(self.results)
+        results = [self.results[i] for i in done]
+        every, epochs = self.settings.metrics_every, self.settings.epochs
+        table = _table([self.runs[i] for i in done], results)
+        table.attrs = self.facts
+        return SweepResult(
+            runs=table,
+            curves=_curves(results),
+            epochs=np.arange(every, epochs + 1, every),
+            variables=tuple(result.variables for result in results),
+            complete=complete,
+            compile_seconds=compiled - self.started,
+            run_seconds=ended - compiled,
+            device=self.device,
+            origin=Origin(
+                self.recipes,
+                {_cell(run.placement, run.strength): run.strength for run in self.runs},
+                self.settings,
+            ),
+        )
+
+    def attach_to(self, error: BaseException) -> None:
+        """Give the error what was finished before it, and a note that says so."""
+        vars(error)["result"] = self.result(complete=False)
+        error.add_note(
+            f"{len(self.results)} of {len(self.runs)} runs had finished; they are in "
+            "this exception's attribute `result`, a SweepResult."
+        )
+
+
+def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
+    rows = [
+        run.columns()
+        | {name: float(value) for name, value in result.metrics.items()}
+        | {"finite": bool(result.finite)}
+        for run, result in zip(runs, results, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    first = cell_columns(table)  # strengths of later placements may stand last
+    last = [c for c in table if c not in first and c != "finite"]
+    return table[[*first, *last, "finite"]] if rows else table
+
+
+def _curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
+    """By name, (run, epoch); NaN for runs whose recipe lacks the metric."""
+    names = dict.fromkeys(name for result in results for name in result.curves)
+    if not names:
+        return {}
+    nothing = np.full_like(next(iter(results[0].curves.values())), np.nan)
+    return {
+        name: np.stack([result.curves.get(name, nothing) for result in results])
+        for name in names
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model with its trained variables, which predicts.
+
+    Attributes:
+        model: that of the recipe: a Flax Linen module, or a `Model`.
+        variables: the trained ones, ``variables["params"]`` and what is carried.
+    """
+
+    model: Any
+    variables: Variables = field(repr=False)
+
+    def __call__(self, x: Any) -> Any:
+        """The clean outputs for rows ``x``, mostly logits."""
+        return self._outputs(self.variables, x)
+
+    @cached_property
+    def _outputs(self) -> Any:
+        model = as_model(self.model)
+        return jax.jit(lambda v, x: model.apply(v, x, train=False, key=None)[0])
+
+
+def refit(selection: Any, data: Data, *, seed: int = 0) -> TrainedModel:
+    """Train what was chosen once more, such as on all rows, and return the model.
+
+    One run of the chosen placement and strength, with the sweep's own recipe, epochs
+    and batch size. Its weights are those after the last epoch. Of ``data`` the rows of
+    ``train`` alone move them.
+
+    Args:
+        selection: what `jaxnoise.select` made of a `SweepResult`, not of its table.
+        data: a `Data`, of the columns of the sweep's.
+        seed: of initial weights, batch order and noise.
+
+    Returns:
+        A function ``x -> outputs`` of the clean, compiled model, with its parts as
+        ``.model`` and ``.variables``.
+
+    Raises:
+        TypeError: if ``selection`` has no recipes, or an argument is not of its kind.
+        FloatingPointError: if the run diverges.
+
+    Example:
+        >>> import warnings, optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((8,), 1, input_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.adam(1e-2),
+        ...     )
+        >>> data = jn.data.circles(population=100)
+        >>> result = jn.sweep(
+        ...     {"none": recipe, "input": recipe}, strengths={"input": [0.03, 0.1]},
+        ...     data=data, seeds=10, epochs=3, batch_size=32,
+        ... )
+        >>> chosen = jn.select(result, metric="loss", choose_on="population")
+        >>> model = jn.refit(chosen, data, seed=10)
+        >>> x, y = data.test
+        >>> model(x).shape
+        (70, 1)
+    """
+    origin = getattr(getattr(selection, "result", None), "origin", None)
+    if not isinstance(origin, Origin):
+        raise TypeError(
+            "selection must be jn.select(result) of a SweepResult that a sweep of this "
+            f"process returned, which has the recipes, got {shown(selection)} without."
+        )
+    if not isinstance(data, Data):
+        raise TypeError(f"data must be one jn.Data, got {shown(data)}.")
+    placement = selection.placement
+    recipe = origin.recipes[placement]
+    strength = origin.strengths[_cell(placement, selection.strength)]
+    result = sweep(
+        {placement: recipe},
+        strengths={placement: [strength]},
+        data=data,
+        seeds=as_seeds("seed", [seed]),
+        epochs=origin.settings.epochs,
+        batch_size=origin.settings.batch_size,
+        curves=(),
+        keep_params=True,
+        progress=False,
+    )
+    if not result.complete:
+        raise KeyboardInterrupt
+    if not result.runs["finite"].all():
+        raise FloatingPointError(
+            f"the run of {placement!r} at seed {seed} diverged; take another seed."
+        )
+    return TrainedModel(recipe(strength).model, result.variables[0])

@@ -10,7 +10,7 @@ from flax import nnx
 import jaxnoise as jn
 from jaxnoise.training import logits
 from jaxnoise.training.program import signature_of, traced_run
-from jaxnoise.training.settings import Settings
+from jaxnoise.training.recipe import Settings
 
 X = np.ones((6, 2), np.float32)
 LABELS = np.array([0, 1, 2] * 2, np.int32)

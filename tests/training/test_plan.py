@@ -1,5 +1,6 @@
 """How runs are dealt out: each once, in packs of one split, evenly."""
 
+import numpy as np
 import pytest
 
 from jaxnoise.training.plan import deal, plan_runs
@@ -29,3 +30,9 @@ def test_devices_get_like_shares():
     calls = deal(runs, range(30), block=1, most_blocks=4, devices=2)
     assert [sum(len(call[device]) for call in calls) for device in (0, 1)] == [15, 15]
     assert sum(max(map(len, call)) for call in calls) == 15
+
+
+def test_many_strengths_are_planned_in_linear_time():
+    """20,000 strengths: comparing each with each other took minutes."""
+    runs = plan_runs({"a": function}, {"a": np.arange(1, 20_001) / 1000}, [0], 1)
+    assert len({run.strength for run in runs}) == 20_000

@@ -1,8 +1,9 @@
 """Sweeps: the same runs as one by one, on any devices, compiled once a placement."""
 
 import importlib
+import pickle
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+import sklearn.metrics
 from jax.sharding import Mesh
 
 import jaxnoise as jn
@@ -460,6 +462,168 @@ def test_recipes_without_a_hash(data):
     pd.testing.assert_frame_equal(first.runs, other.runs)
 
 
+# Metrics of whole sets, and what is trained for use
+
+
+def of_sets(stddev):
+    """Two metrics of whole sets; a high rate diverges."""
+    return jn.Recipe(
+        model=jn.MLP((8,), 1, input_noise=jn.GaussianNoise(stddev)),
+        loss=jn.losses.squared_error,
+        optimizer=optax.sgd(0.05 + 1e20 * (stddev > 1)),
+        set_metrics={
+            "auc": lambda t, z: sklearn.metrics.roc_auc_score(t[:, 0], z[:, 0]),
+            "f1": lambda t, z: sklearn.metrics.f1_score(t[:, 0], z[:, 0] > 0.5),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(data):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2500, 2))
+    sets = jn.Data(
+        train=data.train, validation=data.test, test=(x, x[:, :1] > 0), few=data.train
+    )
+    result = sweep(
+        sets,
+        {"none": of_sets, "input": of_sets},
+        {"input": [0.1, 2.0]},
+        keep_params=True,
+    )
+    return sets, result
+
+
+def test_metrics_of_whole_sets(measured):
+    """Of every set, also in blocks, from the clean outputs after the last epoch."""
+    sets, result = measured
+    model = of_sets(0.0).model
+    for run, variables in zip(
+        result.runs.iloc[:6].iloc, result.variables, strict=False
+    ):
+        for name, (x, t) in sets.items():
+            z = np.asarray(model.apply(variables, x, train=False))
+            auc = sklearn.metrics.roc_auc_score(t[:, 0], z[:, 0])
+            np.testing.assert_allclose(run[f"{name}_auc"], auc, atol=1e-3)
+            assert run[f"{name}_f1"] == pytest.approx(
+                sklearn.metrics.f1_score(t[:, 0], z[:, 0] > 0.5), abs=1e-2
+            )
+    assert not result.runs["finite"][6:].any()
+    assert result.runs.iloc[6:].filter(regex="_(auc|f1)$").isna().all(axis=None)
+    assert not [name for name in result.runs if re.match("best_.*(auc|f1)", name)]
+    assert not [name for name in result.curves if "auc" in name]
+
+
+def test_one_run_gives_the_outputs_of_every_row(measured):
+    sets, result = measured
+    train = jax.jit(jn.make_train(of_sets, epochs=4, batch_size=32))
+    one = train(jax.random.key(1), 0.1, sets)
+    assert {name: z.shape for name, z in one.outputs.items()} == {
+        name: (len(x), 1) for name, (x, _) in sets.items()
+    }
+    run = rows(result, placement="input", seed=1).iloc[0]
+    auc = sklearn.metrics.roc_auc_score(sets.test[1][:, 0], one.outputs["test"][:, 0])
+    np.testing.assert_allclose(run["test_auc"], auc, atol=1e-3)
+    assert train_without(sets).outputs is None
+
+
+def train_without(sets):
+    return jax.eval_shape(
+        jn.make_train(none, epochs=1, batch_size=32), jax.random.key(0), 0.0, sets
+    )
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("metric", "error", "message"),
+    [
+        (lambda t, z: 1 / 0, ValueError, r"failed on the set 'train', .*: division by"),
+        (
+            lambda t, z: z[:, 0],
+            TypeError,
+            r"must return a number, got an array of .*\(30,\)",
+        ),
+        (lambda t, z: None, TypeError, "must return a number, got a NoneType"),
+    ],
+    ids=range(3),
+)
+def test_metrics_of_whole_sets_that_do_not_fit(metric, error, message, data):
+    def make(stddev):
+        return replace(recipe(), set_metrics={"odd": metric})
+
+    with pytest.raises(error, match=rf"^set_metrics\['odd'\] {message}") as caught:
+        sweep(data, {"none": make}, {}, epochs=1)
+    assert caught.value.result.runs.empty
+
+
+@pytest.mark.bad_input
+def test_metrics_of_whole_sets_have_names_of_their_own(data):
+    def make(_):
+        return replace(recipe(), set_metrics={"accuracy": max})
+
+    with pytest.raises(ValueError, match="got 'test_accuracy' twice"):
+        sweep(data, {"none": make}, {})
+
+
+@pytest.fixture(scope="module")
+def chosen(measured):
+    _, result = measured
+    with pytest.warns(UserWarning, match="select: . units are few"):
+        return jn.select(result, metric="auc", lower_is_better=False)
+
+
+def test_refit_trains_what_was_chosen(measured, chosen):
+    """On the sweep's own data, it gives the sweep's own weights."""
+    sets, result = measured
+    model = jn.refit(chosen, sets, seed=2)
+    kept = result.where(chosen.placement, chosen.strength, seed=2).variables[0]
+    assert_same_tree(model.variables, kept)
+    x, _ = sets.test
+    np.testing.assert_allclose(
+        model(x), model.model.apply(kept, x, train=False), rtol=1e-5, atol=1e-6
+    )
+    assert model.model.input_noise.stddev == chosen.strength
+    assert repr(model).startswith("TrainedModel(model=MLP(")
+    other = jn.refit(chosen, jn.Data(train=sets.test)).variables
+    assert not np.array_equal(*jax.tree.leaves(other)[:1], *jax.tree.leaves(kept)[:1])
+
+
+def test_refit_of_strengths_of_several_numbers(data):
+    """The recipe gets the strength as it was given."""
+
+    def both(strength):
+        noise = jn.GaussianNoise(strength["a"]["b"] * strength["c"][0])
+        return recipe(input_noise=noise)
+
+    levels = [{"a": {"b": b}, "c": (0.2,)} for b in (0.1, 0.2)]
+    result = sweep(data, {"none": none, "both": both}, {"both": levels})
+    selection = SimpleNamespace(
+        placement="both", strength={"a.b": 0.2, "c.0": 0.2}, result=result
+    )
+    model = jn.refit(selection, data)
+    np.testing.assert_allclose(model.model.input_noise.stddev, 0.04)
+
+
+@pytest.mark.bad_input
+def test_refit_needs_a_sweep(measured, chosen, data):
+    sets, result = measured
+    with pytest.warns(UserWarning, match="few"):
+        of_table = jn.select(result.runs, metric="auc", lower_is_better=False)
+    unpickled = replace(chosen, result=pickle.loads(pickle.dumps(result)))
+    for selection in (of_table, unpickled, result, None):
+        with pytest.raises(
+            TypeError, match=r"selection must be jn.select\(result\) of"
+        ):
+            jn.refit(selection, sets)
+    with pytest.raises(TypeError, match=r"data must be one jn.Data, got a list"):
+        jn.refit(chosen, [sets, sets])
+    with pytest.raises(TypeError, match="seed must be ints, got 0.5"):
+        jn.refit(chosen, sets, seed=0.5)
+    diverging = replace(chosen, placement="input", strength=2.0)
+    with pytest.raises(FloatingPointError, match="of 'input' at seed 0 diverged"):
+        jn.refit(diverging, sets)
+
+
 # What is refused
 
 
@@ -499,6 +663,23 @@ def test_metrics_of_one_name_are_refused(data):
         ({"strengths": {"hiden": [0.1]}}, ValueError, "got 'hiden'"),
         ({"strengths": {"hidden": []}}, ValueError, "at least one strength, got none"),
         ({"strengths": {"hidden": [0.1, 0.1]}}, ValueError, "must differ"),
+        (
+            {"strengths": {"hidden": [0.3, 0.1, float(np.float32(0.1))]}},
+            ValueError,
+            "must differ in float32, got 0.1 and 0.10000000149",
+        ),
+        (
+            {"strengths": {"hidden": [{"a": 0.1, "b": 0}, {"a": 0.1, "b": -0.0}]}},
+            ValueError,
+            "must differ in float32",
+        ),
+        (
+            {"strengths": {"hidden": [1e39]}},
+            ValueError,
+            r"range of float32, got 1e\+39",
+        ),
+        ({"strengths": {"hidden": [1e-60]}}, ValueError, "0 or from 1.2e-38 to 3.4e"),
+        ({"strengths": {"hidden": [10**400]}}, TypeError, "must be numbers, got a int"),
         ({"strengths": {"hidden": [-0.1]}}, ValueError, "finite and >= 0, got -0.1"),
         ({"strengths": {"hidden": [float("nan")]}}, ValueError, ">= 0, got nan"),
         ({"strengths": {"hidden": ["0.1"]}}, TypeError, "must be numbers, got '0.1'"),
@@ -545,10 +726,9 @@ def test_bad_arguments(change, error, message, data):
 
 @pytest.mark.bad_input
 def test_data_too_large_for_their_copies(data, monkeypatch):
-    """Two copies a device, the order of the train rows, and a program."""
+    """One copy a device on the host, and one on the device, which is the host."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    rows = jn.data.row_count(data.train)
-    free = SimpleNamespace(available=4 * (2 * size + 64 * rows) + 2**26 - 1)
+    free = SimpleNamespace(available=8 * size - 1)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     message = r"the data's copies for 4 devices take about .* use fewer rows or devices"
     with pytest.raises(MemoryError, match=message):

@@ -1,0 +1,203 @@
+"""What the engine trains: the protocol of a model, and what comes back, checked.
+
+`Model` is the protocol behind ``Recipe.model``; Linen modules are adapted by
+themselves, by `as_model`. `CheckedModel` is a model whose returns are looked at while
+it is traced, and `called` calls any function of a recipe: both tell what does not fit
+in words that name the argument.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxnoise.checks import keys_shared, shown
+from jaxnoise.pickling import Pickled
+
+Variables = dict[str, Any]
+CHOICE = (
+    "make no Python choice by the strength, which is traced so that one program "
+    "serves all strengths: a network that differs is a placement of its own"
+)
+CURES = {"recipe": CHOICE, "model": CHOICE}
+CURE = "compute with jax.numpy, in place of NumPy, scikit-learn, if and float()"
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What the engine trains: two pure functions.
+
+    ``variables["params"]`` is trained; every other collection, such as batch
+    statistics, is carried from step to step.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> class Linear:
+        ...     def init(self, key, x):
+        ...         return {"params": {"w": jnp.zeros((x.shape[-1], 1))}}
+        ...
+        ...     def apply(self, variables, x, *, train, key):
+        ...         if train:
+        ...             x = jn.add_gaussian_noise(key, x, 0.1)
+        ...         return x @ variables["params"]["w"], variables
+        >>> isinstance(Linear(), jn.Model)
+        True
+    """
+
+    def init(self, key: Array, x: Any) -> Variables:
+        """Return fresh variables for inputs like ``x``."""
+        ...
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        """Return outputs and variables; with ``train=False`` clean, and without key."""
+        ...
+
+
+def as_model(model: Any) -> Model:
+    """Return ``model`` behind the protocol, or say why it does not fit."""
+    if isinstance(model, nn.Module):
+        if not takes_train(model):
+            raise TypeError(
+                f"model: {type(model).__name__}.__call__ must take `train`, as in "
+                "def __call__(self, x, train)."
+            )
+        return _Linen(model)
+    if isinstance(model, type) or not isinstance(model, Model):
+        raise TypeError(
+            "model must be a Flax Linen module (an instance, not its class), an NNX "
+            "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), or have init(key, x) "
+            "and apply(variables, x, *, train, key), "
+            f"got {shown(model)}."
+        )
+    return model
+
+
+def takes_train(module: Any) -> bool:
+    """Whether a module of either kind is called with ``train``."""
+    return "train" in inspect.signature(type(module).__call__).parameters
+
+
+@dataclass(frozen=True)
+class _Linen(Pickled):
+    """A Linen module behind the protocol: streams from the key, collections carried."""
+
+    module: nn.Module
+
+    def init(self, key: Array, x: Any) -> Variables:
+        return {"params": {}, **self.module.init({"params": key}, x, train=False)}
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        if not train:
+            return self.module.apply(variables, x, train=False), variables
+        noise, dropout = jax.random.split(key)  # type: ignore[arg-type]
+        with keys_shared():  # along axes of runs, which are paired
+            outputs, carried = self.module.apply(
+                variables,
+                x,
+                train=True,
+                rngs={"noise": noise, "dropout": dropout},
+                mutable=[name for name in variables if name != "params"],
+            )
+        return outputs, {**variables, **carried}
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """The model itself, once its returns have been looked at while tracing."""
+
+    model: Model
+
+    def init(self, key: Array, x: Any) -> Variables:
+        """The fresh variables."""
+        variables = called("model", self.model.init, key, x)
+        if not isinstance(variables, Mapping) or "params" not in variables:
+            raise TypeError(
+                "model.init must return variables, a dict of collections with the "
+                f"trained ones in 'params', got {kind_of(variables)}."
+            )
+        return dict(variables)
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        """Outputs and variables; those of a training pass are carried on."""
+        returned = called("model", self.model.apply, variables, x, train=train, key=key)
+        if not (isinstance(returned, tuple) and len(returned) == 2):
+            raise TypeError(
+                "model.apply must return (outputs, variables), "
+                f"got {kind_of(returned)}."
+            )
+        outputs, carried = returned
+        if not jax.tree.leaves(outputs):
+            raise TypeError(f"model must return outputs, got {kind_of(outputs)}.")
+        if train:
+            _check_carried(variables, carried)
+        return outputs, carried
+
+
+def _check_carried(given: Variables, carried: Any) -> None:
+    """Steps follow each other in a loop, through which nothing changes its form."""
+    expected = "model.apply must return (outputs, variables), variables"
+    if not isinstance(carried, Mapping):
+        raise TypeError(f"{expected} as a dict of collections, got {kind_of(carried)}.")
+    names = [name for name in {**given, **carried} if name != "params"]
+    for name in names:
+        before, after = form_of(given.get(name)), form_of(carried.get(name))
+        if before != after:
+            raise ValueError(
+                f"{expected} in the form in which it got them, got another form of "
+                f"{name!r}: {after} instead of {before}. (A Linen module that sows: "
+                "sow into 'intermediates', or with init_fn and reduce_fn, which keep "
+                "the form.)"
+            )
+
+
+def called(name: str, function: Any, *arguments: Any, **named: Any) -> Any:
+    """``function(...)``; an array taken for a number of Python is told of by name."""
+    try:
+        return function(*arguments, **named)
+    except (
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
+    ) as error:
+        raise TypeError(
+            f"{name} must be a function that JAX can trace, got one that asks for an "
+            f"array's values; {CURES.get(name, CURE)}."
+        ) from error
+
+
+def form_of(tree: Any) -> Any:
+    """The tree with types and shapes for leaves; None where there is none."""
+
+    def form(leaf: Any) -> str:
+        if isinstance(leaf, str):
+            return "str"
+        return f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}"
+
+    return None if tree is None else jax.tree.map(form, tree)
+
+
+def kind_of(value: Any) -> str:
+    """What a function has returned, in few words."""
+    if isinstance(value, Mapping):
+        return f"a dict of {', '.join(map(repr, value)) or 'nothing'}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if hasattr(value, "shape"):
+        return f"an array of shape {value.shape}"
+    return f"a {type(value).__name__}"
+
+
+def shape_of(value: Any) -> str:
+    """The shape of what a function has returned, or what it is instead of an array."""
+    return f"shape {value.shape}" if hasattr(value, "shape") else kind_of(value)
