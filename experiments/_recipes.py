@@ -17,7 +17,7 @@ import jaxnoise as jn
 
 UNITS = 500  # the tutorial's
 LEARNING_RATE = 1e-3
-EPSILON = 1e-7  # Keras' of Adam
+EPSILON = 1e-7  # that of Keras, which adds it before it corrects the root
 UNBOUNDED = 1e6  # a limit that no norm reaches
 PARTS = {  # and the strength at which each is as if it were not there
     "input": 0.0,
@@ -133,7 +133,7 @@ def noise_and_dropout(stddev: Any, rate: Any, key: Array, x: Array) -> Array:
 def _optimizer(
     parts: Mapping[str, Any], learning_rate: float
 ) -> optax.GradientTransformation:
-    """Adam as Keras has it, between what comes before and after it."""
+    """Adam with the epsilon of Keras, between what comes before and after it."""
     steps: list[Any] = []
     if "gradients" in parts:
         steps.append(jn.gradient_noise(parts["gradients"]))

@@ -18,6 +18,16 @@ import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from jaxnoise.checks import as_array
+
+__all__ = [
+    "absolute_error",
+    "binary_cross_entropy",
+    "huber_loss",
+    "softmax_cross_entropy",
+    "squared_error",
+]
+
 
 def binary_cross_entropy(
     logits: Float[ArrayLike, " rows *outputs"],
@@ -42,7 +52,7 @@ def binary_cross_entropy(
         >>> print(jn.losses.binary_cross_entropy(z, t))
         [0.6931472 0.6931472]
     """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
+    logits, targets = as_arrays("binary_cross_entropy", logits=logits, targets=targets)
     same_shape("binary_cross_entropy", logits, targets)
     check_targets(binary_cross_entropy, logits.shape, targets)
     return row_mean(optax.sigmoid_binary_cross_entropy(logits, targets))
@@ -70,7 +80,7 @@ def softmax_cross_entropy(
         >>> print(loss)  # log 4
         [1.3862944 1.3862944]
     """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
+    logits, targets = as_arrays("softmax_cross_entropy", logits=logits, targets=targets)
     if are_classes("softmax_cross_entropy", logits, targets):
         check_targets(softmax_cross_entropy, logits.shape, targets)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
@@ -99,7 +109,7 @@ def squared_error(
         >>> print(jn.losses.squared_error(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
         [1. 9.]
     """
-    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    outputs, targets = as_arrays("squared_error", outputs=outputs, targets=targets)
     same_shape("squared_error", outputs, targets)
     return row_mean(optax.squared_error(outputs, targets))
 
@@ -125,7 +135,7 @@ def absolute_error(
         >>> print(jn.losses.absolute_error(y, t))
         [1. 3.]
     """
-    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    outputs, targets = as_arrays("absolute_error", outputs=outputs, targets=targets)
     same_shape("absolute_error", outputs, targets)
     return row_mean(jnp.abs(outputs - targets))
 
@@ -158,7 +168,7 @@ def huber_loss(
         >>> print(jn.losses.huber_loss(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
         [0.5 2.5]
     """
-    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    outputs, targets = as_arrays("huber_loss", outputs=outputs, targets=targets)
     same_shape("huber_loss", outputs, targets)
     traced = isinstance(delta, jax.core.Tracer)
     if isinstance(delta, str):
@@ -168,8 +178,29 @@ def huber_loss(
     return row_mean(optax.huber_loss(outputs, targets, delta=delta))
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 SEVERAL = "several classes take jn.losses.softmax_cross_entropy, jn.metrics.accuracy"
 CHECKED = (binary_cross_entropy, softmax_cross_entropy)  # by `check_targets`
+
+
+def as_arrays(name: str, *, floating: bool = True, **given: Any) -> list[Array]:
+    """Outputs and targets as arrays of real numbers, the outputs floating.
+
+    Args:
+        name: of the loss or metric.
+        floating: whether integer outputs are refused.
+        **given: the outputs and the targets by the name of their argument.
+    """
+    arrays = [as_array(f"{name}: {argument}", v) for argument, v in given.items()]
+    if floating and not jnp.issubdtype(arrays[0].dtype, jnp.floating):
+        raise TypeError(
+            f"{name}: {next(iter(given))} must be floating, a model's outputs as they "
+            f"are, got {arrays[0].dtype}; cast them, astype('float32')."
+        )
+    return arrays
 
 
 def is_labels(outputs: Array, targets: Array) -> bool:

@@ -8,14 +8,24 @@ scikit-learn's, on kept predictions. By task, with the loss:
 - several classes, of which one is right: `accuracy`; ``losses.softmax_cross_entropy``.
 - several labels, of which any may hold: `binary_accuracy`, the share of labels that are
   right, and `exact_match`, of rows with all right; ``losses.binary_cross_entropy``.
+
+NaN outputs, those of a run that has diverged, score NaN: neither right nor wrong.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
-from jaxnoise.losses import CHECKED, are_classes, row_mean, same_shape
+from jaxnoise.losses import CHECKED, are_classes, as_arrays, row_mean, same_shape
 from jaxnoise.losses import absolute_error as absolute_error
 from jaxnoise.losses import squared_error as squared_error
+
+__all__ = [
+    "absolute_error",
+    "accuracy",
+    "binary_accuracy",
+    "exact_match",
+    "squared_error",
+]
 
 
 def binary_accuracy(
@@ -41,9 +51,7 @@ def binary_accuracy(
         >>> print(jn.metrics.binary_accuracy(z, t))
         [1. 0.]
     """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
-    same_shape("binary_accuracy", logits, targets)
-    return row_mean(_right(logits, targets))
+    return row_mean(_right("binary_accuracy", logits, targets))
 
 
 def exact_match(
@@ -69,10 +77,8 @@ def exact_match(
         >>> print(jn.metrics.exact_match(z, t), jn.metrics.binary_accuracy(z, t))
         [1. 0.] [1.  0.5]
     """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
-    same_shape("exact_match", logits, targets)
-    right = _right(logits, targets).reshape(logits.shape[0], -1)
-    return right.all(axis=1).astype(row_mean(right).dtype)
+    right = _right("exact_match", logits, targets)
+    return right.min(axis=tuple(range(1, right.ndim)))
 
 
 def accuracy(
@@ -95,15 +101,27 @@ def accuracy(
         >>> print(jn.metrics.accuracy(jnp.eye(3), jnp.array([0, 1, 0])))
         [1. 1. 0.]
     """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
+    logits, targets = as_arrays(
+        "accuracy", floating=False, logits=logits, targets=targets
+    )
+    undefined = jnp.isnan(logits).any(axis=-1)
     if not are_classes("accuracy", logits, targets):
+        undefined |= jnp.isnan(targets).any(axis=-1)
         targets = targets.argmax(axis=-1)
-    correct = logits.argmax(axis=-1) == targets
-    return row_mean(correct)
+    right = logits.argmax(axis=-1) == targets
+    return row_mean(jnp.where(undefined, jnp.nan, right))
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 TAKE_LOGITS = (*CHECKED, binary_accuracy, exact_match)  # and no probabilities
 
 
-def _right(logits: Array, targets: Array) -> Array:
-    return (logits > 0) == (targets > 0.5)
+def _right(name: str, logits: ArrayLike, targets: ArrayLike) -> Float[Array, "..."]:
+    """1 where a decision is right, 0 where it is wrong, NaN where there is none."""
+    logits, targets = as_arrays(name, floating=False, logits=logits, targets=targets)
+    same_shape(name, logits, targets)
+    right = (logits > 0) == (targets > 0.5)
+    return jnp.where(jnp.isnan(logits) | jnp.isnan(targets), jnp.nan, right)

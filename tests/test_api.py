@@ -23,21 +23,12 @@ NNX = {
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES
-    for name, value in vars(module).items()
-    if not name.startswith("_")
-    and inspect.isfunction(value)
+    for name in dir(module)
+    if inspect.isfunction(value := getattr(module, name))
     and value.__module__.startswith(module.__name__)
 }
 FUNCTIONS |= NNX
-HELPERS = {
-    "data.row_count",
-    "losses.are_classes",
-    "losses.check_targets",
-    "losses.shown_targets",
-    "losses.is_labels",
-    "losses.same_shape",
-    "losses.row_mean",
-}
+HELPERS = {"data.row_count"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}

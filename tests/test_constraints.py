@@ -103,7 +103,7 @@ def test_parameters_are_needed(params):
 
 
 def test_adam_as_in_keras():
-    """The README's line of Optax: epsilon beside the root that is not yet corrected."""
+    """Notebook 04's line of Optax: epsilon beside the root before its correction."""
     scales = 10.0 ** np.arange(-8, 0)
     gradients = np.random.default_rng(0).normal(size=(50, 8)) * scales
     gradients = gradients.astype(np.float32)

@@ -1,5 +1,6 @@
 """Losses and metrics, against the formulas in NumPy."""
 
+import inspect
 from functools import partial
 
 import jax
@@ -141,6 +142,93 @@ def test_accuracies():
         np.testing.assert_array_equal(
             jn.metrics.accuracy(Z, targets), Z.argmax(1) == labels
         )
+
+
+def test_what_is_undefined_scores_nan():
+    """Neither right nor wrong, as the engine leaves all metrics of such a run."""
+    nan = np.array([[np.nan, 1.0], [0.0, 1.0], [1.0, np.nan], [np.inf, -1.0]])
+    right = [np.nan, 1, np.nan, 1]
+    labels, flags = np.array([1, 1, 0, 0]), np.array([[0, 1], [0, 1], [1, 0], [1, 0]])
+    np.testing.assert_array_equal(jn.metrics.accuracy(nan, labels), right)
+    np.testing.assert_array_equal(jn.metrics.accuracy(np.eye(2)[labels], nan), right)
+    for metric in (jn.metrics.binary_accuracy, jn.metrics.exact_match):
+        np.testing.assert_array_equal(metric(nan, flags), right)
+        got = metric(np.where(flags, 1.0, -1.0), np.where(np.isnan(nan), nan, flags))
+        np.testing.assert_array_equal(got, right)
+    for name in jn.losses.__all__:
+        of = [1, 1, 0, 0] if name == "softmax_cross_entropy" else flags.astype(float)
+        assert np.isnan(getattr(jn.losses, name)(nan, of)[:1]).all(), name
+
+
+def test_dir_offers_what_is_public():
+    assert dir(jn.losses) == sorted(jn.losses.__all__)
+    assert dir(jn.metrics) == sorted(jn.metrics.__all__)
+    for module in (jn.losses, jn.metrics, jn.data):
+        assert all(callable(getattr(module, name)) for name in dir(module))
+
+
+FUNCTIONS = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
+    for module in (jn.losses, jn.metrics)
+    for name in module.__all__
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_no_array_of_numbers(name):
+    function = FUNCTIONS[name]
+    classes = name in ("losses.softmax_cross_entropy", "metrics.accuracy")
+    z, t = np.zeros((5, 3), np.float32), np.zeros(5 if classes else (5, 3), int)
+    first, second = list(inspect.signature(function).parameters)[:2]
+    for bad in (None, "abc", [[1.0], [1.0, 2.0]], np.full((5, 3), "a"), {"a": z}):
+        for argument, call in (
+            (first, lambda bad=bad: function(bad, t)),
+            (second, lambda bad=bad: function(z, bad)),
+        ):
+            message = (
+                f"^{function.__name__}: {argument} must be an array of numbers, got"
+            )
+            with pytest.raises(TypeError, match=message):
+                call()
+    for bad in (z * 1j, jax.random.split(jax.random.key(0), 5)):
+        with pytest.raises(TypeError, match=f": {first} must be real numbers, got"):
+            function(bad, t)
+    if name.startswith("losses") or name.endswith("_error"):
+        with pytest.raises(
+            TypeError, match=f": {first} must be floating, .* got int32"
+        ):
+            function(t, t)
+
+
+@pytest.mark.bad_input
+def test_masks_and_lengths_that_are_no_arrays():
+    x, layer = np.ones((2, 5, 1), np.float32), jn.GaussianNoise(0.1)
+    rngs, model = {"noise": jax.random.key(0)}, jn.RNN((4,), 1)
+    for bad in ("abc", [[True], [True, False]], {"a": 1}):
+        calls = {
+            "mask": [
+                lambda: jn.add_gaussian_noise(jax.random.key(0), x, 0.1, mask=bad),
+                lambda: layer.apply({}, x, train=True, mask=bad, rngs=rngs),
+                lambda: model.init(jax.random.key(0), x, train=False, mask=bad),
+            ],
+            "lengths": [
+                lambda: model.init(jax.random.key(0), x, train=False, lengths=bad),
+                lambda: model.init(jax.random.key(0), (x, bad), train=False),
+            ],
+            "x": [lambda: layer.apply({}, bad, train=True, rngs=rngs)],
+        }
+        if not isinstance(bad, list):  # a pair, of a recurrent network
+            models = (model, jn.MLP((4,), 1), jn.CNN((4,), 1))
+            calls["x"] += [
+                partial(m.init, rngs["noise"], bad, train=False) for m in models
+            ]
+        for name, doors in calls.items():
+            for door in doors:
+                with pytest.raises(
+                    TypeError, match=f"^{name} must be an array of numb"
+                ):
+                    door()
 
 
 @pytest.mark.bad_input

@@ -785,7 +785,9 @@ def sets_without_names():
     jn.Data((X, Y), (X, Y))
 
 
-@mistake(ValueError, "train must be finite, got 1 NaN .* of 18 in x; drop or impute th")
+@mistake(
+    ValueError, "train must be finite, got 1 NaN .* of 18 in x, column 0; drop or im"
+)
 def nan_in_data():
     x = X.copy()
     x[0, 0] = np.nan

@@ -30,3 +30,8 @@ from jaxnoise.data.tasks import Bayes as Bayes
 from jaxnoise.data.tasks import circles as circles
 from jaxnoise.data.tasks import circles_bayes as circles_bayes
 from jaxnoise.data.tasks import sine as sine
+
+
+def __dir__() -> list[str]:
+    public = (name for name in globals() if not name.startswith("_"))
+    return sorted(name for name in public if callable(globals()[name]))

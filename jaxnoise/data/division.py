@@ -68,3 +68,16 @@ def _stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.
         places[of_class] = (np.arange(n) + 0.5) / n
         places[of_class.argmax()] = 0
     return order[places.argsort(kind="stable")]
+
+
+def standardised(sets: dict[str, Rows]) -> dict[str, Rows]:
+    """The columns of x less the train rows' mean, by their standard deviation."""
+    mean, stddev = mean_and_stddev(sets["train"][0])
+    return {name: ((x - mean) / stddev, y) for name, (x, y) in sets.items()}
+
+
+def mean_and_stddev(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column; a standard deviation of 1 for one that is constant."""
+    constant = (columns == columns[0]).all(axis=0)  # rounding may leave a tiny stddev
+    mean, stddev = (f(axis=0, dtype=float) for f in (columns.mean, columns.std))
+    return mean, np.where(constant, 1, stddev)

@@ -10,11 +10,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 
-from jaxnoise.checks import shown
-from jaxnoise.data.arrays import as_array
+from jaxnoise.checks import shown, warn
+from jaxnoise.data.arrays import as_array, is_array
 
 Rows = tuple[Any, Any]
+UNLIKE = 256  # times the range of another column: a byte has as many values
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -25,7 +27,7 @@ class Data(Mapping[str, Rows]):
     so that it is an argument of compiled programs. ``x`` may itself be a pytree of
     arrays (values and a mask), and tables of pandas whose columns are numbers or flags.
     Arrays are kept in host memory; float64 becomes float32 unless JAX has 64-bit types
-    enabled.
+    enabled. Rows go by their place; tables whose labels differ are refused.
 
     Args:
         train: the rows that are trained on.
@@ -41,14 +43,24 @@ class Data(Mapping[str, Rows]):
 
     Raises:
         TypeError: if a set is no pair of arrays, holds no numbers, or has no name.
-        ValueError: if a set is empty, its row counts differ, it holds NaN or infinite
-            values, or sets differ in anything but their number of rows.
+        ValueError: if a set is empty, its row counts or labels differ, it holds NaN,
+            infinite or masked values or such as do not fit into JAX's types, or sets
+            differ in anything but their number of rows.
+
+    Warns:
+        UserWarning: if distinct values of a column of the train rows become equal.
 
     Example:
         >>> import numpy as np, jaxnoise as jn
         >>> x, y = np.ones((5, 2)), np.zeros((5, 1))
         >>> jn.Data(train=(x[:3], y[:3]), test=(x[3:], y[3:]))
         Data(train=3 rows, test=2 rows)
+
+        Any number of evaluation sets: how does the model take noisy inputs?
+
+        >>> noise = np.random.default_rng(0).normal(scale=0.1, size=x.shape)
+        >>> jn.Data(train=(x, y), test=(x, y), noisy=(x + noise, y))
+        Data(train=5 rows, test=5 rows, noisy=5 rows)
     """
 
     overlap: float | None = None
@@ -68,6 +80,7 @@ class Data(Mapping[str, Rows]):
                     f"{name} must have the columns and types of train, "
                     f"{_form_shown(self.train)}, got {_form_shown(pair)}."
                 )
+            _check_columns(name, given[name], train)
 
     def __getitem__(self, name: str) -> Rows:
         if name not in self._sets:
@@ -135,7 +148,28 @@ def _majority(targets: Any) -> float | None:
     if not np.issubdtype(first.dtype, np.integer):
         if first[0].size != 1 or ((first != 0) & (first != 1)).any():
             return None
-    return float(np.bincount(first.ravel().astype(int)).max() / first.size)
+    return float(np.unique(first, return_counts=True)[1].max() / first.size)
+
+
+def warn_of_unlike_columns(data: Data) -> None:
+    """Warn where a table's columns differ so much in range that few of them count.
+
+    Above `UNLIKE`, constant columns aside: bytes as pixels, flags and standardised
+    columns stay below it.
+    """
+    x, *more = jax.tree.leaves(data.train[0])
+    if more or x.ndim != 2:
+        return
+    ranges = x.max(axis=0).astype(float) - x.min(axis=0)
+    varied = np.flatnonzero(ranges)
+    if varied.size and ranges.max() > UNLIKE * ranges[varied].min():
+        wide, narrow = ranges.argmax(), varied[ranges[varied].argmin()]
+        times = f"{ranges[wide] / ranges[narrow]:,.0f} times"
+        warn(
+            f"data: column {wide} of train x has {times} the range of column {narrow} "
+            "and drowns it; standardise them, as jn.data.folds(x, y, scale=True) does "
+            "by the train rows of each fold."
+        )
 
 
 def row_count(tree: Any) -> int:
@@ -147,10 +181,11 @@ def _rows(name: str, pair: Any) -> Rows:
     """``(x, y)`` as host arrays in the types that JAX will use."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"{name} must be a pair (x, y), got {shown(pair)}.")
-    if not all(map(jax.tree.leaves, pair)):
+    if not all(jax.tree.leaves(tree, is_leaf=is_array) for tree in pair):
         raise TypeError(f"{name} must be a pair (x, y) of arrays, got one without any.")
+    check_indexes(name, pair)
     x, y = (
-        jax.tree.map(partial(as_array, name, part), tree, is_leaf=_is_list)
+        jax.tree.map(partial(as_array, name, part), tree, is_leaf=is_array)
         for part, tree in zip("xy", pair, strict=True)
     )
     counts = {leaf.shape[:1] for leaf in jax.tree.leaves((x, y))}
@@ -164,9 +199,40 @@ def _rows(name: str, pair: Any) -> Rows:
     return x, y
 
 
-def _is_list(node: Any) -> bool:
-    """A list is array data; dicts and tuples are pytrees of arrays."""
-    return isinstance(node, list)
+def check_indexes(name: str, tree: Any) -> None:
+    """Refuse tables of other labels, or in another order: rows go by their place."""
+    first, *others = [table.index for table in _tables(tree)] or [None]
+    for index in others:
+        if _disagree(first, index):
+            raise ValueError(
+                f"{name} must have tables with one index, got labels that differ or "
+                "stand in another order; pair them by label, y.loc[x.index], or by "
+                "place, y.to_numpy()."
+            )
+
+
+def _disagree(one: pd.Index, other: pd.Index) -> bool:
+    if len(one) != len(other) or one.equals(other):
+        return False
+    plain = pd.RangeIndex(len(one))  # what pandas gives where nobody gave labels
+    named = not (one.equals(plain) or other.equals(plain))
+    return named or bool(one.isin(other).all())
+
+
+def _check_columns(name: str, pair: Any, train: Any) -> None:
+    """Refuse tables whose columns have other names than train's, or another order."""
+    for table, first in zip(_tables(pair), _tables(train), strict=False):
+        if table.ndim == first.ndim == 2 and list(table) != list(first):
+            raise ValueError(
+                f"{name} must have the columns of train in their order, got "
+                f"{shown(list(table))} instead of {shown(list(first))}; give "
+                f"{name}[train.columns]."
+            )
+
+
+def _tables(tree: Any) -> list[Any]:
+    leaves = jax.tree.leaves(tree, is_leaf=is_array)
+    return [leaf for leaf in leaves if isinstance(leaf, pd.DataFrame | pd.Series)]
 
 
 def _form_shown(pair: Rows) -> str:

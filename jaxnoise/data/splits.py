@@ -10,10 +10,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 
+from jaxnoise.data.arrays import as_array, is_array
 from jaxnoise.data.checks import check_int, check_seed
+from jaxnoise.data.division import standardised
 from jaxnoise.data.memory import byte_count, check_fits
-from jaxnoise.data.sets import Data, Rows, row_count
+from jaxnoise.data.sets import Data, Rows, check_indexes, row_count
 
 Split = tuple[np.ndarray, np.ndarray]  # rows kept, rows held out
 
@@ -27,6 +30,7 @@ def folds(
     stratify: bool = False,
     groups: Any = None,
     validation: float = 0.0,
+    scale: bool = False,
     seed: int = 0,
 ) -> list[Data]:
     """Divide rows into k folds; each is the test set once, the others the train set.
@@ -46,6 +50,9 @@ def folds(
         validation: the share of train rows to hold out as a set named ``validation``,
             stratified and grouped like the folds (with groups, of the groups; with
             both, about that share); it leaves the test sets as they are.
+        scale: whether each column of a table x is standardised: less its mean, by its
+            standard deviation (1 where it is constant), both of the fold's train rows,
+            so that no other row is seen.
         seed: of the division.
 
     Returns:
@@ -66,7 +73,7 @@ def folds(
         >>> jn.data.folds(x, y, folds=4, stratify=True, validation=0.2)[0]
         Data(train=12 rows, test=5 rows, validation=3 rows)
     """
-    rows, labels, groups = _checked(x, y, stratify, groups, seed)
+    rows, labels, groups = _checked(x, y, stratify, groups, scale, seed)
     check_int("folds", folds, 2)
     check_int("repeats", repeats, 1)
     number = isinstance(validation, int | float | np.number)
@@ -83,7 +90,7 @@ def folds(
         if validation:
             train, held_out = _hold_out(validation, train, labels, groups, [seed, i])
             sets["validation"] = held_out
-        splits.append(_take(rows, train=train, **sets))
+        splits.append(_take(rows, scale, train=train, **sets))
         splits[-1].overlap = 1 / (folds - 1)
     return splits
 
@@ -97,6 +104,7 @@ def nested_folds(
     repeats: int = 1,
     stratify: bool = False,
     groups: Any = None,
+    scale: bool = False,
     seed: int = 0,
 ) -> list[Data]:
     """Divide rows into folds, and the train rows of each into folds again.
@@ -117,6 +125,8 @@ def nested_folds(
         repeats: how often to divide afresh.
         stratify: whether every fold gets its share of each class of y.
         groups: a value a row; rows of one group are never on two sides of a split.
+        scale: whether each column of a table x is standardised by the train rows of
+            each split, as in `folds`.
         seed: of the division.
 
     Returns:
@@ -138,7 +148,7 @@ def nested_folds(
         >>> len(splits), splits[0]
         (12, Data(train=10 rows, validation=5 rows, test=5 rows))
     """
-    rows, labels, groups = _checked(x, y, stratify, groups, seed)
+    rows, labels, groups = _checked(x, y, stratify, groups, scale, seed)
     for name, count in {"outer": outer, "inner": inner}.items():
         check_int(name, count, 2)
     check_int("repeats", repeats, 1)
@@ -151,32 +161,64 @@ def nested_folds(
         for train, held_out in _folds(
             "inner", inner, 1, rest, labels, groups, inner_seed
         ):
-            splits.append(_take(rows, train=train, validation=held_out, test=test))
+            splits.append(
+                _take(rows, scale, train=train, validation=held_out, test=test)
+            )
             splits[-1].overlap, splits[-1].outer = 1 / (outer - 1), i
     return splits
 
 
 def _checked(
-    x: Any, y: Any, stratify: bool, groups: Any, seed: int
+    x: Any, y: Any, stratify: bool, groups: Any, scale: bool, seed: int
 ) -> tuple[Rows, np.ndarray | None, np.ndarray | None]:
     """The rows, a class a row if stratified, and the groups if there are any."""
     check_seed("seed", seed)
-    rows = Data(train=(x, y)).train
-    count = row_count(rows)
+    if scale:
+        rows = _table(x), Data(train=(np.zeros(np.shape(x)[:1]), y)).train[1]
+        check_indexes("train", (x, y))
+    else:
+        rows = Data(train=(x, y)).train
     labels = None
     if stratify:
         if len(jax.tree.leaves(rows[1])) != 1:
             raise TypeError("y must be one array to stratify by, got a pytree.")
-        targets = jax.tree.leaves(rows[1])[0].reshape(count, -1)
+        targets = jax.tree.leaves(rows[1])[0].reshape(row_count(rows), -1)
         labels = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
     if groups is not None:
-        groups = np.asarray(groups)
-        if groups.shape != (count,):
-            raise ValueError(
-                f"groups must have a value a row, shape ({count},), got {groups.shape}."
-            )
-        groups = np.unique(groups, return_inverse=True)[1]
+        check_indexes("groups", (x, y, groups))
+        groups = _group_numbers(groups, row_count(rows))
     return rows, labels, groups
+
+
+def _table(x: Any) -> np.ndarray:
+    """A table before it is rounded to JAX's type, so that an offset costs no digits."""
+    leaves = jax.tree.leaves(x, is_leaf=is_array)
+    shape = np.shape(leaves[0]) if leaves and leaves[0] is x else None
+    if shape is None or len(shape) != 2:
+        raise ValueError(
+            "x must be one table of shape (rows, columns) for scale=True, got "
+            f"{'a pytree' if shape is None else f'shape {shape}'}."
+        )
+    return as_array("train", "x", x, narrow=False)
+
+
+def _group_numbers(groups: Any, rows: int) -> np.ndarray:
+    """The groups counted from 0, in their order."""
+    try:
+        labels = pd.Series(groups).astype(object)
+        numbers = pd.factorize(labels, sort=True)[0]
+    except (ValueError, TypeError):  # two axes, lists
+        labels = None
+    if labels is None or len(labels) != rows:
+        raise ValueError(
+            f"groups must have a value a row, shape ({rows},), got {np.shape(groups)}."
+        )
+    if missing := (numbers < 0).sum():
+        raise ValueError(
+            f"groups must be filled, got {missing} missing of {rows}; drop those rows, "
+            "or give each a group of its own."
+        )
+    return numbers
 
 
 def _check_fits(name: str, rows: Rows, splits: int) -> None:
@@ -205,9 +247,14 @@ def _folds(
     if groups is not None:
         limits = {"groups": len(np.unique(groups[rows]))}
     if labels is not None:
-        limits["rows of the rarest class"] = np.unique(
-            labels[rows], return_counts=True
-        )[1].min()
+        sizes = np.unique(labels[rows], return_counts=True)[1]
+        if len(sizes) * count > len(rows):
+            raise ValueError(
+                f"stratify must be for classes, got y with {len(sizes)} values in "
+                f"{len(rows)} rows, too few of each for {count} {name}; leave it out, "
+                "or cut y into classes by pandas.qcut."
+            )
+        limits["rows of the rarest class"] = sizes.min()
     for limit, most in limits.items():
         if count > most:
             raise ValueError(
@@ -264,10 +311,11 @@ def _arguments(
     return tuple(None if each is None else each[rows] for each in (labels, groups))  # type: ignore[return-value]
 
 
-def _take(rows: Rows, **sets: np.ndarray) -> Data:
-    return Data(
-        **{
-            name: jax.tree.map(lambda leaf, at=at: leaf[at], rows)
-            for name, at in sets.items()
-        }
-    )
+def _take(rows: Rows, scale: bool, **sets: np.ndarray) -> Data:
+    taken = {
+        name: jax.tree.map(lambda leaf, at=at: leaf[at], rows)
+        for name, at in sets.items()
+    }
+    if scale:
+        return Data(**standardised(taken))
+    return Data.tree_unflatten(tuple(taken), taken.values())  # checked as a whole

@@ -8,8 +8,8 @@ means the same in each and the test rows stay unseen.
 
 import numpy as np
 
-from jaxnoise.data.division import divide
-from jaxnoise.data.sets import Data, Rows
+from jaxnoise.data.division import divide, mean_and_stddev, standardised
+from jaxnoise.data.sets import Data
 
 
 def breast_cancer(
@@ -48,7 +48,7 @@ def breast_cancer(
 
     x, y = load_breast_cancer(return_X_y=True)
     rows = x, y[:, None].astype(np.float32)
-    return Data(**_standardised(divide(rows, train_size, validation, seed)))
+    return Data(**standardised(divide(rows, train_size, validation, seed)))
 
 
 def wine(train_size: int | None = None, *, validation: int = 0, seed: int = 0) -> Data:
@@ -85,7 +85,7 @@ def wine(train_size: int | None = None, *, validation: int = 0, seed: int = 0) -
 
     x, y = load_wine(return_X_y=True)
     rows = x, y.astype(np.int32)
-    return Data(**_standardised(divide(rows, train_size, validation, seed)))
+    return Data(**standardised(divide(rows, train_size, validation, seed)))
 
 
 def diabetes(
@@ -136,20 +136,8 @@ def diabetes(
 
     x, y = load_diabetes(return_X_y=True, scaled=False)
     rows = x, y[:, None]
-    sets = _standardised(divide(rows, train_size, validation, seed, stratify=False))
+    sets = standardised(divide(rows, train_size, validation, seed, stratify=False))
     if standardise_targets:
-        mean, stddev = _mean_and_stddev(sets["train"][1])
+        mean, stddev = mean_and_stddev(sets["train"][1])
         sets = {name: (x, (y - mean) / stddev) for name, (x, y) in sets.items()}
     return Data(**sets)
-
-
-def _standardised(sets: dict[str, Rows]) -> dict[str, Rows]:
-    """The columns of x less the train rows' mean, by their standard deviation."""
-    mean, stddev = _mean_and_stddev(sets["train"][0])
-    return {name: ((x - mean) / stddev, y) for name, (x, y) in sets.items()}
-
-
-def _mean_and_stddev(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column; a standard deviation of 1 for one that is constant."""
-    constant = np.ptp(columns, axis=0) == 0  # rounding may leave it a tiny stddev
-    return columns.mean(axis=0), np.where(constant, 1, columns.std(axis=0))

@@ -1,6 +1,7 @@
 """Cores and accelerators: which devices the runs of a sweep go to."""
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxnoise.checks import warn
-from jaxnoise.data import check_fits
+from jaxnoise.data import Data, check_fits, row_count
+from jaxnoise.data.memory import byte_count
 from jaxnoise.training.recipe import as_count
 
 AXIS = "runs"
@@ -22,6 +24,8 @@ CPU_OPTIONS: dict[str, Any] = {
 }
 SMALL_RUN = 2**13  # products a step up to which a CPU's time goes between operations
 SMALL_BLOCK = 8
+ORDER_BYTES = 64  # a train row, while their order is drawn; measured, as is the next
+PROGRAM_BYTES = 2**26  # a compiled program
 ACCELERATOR_BLOCK = 512  # at most: by then a GPU's time is in the arithmetic
 
 
@@ -129,17 +133,19 @@ def block_size(vectorize: int | str, run: RunSize, most: int | None = None) -> i
     return max(1, min(ACCELERATOR_BLOCK, fits, enough))
 
 
-def check_data_fits(largest: int, mesh: Mesh) -> None:
-    """Refuse data of which each device cannot have its copy, before any is made.
+def check_data_fits(splits: Sequence[Data], mesh: Mesh) -> None:
+    """Refuse data of which each device cannot have its copies, before any is made.
 
-    Args:
-        largest: bytes of the largest split.
-        mesh: the devices.
+    A device holds a split twice, as the program's argument and in its loops, and sorts
+    random numbers for the order of the train rows. An accelerator's copies are in its
+    own memory.
     """
+    if mesh.devices.flat[0].platform != "cpu":
+        return
+    sizes = [2 * byte_count(d) + ORDER_BYTES * row_count(d.train) for d in splits]
     cure = "use fewer rows" if mesh.size == 1 else "use fewer rows or devices"
     copies = f"the data's copies for {mesh.size} device{'s' * (mesh.size > 1)}"
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    check_fits(copies, (1 + on_cpu) * mesh.size * largest, cure)  # first on the host
+    check_fits(copies, PROGRAM_BYTES + mesh.size * max(sizes), cure)
 
 
 def describe(mesh: Mesh) -> str:

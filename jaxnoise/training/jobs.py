@@ -79,7 +79,7 @@ def compile_jobs(
         for traced, ids in planned:
             most = _most_together(runs, ids, mesh.size)
             block = block_size(vectorize, traced.size, most)
-            arguments = program_arguments(runs, [ids[:1]], splits, block, mesh.size)
+            arguments = program_arguments(runs, [ids[:1]], splits, block, mesh)
             signature = signature_of(arguments)
             program = lowered_program(traced, keep, block, mesh, signature)
             programs.append((program, block, ids, traced.facts))
@@ -104,16 +104,16 @@ def results_of(
     runs: Sequence[Run],
     splits: Sequence[Data],
     keep: set[int],
-    devices: int,
+    mesh: Mesh,
 ) -> Iterator[dict[int, RunResult]]:
     """Run all of a job; yield the results of each call when it is done."""
     left, most = job.ids, 1
     while left:
         done: set[int] = set()
-        calls = deal(runs, left, block=job.block, most_blocks=most, devices=devices)
+        calls = deal(runs, left, block=job.block, most_blocks=most, devices=mesh.size)
         for packs in calls:
             started = time.perf_counter()
-            arguments = program_arguments(runs, packs, splits, job.block, devices)
+            arguments = program_arguments(runs, packs, splits, job.block, mesh)
             outputs = jax.device_get(job.program(*arguments))
             seconds = time.perf_counter() - started
             results = {

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import Jaxpr, jaxpr_as_fun
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
@@ -196,9 +196,10 @@ def program_arguments(
     packs: Sequence[Sequence[int]],
     splits: Sequence[Data],
     block: int,
-    devices: int,
+    mesh: Mesh,
 ) -> tuple[Any, ...]:
     """The program's arguments for one call, a device after the other."""
+    devices = mesh.size
     slots = np.zeros((devices, CALL_BLOCKS * block), int)
     live = np.zeros((devices, CALL_BLOCKS), bool)
     for device in range(devices):
@@ -215,7 +216,15 @@ def program_arguments(
         *(run.strength for run in chosen),
     )
     split = np.array([runs[i].split for i in slots[:, 0]], np.uint32)
-    data = jax.tree.map(lambda *leaves: np.stack(leaves), *(splits[s] for s in split))
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+
+    def one_a_device(*leaves: Any) -> jax.Array:
+        """Straight from where they lie: a stack of them would be a copy more."""
+        shards = jax.device_put([leaf[None] for leaf in leaves], list(mesh.devices))
+        shape = (len(leaves), *leaves[0].shape)
+        return jax.make_array_from_single_device_arrays(shape, sharding, shards)
+
+    data = jax.tree.map(one_a_device, *(splits[s] for s in split))
     return data, split, seeds, strengths, live.reshape(-1)
 
 

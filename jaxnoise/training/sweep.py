@@ -18,8 +18,7 @@ import pandas as pd
 
 from jaxnoise.checks import shown
 from jaxnoise.data import Data
-from jaxnoise.data.memory import byte_count
-from jaxnoise.data.sets import split_facts
+from jaxnoise.data.sets import split_facts, warn_of_unlike_columns
 from jaxnoise.model import Variables, as_model
 from jaxnoise.results import RunResult, SweepResult, cell_columns, strength_columns
 from jaxnoise.training.devices import (
@@ -92,7 +91,8 @@ def sweep(
 
     Warns:
         UserWarning: if a placement's strengths change nothing: its runs are the same,
-            bit for bit, at all of them, or those of a placement at strength 0.
+            bit for bit, at all of them, or those of a placement at strength 0. If one
+            column of a table x has over 256 times the range of another.
 
     Reference: paired comparison by common random numbers; many trainings as one
         program, as in PureJaxRL (Lu et al., 2022).
@@ -134,8 +134,9 @@ def sweep(
         settings.curve_sets(split)
     seeds_kept = _seeds_to_keep(keep_params, seeds)
     vectorize = as_vectorize(vectorize)
+    warn_of_unlike_columns(splits[0])
     mesh = runs_mesh()
-    check_data_fits(max(map(byte_count, splits)), mesh)
+    check_data_fits(splits, mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
     keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
     finished = _Finished(recipes, runs, settings, splits, describe(mesh))
@@ -148,7 +149,7 @@ def sweep(
             finished.begin()
             shown.begin()
             for job in jobs:
-                for results in results_of(job, runs, splits, keep, mesh.size):
+                for results in results_of(job, runs, splits, keep, mesh):
                     finished.results |= results
                     shown.report(len(finished.results), len(runs))
         check_noise_acts(runs, finished.results, strengths)

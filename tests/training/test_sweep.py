@@ -726,9 +726,10 @@ def test_bad_arguments(change, error, message, data):
 
 @pytest.mark.bad_input
 def test_data_too_large_for_their_copies(data, monkeypatch):
-    """One copy a device on the host, and one on the device, which is the host."""
+    """Two copies a device, the order of the train rows, and a program."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    free = SimpleNamespace(available=8 * size - 1)
+    rows = jn.data.row_count(data.train)
+    free = SimpleNamespace(available=4 * (2 * size + 64 * rows) + 2**26 - 1)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     message = r"the data's copies for 4 devices take about .* use fewer rows or devices"
     with pytest.raises(MemoryError, match=message):
