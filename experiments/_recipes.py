@@ -3,7 +3,7 @@
 `recipe` builds a `jaxnoise.Recipe` from parts by name, each at its strength.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,8 @@ PARTS = {  # and the strength at which each is as if it were not there
 def recipe(
     parts: Mapping[str, Any],
     *,
-    units: int = UNITS,
+    units: Sequence[int] = (UNITS,),
+    activation: str = "relu",
     learning_rate: float = LEARNING_RATE,
 ) -> jn.Recipe:
     """The network with these parts, of `PARTS`; strengths may be traced."""
@@ -48,7 +49,9 @@ def recipe(
     if "Jacobian penalty" in parts:
         penalty = jacobian_penalty(parts["Jacobian penalty"])
     return jn.Recipe(
-        model=jn.MLP((units,), 1, **_sites(parts)),
+        model=jn.MLP(
+            tuple(units), 1, activation=getattr(nn, activation), **_sites(parts)
+        ),
         loss=jn.losses.binary_cross_entropy,
         optimizer=_optimizer(parts, learning_rate),
         metrics={"accuracy": jn.metrics.binary_accuracy},

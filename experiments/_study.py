@@ -1,20 +1,29 @@
 """A study: one data set and network, trained without noise and with it in some places.
 
-A script describes its studies; `main` takes its options, trains them, prints what the
-runs show, and writes tables, curves, pictures and the page. A strength is chosen on
-validation rows, and what it is worth is told on test rows.
+A script describes its studies; `main` takes its options, and `run_studies` trains them,
+prints what the runs show, and writes tables, curves, pictures and the page. A strength
+is chosen on validation rows, where there are any, and told on test rows.
 """
 
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-import _common as common
+import _options as o
 import flax.linen as nn
-import numpy as np
 import optax
+from _files import (
+    Files,
+    compare,
+    finish,
+    print_cautions,
+    print_diverged,
+    print_rows,
+    summarise,
+    train_and_report,
+)
 
 import jaxnoise as jn
 from jaxnoise.evidence.format import said
@@ -23,12 +32,59 @@ Parts = Mapping[str, Any]  # strengths by placement
 ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
 QUICK_SEEDS = 2
 CURVE_POINTS = 10  # of a curve, or a point an epoch where there are fewer
-SETS = ("train", "validation", "test")
+
+
+class Shown(NamedTuple):
+    """The runs of a study, and what was made of them once for all.
+
+    Attributes:
+        result: the runs.
+        data: of the first split.
+        options: of the study.
+        metric: that is judged, with its set.
+        tables: a comparison by metric.
+        rows: of the summary.
+        verdicts: of the summary.
+    """
+
+    result: jn.SweepResult
+    data: jn.Data
+    options: argparse.Namespace
+    metric: str
+    tables: Mapping[str, Any]
+    rows: Sequence[dict[str, Any]]
+    verdicts: Sequence[dict[str, Any]]
+
+
+def curves_and_strengths(files: Files, shown: Shown) -> None:
+    """Curves of the baseline and the strengths that are told, and of all strengths."""
+    result, told = shown.result, shown.verdicts
+    each = only(
+        result, [("none", 0.0), *((r["placement"], r["strength"]) for r in told)]
+    )
+    for metric in dict.fromkeys((shown.metric.partition("_")[2], "loss")):
+        draw = partial(jn.plots.learning_curves, each, metric=metric)
+        files.picture(f"{metric}.png", draw)
+    if any(row["strength"] for row in told):
+        draw = partial(jn.plots.strength_curve, result, metric=shown.metric)
+        files.picture("strengths.png", draw)
+
+
+def only(result: jn.SweepResult, cells: Sequence[tuple[str, float]]) -> jn.SweepResult:
+    """The runs of some placements and strengths."""
+    pairs = zip(result.runs["placement"], result.runs["strength"], strict=True)
+    kept = [row for row, pair in enumerate(pairs) if pair in cells]
+    return dataclasses.replace(
+        result,
+        runs=result.runs.iloc[kept].reset_index(drop=True),
+        curves={name: values[kept] for name, values in result.curves.items()},
+        variables=tuple(result.variables[row] for row in kept),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is trained, and how.
+    """What is trained, and how, and what is said of it.
 
     Attributes:
         name: of its folder, where a script has several.
@@ -38,11 +94,21 @@ class Study:
             that has no strength.
         epochs: passes through the train rows.
         batch_size: rows of a minibatch.
-        metric: without its set; chosen by on validation, judged by on test rows.
+        question: that its page answers.
+        title: of the page; None makes one.
+        metric: without its set.
+        judged_on: the set that it is judged by on.
+        sets: that are measured.
         train_size: rows to train on; None for all that there are.
         validation: rows to choose on.
-        question: that its page answers.
-        more: prints and draws what is its own; what it returns joins the summary.
+        choices: whether each placement is told at the strength that was chosen.
+        every_epoch: whether curves have all epochs.
+        keep_params: whether the first seed's networks are kept.
+        shown: metrics of the printed table, with their decimals; None for all sets'.
+        page: more arguments of `jn.report`.
+        draw: its pictures.
+        notes: prints what is to be known of the table.
+        more: prints and writes what is its own; what it returns joins the summary.
     """
 
     name: str
@@ -52,10 +118,20 @@ class Study:
     epochs: int
     batch_size: int
     question: str
+    title: str | None = None
     metric: str = "accuracy"
+    judged_on: str = "test"
+    sets: Sequence[str] = ("train", "validation", "test")
     train_size: int | None = None
     validation: int = 0
-    more: Callable[[jn.SweepResult, argparse.Namespace], dict[str, Any]] | None = None
+    choices: bool = True
+    every_epoch: bool = False
+    keep_params: bool = False
+    shown: Mapping[str, int] | None = None
+    page: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    draw: Callable[[Files, Shown], None] = curves_and_strengths
+    notes: Callable[[Shown], None] | None = None
+    more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
 
 
 def noisy_recipe(
@@ -78,15 +154,9 @@ def noisy_recipe(
         optimizer = optax.chain(jn.gradient_noise(parts["gradients"]), optimizer)
     weights = labels = None
     if "weights" in parts:
-
-        def weights(key: Any, params: Any) -> Any:
-            return jn.tree_add_gaussian_noise(key, params, parts["weights"])
-
+        weights = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
     if "labels" in parts:
-
-        def labels(key: Any, targets: Any) -> Any:
-            return jn.flip_labels(key, targets, parts["labels"], num_classes=classes)
-
+        labels = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
     return jn.Recipe(
         model=model(**sites),
         loss=loss,
@@ -99,59 +169,38 @@ def noisy_recipe(
 
 def parser(
     program: str,
-    about: str,
+    about: str | None,
     placements: Sequence[str],
     *,
     learning_rate: float,
     draws: int = 1,
-) -> common.Parser:
-    """The options of all studies; a script may add its own."""
-    made = common.Parser(
-        prog=program,
-        description=about.split("\n")[0],
-    )
+) -> o.Parser:
+    """The options of the studies on real data; a script may add its own."""
+    made = o.Parser(program, about)
     add = made.add_argument
-    about = "where noise enters; each is trained beside none, on the same seeds"
-    common.add_placement(made, placements, about)
-    add(
-        "--stddev",
-        type=common.strength,
-        nargs="+",
-        metavar="S",
-        help="strengths of the placement: standard deviations, and for labels the rate "
+    o.add_training(
+        made,
+        placements,
+        "where noise enters; each is trained beside none, on the same seeds",
+        "strengths of the placement: standard deviations, and for labels the rate "
         "of flips (default: a grid of each)",
-    )
-    add(
-        "--epochs",
-        type=common.count,
-        help="passes through the train set (default: of the study)",
-    )
-    add(
-        "--batch-size",
-        type=common.count,
-        help="rows of a minibatch (default: of the study)",
-    )
-    add(
-        "--learning-rate",
-        type=common.positive,
-        default=learning_rate,
-        help="of Adam",
+        learning_rate=learning_rate,
     )
     add(
         "--validation",
-        type=common.size,
+        type=o.size,
         help="rows held out of the train rows to choose strengths on; 0 for none "
         "(default: of the study)",
     )
     add(
         "--draws",
-        type=common.count,
+        type=o.count,
         default=draws,
         help="draws of train and validation rows; more than one are the units of the "
         "intervals",
     )
-    add("--data-seed", type=common.seed, default=0, help="seed of the first draw")
-    common.add_options(
+    add("--data-seed", type=o.seed, default=0, help="seed of the first draw")
+    o.add_options(
         made,
         seeds=10,
         out=f"results/{program.removesuffix('.py')}",
@@ -161,25 +210,8 @@ def parser(
     return made
 
 
-def parse(
-    made: common.Parser,
-    argv: Sequence[str] | None,
-    placements: Sequence[str],
-    quick: Mapping[str, Any],
-) -> argparse.Namespace:
-    """The options, checked: a bad one ends the program before any training."""
-    if made.parse_args(argv).quick:
-        made.set_defaults(
-            epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
-        )
-    options = made.parse_args(argv)
-    common.check_placement(made, options, placements)
-    common.check_options(made, options)
-    return options
-
-
 def main(
-    made: common.Parser,
+    made: o.Parser,
     argv: Sequence[str] | None,
     placements: Sequence[str],
     studies: Callable[[argparse.Namespace], Sequence[Study]],
@@ -194,24 +226,39 @@ def main(
         studies: the studies that the options ask for.
         **quick: defaults of the script's own options in a quick run.
     """
-    options = parse(made, argv, placements, quick)
+    if made.parse_args(argv).quick:
+        made.set_defaults(
+            epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
+        )
+    options = made.parse_args(argv)
+    o.check_placement(made, options, placements)
+    o.check_options(made, options)
+    return run_studies(made, options, studies)
+
+
+def run_studies(
+    made: o.Parser,
+    options: argparse.Namespace,
+    studies: Callable[[argparse.Namespace], Sequence[Study]],
+) -> int:
+    """Every study that has a place of those asked for; the exit code."""
     jn.use_all_cores()
-    planned = [
-        study
-        for study in studies(options)
-        if options.placement == "none"
-        or common.noisy_placements(options, study.strengths)
-    ]
+    try:
+        planned = [
+            study
+            for study in studies(options)
+            if options.placement == "none"
+            or o.noisy_placements(options, study.strengths)
+        ]
+        own = [settled(study, options) for study in planned]
+        everything = [data_of(*each) for each in zip(planned, own, strict=True)]
+    except (ValueError, ArithmeticError, ImportError, MemoryError) as error:
+        made.error(f"the data cannot be made: {error}")
     if not planned:
-        asked = common.noisy_placements(options, placements)
+        asked = o.as_list(options.placement)
         made.error(
             f"argument --placement: the network has no place {' or '.join(asked)}"
         )
-    own = [settled(study, options) for study in planned]
-    try:
-        everything = [data_of(*each) for each in zip(planned, own, strict=True)]
-    except (ValueError, ImportError, MemoryError) as error:
-        made.error(f"the data cannot be made: {error}")
     for study, data, each in zip(planned, everything, own, strict=True):
         if len(planned) > 1:
             each.out = options.out / study.name
@@ -224,72 +271,113 @@ def main(
 
 def settled(study: Study, options: argparse.Namespace) -> argparse.Namespace:
     """The options for one study, with its own where none were given."""
-    names = ("epochs", "batch_size", "validation")
-    own = {name: getattr(study, name) for name in names}
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    return argparse.Namespace(**vars(options) | own | given)
+    own = {
+        name: getattr(study, name)
+        for name in ("epochs", "batch_size", "validation")
+        if getattr(options, name, 0) is None
+    }
+    return argparse.Namespace(**vars(options) | own)
 
 
-def data_of(study: Study, options: argparse.Namespace) -> jn.Data | list[jn.Data]:
+def data_of(study: Study, options: argparse.Namespace) -> list[jn.Data]:
     """One division of the data, or several draws of train and validation rows."""
-    sizes = {"train_size": study.train_size, "validation": options.validation}
-    if options.draws == 1:
-        return study.data(**sizes, seed=options.data_seed)
+    sizes = {"train_size": study.train_size}
+    sizes["validation"] = getattr(options, "validation", study.validation)
+    if getattr(options, "draws", 1) == 1:
+        return [study.data(**sizes, seed=options.data_seed)]
     return jn.data.draws(study.data, options.draws, seed=options.data_seed, **sizes)
 
 
-def run(
-    study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
-) -> int:
+def run(study: Study, data: list[jn.Data], options: argparse.Namespace) -> int:
     """One study; the exit code."""
-    first = data[0] if isinstance(data, list) else data
-    print(f"\n{study.name}: {first}")
-    return common.train_and_report(
+    if study.choices:
+        print(f"\n{study.name}: {data[0]}")
+    return train_and_report(
         lambda: train(study, data, options),
-        lambda result: report(study, first, result, options),
+        lambda result: report(study, data[0], result, options),
     )
 
 
 def train(
-    study: Study, data: jn.Data | list[jn.Data], options: argparse.Namespace
+    study: Study, data: list[jn.Data], options: argparse.Namespace
 ) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = common.noisy_placements(options, study.strengths)
-    strengths = {
-        p: options.stddev if options.stddev and any(grid) else grid
-        for p, grid in study.strengths.items()
-        if p in chosen
-    }
-    if options.quick and not options.stddev:
-        strengths = {p: grid[:1] for p, grid in strengths.items()}
+    chosen = o.noisy_placements(options, study.strengths)
+    grids = {place: study.strengths[place] for place in chosen}
+    if options.stddev:
+        grids = {p: options.stddev if any(grid) else grid for p, grid in grids.items()}
+    elif getattr(options, "quick", False):
+        grids = {place: grid[:1] for place, grid in grids.items()}
 
-    def placed(placement: str) -> Any:
-        return lambda strength: study.recipe({placement: strength})
+    def placed(place: str) -> Any:
+        return lambda strength: study.recipe({place: strength})
 
     return jn.sweep(
         {"none": lambda _: study.recipe({}), **{p: placed(p) for p in chosen}},
-        strengths=strengths,
-        data=data,
+        strengths=grids,
+        data=data if len(data) > 1 else data[0],
         seeds=range(options.seed, options.seed + options.seeds),
         epochs=options.epochs,
         batch_size=options.batch_size,
-        metrics_every=max(1, options.epochs // CURVE_POINTS),
+        metrics_every=1
+        if study.every_epoch
+        else max(1, options.epochs // CURVE_POINTS),
+        keep_params=[options.seed] if study.keep_params else False,
     )
 
 
-def verdicts(result: jn.SweepResult, metric: str) -> list[dict[str, Any]]:
+def report(
+    study: Study, data: jn.Data, result: jn.SweepResult, options: argparse.Namespace
+) -> int:
+    """Print and write what the runs show."""
+    told = f"{study.judged_on}_{study.metric}"
+    sets = [name for name in study.sets if f"{name}_loss" in result.runs]
+    names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
+    names = list(dict.fromkeys(names))
+    split = ["split"] if study.choices else []
+    with Files(options.out) as files:
+        columns = ["placement", "strength", "seed", *split, *names, "finite"]
+        files.runs(result.runs[columns])
+        files.curves(result)
+        files.tell_of(result, options)
+        tables = {name: compare(result, metric=name) for name in names}
+        rows = summarise(tables, told)
+        judged = verdicts(tables, study.metric) if study.choices else []
+        shown = Shown(result, data, options, told, tables, rows, judged)
+        files.summary |= {
+            "study": study.name,
+            "train_rows": jn.data.row_count(data.train),
+            "metric": told,
+            "unit": tables[told].attrs["unit"],
+            "rows": rows,
+            "verdicts": judged,
+        }
+        if not options.no_plots:
+            study.draw(files, shown)
+        print_rows(rows, study.shown or {f"{s}_{study.metric}": 4 for s in sets}, told)
+        if study.notes:
+            study.notes(shown)
+        print_cautions(tables[told])
+        print_diverged(rows)
+        print_verdicts(judged, chosen="validation" in sets)
+        files.summary |= study.more(files, shown) if study.more else {}
+        if options.report:
+            title = study.title or f"Does noise help? {study.name}"
+            asked = {"metric": told, "title": title, "question": study.question}
+            files.page(result, options, **asked, **study.page)
+    return finish(result, options, files)
+
+
+def verdicts(tables: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
     """What each placement is worth on test rows, at the strength that validation chose.
 
     The verdict counts every placement and strength of the comparison. Without
     validation rows nothing is chosen, and every strength is told.
     """
-    test = common.compare(result, metric=f"test_{metric}")
+    test, by = tables[f"test_{metric}"], tables.get(f"validation_{metric}")
     (baseline,) = test[test["verdict"] == "baseline"].to_dict("records")
-    choosing = f"validation_{metric}"
-    by = common.compare(result, metric=choosing) if choosing in result.runs else None
     rows = []
-    for placement in test["placement"].unique():
-        cells = test[test["placement"] == placement]
+    for placement, cells in test.groupby("placement", sort=False):
         if placement == "none":
             continue
         if by is not None:
@@ -299,7 +387,6 @@ def verdicts(result: jn.SweepResult, metric: str) -> list[dict[str, Any]]:
             best = means.idxmin() if by.attrs["lower_is_better"] else means.idxmax()
             cells = cells.loc[[best]]
         for row in cells.to_dict("records"):
-            difference = {end: row[end] for end in ("low", "high")}
             rows.append(
                 {
                     "placement": placement,
@@ -307,52 +394,15 @@ def verdicts(result: jn.SweepResult, metric: str) -> list[dict[str, Any]]:
                     "n": int(row["n"]),
                     "score": row["mean"],
                     "without noise": baseline["mean"],
-                    "difference": {"mean": row["difference"], **difference},
+                    "difference": {
+                        "mean": row["difference"],
+                        "low": row["low"],
+                        "high": row["high"],
+                    },
                     "verdict": row["verdict"],
                 }
             )
     return rows
-
-
-def report(
-    study: Study, data: jn.Data, result: jn.SweepResult, options: argparse.Namespace
-) -> int:
-    """Print and write what the runs show."""
-    sets = [name for name in SETS if f"{name}_loss" in result.runs]
-    names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
-    names = list(dict.fromkeys(names))
-    told = f"test_{study.metric}"
-    rows = common.summarise(result, names, told)
-    judged = verdicts(result, study.metric)
-    columns = ["placement", "strength", "seed", "split", *names, "finite"]
-    common.write_runs(result.runs[columns], options.out / "runs.csv")
-    common.write_curves(result, options.out / "curves.npz")
-    if not options.no_plots:
-        draw(study, result, judged, options.out)
-    common.print_rows(rows, {f"{name}_{study.metric}": 4 for name in sets}, told)
-    common.print_diverged(rows)
-    print_verdicts(judged, chosen="validation" in sets)
-    common.print_cautions(result, told)
-    if options.report:
-        common.write_report(
-            result,
-            options,
-            metric=told,
-            title=f"Does noise help? {study.name}",
-            question=study.question,
-        )
-    common.write_summary(
-        result,
-        options,
-        study=study.name,
-        train_rows=jn.data.row_count(data.train),
-        metric=told,
-        unit=common.compare(result, metric=told).attrs["unit"],
-        rows=rows,
-        verdicts=judged,
-        **(study.more(result, options) if study.more else {}),
-    )
-    return common.finish(result, options)
 
 
 def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None:
@@ -366,33 +416,3 @@ def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None
             f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, "
             f"{said(row['verdict'])}"
         )
-
-
-def draw(
-    study: Study,
-    result: jn.SweepResult,
-    judged: Sequence[Mapping[str, Any]],
-    out: Path,
-) -> None:
-    """Curves of the baseline and the strengths that are told, and of all strengths."""
-    common.use_agg()
-    told = [("none", 0.0), *((row["placement"], row["strength"]) for row in judged)]
-    shown = only(result, told)
-    for metric in dict.fromkeys((study.metric, "loss")):
-        figure = jn.plots.learning_curves(shown, metric=metric)
-        common.save(figure, out / f"{metric}.png")
-    if judged and any(row["strength"] for row in judged):
-        axes = jn.plots.strength_curve(result, metric=f"test_{study.metric}")
-        common.save(axes.figure, out / "strengths.png")
-
-
-def only(result: jn.SweepResult, cells: Sequence[tuple[str, float]]) -> jn.SweepResult:
-    """The runs of some placements and strengths."""
-    runs = result.runs
-    pairs = zip(runs["placement"], runs["strength"], strict=True)
-    kept = np.array([pair in cells for pair in pairs])
-    return dataclasses.replace(
-        result,
-        runs=runs[kept].reset_index(drop=True),
-        curves={name: values[kept] for name, values in result.curves.items()},
-    )

@@ -9,13 +9,14 @@ on one page.
 """
 
 import argparse
-import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import _common as common
+import _options as o
+import _study as study
 import jax
+from _files import Files
 from _recipes import recipe
 
 import jaxnoise as jn
@@ -42,70 +43,57 @@ PLACES = {
 }
 INPUT_STDDEV = 0.01  # of the placement `both`
 SETS = ("train", "test", "population")
-METRICS = ("accuracy", "loss")
-COMPARED = "population_accuracy"
 SHOWN = {"train_accuracy": 3, "test_accuracy": 3, "population_accuracy": 4}
+LABELS = {"accuracy": "accuracy", "loss": "cross-entropy (nats)"}
+ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid", "silu")
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> tuple[o.Parser, argparse.Namespace]:
     """The options, checked: a bad one ends the program before any training."""
-    parser = common.Parser(
-        prog="circles.py",
-        description=__doc__.split("\n")[0],
-    )
+    parser = o.Parser("circles.py", __doc__)
     add = parser.add_argument
-    common.add_placement(
+    o.add_training(
         parser,
         list(DEFAULT_STRENGTH),
-        "where noise enters; hidden is before the ReLU, activation after it, both is "
-        "input and hidden; labels flips them",
-    )
-    add(
-        "--stddev",
-        type=common.strength,
-        nargs="+",
-        metavar="S",
-        help="strengths of the placement: standard deviations, of the hidden layer for "
+        "where noise enters; hidden is before the activation function, activation "
+        "after it, both is input and hidden; labels flips them",
+        "strengths of the placement: standard deviations, of the hidden layer for "
         "both, and for labels the rate of flips (default: "
         + ", ".join(f"{s} for {p}" for p, s in DEFAULT_STRENGTH.items())
         + ")",
+        learning_rate=1e-3,
+        epochs=4000,
+        batch_size=32,
     )
     add(
         "--input-stddev",
-        type=common.strength,
+        type=o.strength,
         metavar="S",
         help=f"strength on the inputs for both (default: {INPUT_STDDEV})",
     )
     add(
-        "--epochs", type=common.count, default=4000, help="passes through the train set"
-    )
-    add("--batch-size", type=common.count, default=32, help="rows of a minibatch")
-    add(
         "--hidden-units",
-        type=common.count,
+        type=o.count,
+        nargs="+",
         default=500,
-        help="width of the hidden layer",
+        metavar="N",
+        help="width of the hidden layer, or widths of several",
     )
-    add("--learning-rate", type=common.positive, default=1e-3, help="of Adam")
     add(
-        "--samples",
-        type=common.count,
-        default=100,
-        help="train and test points together",
+        "--activation",
+        choices=ACTIVATIONS,
+        default="relu",
+        help="function after every hidden layer",
     )
-    add("--train-size", type=common.count, default=30, help="train points")
-    add("--data-noise", type=common.strength, default=0.1, help="stddev of the points")
-    add("--data-seed", type=common.seed, default=1, help="seed of the points")
-    add(
-        "--population-seed",
-        type=common.seed,
-        default=12345,
-        help="seed of the population",
-    )
-    common.add_options(parser, seeds=30, out="results/circles")
+    add("--samples", type=o.count, default=100, help="train and test points together")
+    add("--train-size", type=o.count, default=30, help="train points")
+    add("--data-noise", type=o.strength, default=0.1, help="stddev of the points")
+    add("--data-seed", type=o.seed, default=1, help="seed of the points")
+    add("--population-seed", type=o.seed, default=12345, help="seed of the population")
+    o.add_options(parser, seeds=30, out="results/circles")
     options = parser.parse_args(argv)
 
-    noisy = common.check_placement(parser, options, list(DEFAULT_STRENGTH))
+    noisy = o.check_placement(parser, options, list(DEFAULT_STRENGTH))
     if options.input_stddev is not None and "both" not in noisy:
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:
@@ -115,61 +103,99 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if "both" in noisy and options.input_stddev is None:
         options.input_stddev = INPUT_STDDEV
-    common.check_options(parser, options)
-    return options
+    options.hidden_units = o.one_or_list(options.hidden_units)
+    o.check_options(parser, options)
+    return parser, options
 
 
-def recipes(options: argparse.Namespace) -> dict[str, Any]:
-    """By placement, a function ``strength -> Recipe``; the model is the tutorial's."""
-    build = partial(
-        recipe, units=options.hidden_units, learning_rate=options.learning_rate
-    )
-    made = {
-        placement: lambda s, placement=placement: build({placement: s})
-        for placement in DEFAULT_STRENGTH
-    }
-    return made | {
-        "none": lambda _: build({}),
-        "both": lambda s: build({"input": options.input_stddev, "hidden": s}),
-    }
-
-
-def train(options: argparse.Namespace, data: jn.Data) -> jn.SweepResult:
-    """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    noisy = common.noisy_placements(options, DEFAULT_STRENGTH)
-    available = recipes(options)
-    return jn.sweep(
-        {placement: available[placement] for placement in ["none", *noisy]},
-        strengths={p: options.stddev or [DEFAULT_STRENGTH[p]] for p in noisy},
-        data=data,
-        seeds=range(options.seed, options.seed + options.seeds),
+def studies(options: argparse.Namespace) -> list[study.Study]:
+    """The one study, of the tutorial's network on its points."""
+    noisy = o.noisy_placements(options, DEFAULT_STRENGTH)
+    best = jn.data.circles_bayes(options.data_noise)
+    circles = study.Study(
+        name="circles",
+        data=partial(points, options),
+        recipe=partial(placed, options),
+        strengths={place: [DEFAULT_STRENGTH[place]] for place in noisy},
         epochs=options.epochs,
         batch_size=options.batch_size,
-        keep_params=[options.seed],
+        train_size=options.train_size,
+        judged_on="population",
+        sets=SETS,
+        shown=SHOWN,
+        title="Does noise help on the two circles?",
+        question=question(noisy),
+        page={
+            "best": best.accuracy,
+            "label": "population accuracy (fraction of points)",
+        },
+        choices=False,
+        every_epoch=True,
+        keep_params=True,
+        draw=partial(draw, best),
+        notes=partial(print_notes, best),
+        more=partial(tutorials_lines, best),
+    )
+    return [circles]
+
+
+def points(
+    options: argparse.Namespace, train_size: int, *, validation: int, seed: int
+) -> jn.Data:
+    """The two circles, as the options ask for them."""
+    return jn.data.circles(
+        options.samples,
+        train_size,
+        noise=options.data_noise,
+        seed=seed,
+        validation=validation,
+        population_seed=options.population_seed,
     )
 
 
-def draw(
-    result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
-) -> None:
+def placed(options: argparse.Namespace, parts: study.Parts) -> jn.Recipe:
+    """The tutorial's recipe with noise in a placement; `both` is two of them."""
+    if "both" in parts:
+        parts = {"input": options.input_stddev, "hidden": parts["both"]}
+    return recipe(
+        parts,
+        units=o.as_list(options.hidden_units),
+        activation=options.activation,
+        learning_rate=options.learning_rate,
+    )
+
+
+def draw(best: Any, files: Files, shown: study.Shown) -> None:
     """The pictures."""
-    common.use_agg()
-    out = options.out
-    common.save(jn.plots.scatter(data).figure, out / "scatter.png")
-    for metric, value, label in (
-        ("accuracy", best.accuracy, "accuracy"),
-        ("loss", best.loss, "cross-entropy (nats)"),
-    ):
-        figure = jn.plots.learning_curves(
-            result, metric=metric, best=value, label=label
+    result, data = shown.result, shown.data
+    files.picture("scatter.png", lambda: jn.plots.scatter(data))
+    for metric, label in LABELS.items():
+        files.picture(
+            f"{metric}.png",
+            partial(
+                jn.plots.learning_curves,
+                result,
+                metric=metric,
+                best=getattr(best, metric),
+                label=label,
+            ),
         )
-        common.save(figure, out / f"{metric}.png")
     if result.runs["placement"].nunique() > 1:
-        ax = jn.plots.forest(
-            result, metric=COMPARED, label="accuracy gained over no noise"
+        files.picture(
+            "differences.png",
+            lambda: jn.plots.forest(
+                result, metric=shown.metric, label="accuracy gained over no noise"
+            ),
         )
-        common.save(ax.figure, out / "differences.png")
-    model = recipes(options)["none"](0.0).model  # noise is off at test time
+    kept = zip(result.runs.itertuples(), result.variables, strict=True)
+    if any(row.finite and variables is not None for row, variables in kept):
+        files.picture("boundary.png", lambda: boundary(best, shown))
+
+
+def boundary(best: Any, shown: study.Shown) -> Any:
+    """Where the first seed's networks change their mind."""
+    result, options = shown.result, shown.options
+    model = placed(options, {}).model  # noise is off at test time
     logits = {}
     for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
         if variables is not None and row.finite:
@@ -177,15 +203,14 @@ def draw(
             logits[row.placement + strength] = jax.jit(
                 lambda x, variables=variables: model.apply(variables, x, train=False)
             )
-    if logits:
-        figure = jn.plots.decision_regions(logits, data, best_radius=best.radius)
-        figure.suptitle(f"seed {options.seed}", fontsize="medium")
-        common.save(figure, out / "boundary.png")
+    figure = jn.plots.decision_regions(logits, shown.data, best_radius=best.radius)
+    figure.suptitle(f"seed {options.seed}", fontsize="medium")
+    return figure
 
 
-def question(placements: Iterable[str]) -> str:
+def question(placements: Sequence[str]) -> str:
     """What the page answers about the placements that were run."""
-    places = [PLACES[placement] for placement in placements if placement != "none"]
+    places = [PLACES[placement] for placement in placements]
     *first, last = places or [""]
     noise = f"noise {', '.join(first)} or {last}" if first else f"noise {last}"
     network = "a small network that is trained on few points of two noisy circles"
@@ -193,78 +218,34 @@ def question(placements: Iterable[str]) -> str:
     return f"{asked} {network}? The accuracy is that on 20,000 fresh points."
 
 
-def write_page(result: jn.SweepResult, best: Any, options: argparse.Namespace) -> None:
-    """All of it on one page."""
-    common.write_report(
-        result,
-        options,
-        metric=COMPARED,
-        title="Does noise help on the two circles?",
-        question=question(result.runs["placement"].unique()),
-        best=best.accuracy,
-        label="population accuracy (fraction of points)",
-    )
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Train, print, write; the exit code."""
-    options = parse(argv)
-    jn.use_all_cores()
-    try:
-        data = jn.data.circles(
-            options.samples,
-            options.train_size,
-            noise=options.data_noise,
-            seed=options.data_seed,
-            population_seed=options.population_seed,
-        )
-        best = jn.data.circles_bayes(options.data_noise)
-    except (ValueError, ArithmeticError, MemoryError) as error:
-        common.Parser(prog="circles.py").error(f"the data cannot be made: {error}")
-    return common.train_and_report(
-        lambda: train(options, data),
-        lambda result: report(result, data, best, options),
-    )
-
-
-def report(
-    result: jn.SweepResult, data: jn.Data, best: Any, options: argparse.Namespace
-) -> int:
-    """Print and write what the runs show."""
-    scores = [f"{name}_{metric}" for name in SETS for metric in METRICS]
-    rows = common.summarise(result, scores, COMPARED)
-    columns = ["placement", "strength", "seed", *scores, "finite"]
-    common.write_runs(result.runs[columns], options.out / "runs.csv")
-    common.write_curves(result, options.out / "curves.npz")
-    common.write_summary(result, options, bayes=best._asdict(), rows=rows)
-    if not options.no_plots:
-        draw(result, data, best, options)
-    common.print_rows(rows, SHOWN, COMPARED)
-    print_notes(data, options)
-    print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
-    common.print_cautions(result, COMPARED)
-    common.print_diverged(rows)
-    if options.seeds == 1:
-        for row in rows:
-            scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
-            train, test = (f"{score:.3f}" for score in scores[:2])
-            print(f"{row['placement']}: Train: {train}, Test: {test}")
-    if options.report:
-        write_page(result, best, options)
-    return common.finish(result, options)
-
-
-def print_notes(data: jn.Data, options: argparse.Namespace) -> None:
+def print_notes(best: Any, shown: study.Shown) -> None:
     """What the table's columns are, and the strength that it has no column for."""
-    points = jn.data.row_count(data.population)
+    rows = jn.data.row_count(shown.data.population)
     notes = (
         "±: one standard deviation over seeds; "
-        f"population: {points:,} fresh points of the task"
+        f"population: {rows:,} fresh points of the task"
     )
-    if "both" in common.noisy_placements(options, DEFAULT_STRENGTH):
-        notes += f"; both: noise of {options.input_stddev:g} on the inputs, too"
+    if "both" in o.noisy_placements(shown.options, DEFAULT_STRENGTH):
+        stddev = shown.options.input_stddev
+        notes += f"; both: noise of {stddev:g} on the inputs, too"
     print(notes)
+    print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+
+
+def tutorials_lines(best: Any, files: Files, shown: study.Shown) -> Mapping[str, Any]:
+    """Of a single seed what the tutorial prints."""
+    for row in shown.rows if shown.options.seeds == 1 else ():
+        scores = [row["metrics"][f"{s}_accuracy"]["mean"] for s in SETS]
+        train, test = (f"{score:.3f}" for score in scores[:2])
+        print(f"{row['placement']}: Train: {train}, Test: {test}")
+    return {"bayes": best._asdict()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, print, write; the exit code."""
+    parser, options = parse(argv)
+    return study.run_studies(parser, options, studies)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

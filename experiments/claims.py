@@ -10,12 +10,12 @@ judges runs that are there.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _common as common
+import _options as o
 import pandas as pd
 from _claims import files
 from _claims.page import NAME, insert, page
@@ -25,6 +25,14 @@ from _claims.rules import ROPE, Claim, judge
 from _claims.runs import run_all
 from _claims.scores import ACCURACY, LOSS, Scores, methods
 from _claims.tutorial import tutorial
+from _files import (
+    Files,
+    finish,
+    print_table,
+    progress,
+    train_and_report,
+    try_replacing,
+)
 
 import jaxnoise as jn
 
@@ -35,13 +43,10 @@ LABELS = {ACCURACY: "population accuracy (fraction of points)"}
 LABELS |= {LOSS: "population loss (nats)"}
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked: a bad one ends the program before any training."""
-    parser = common.Parser(
-        prog="claims.py",
-        description=(__doc__ or "").split("\n")[0],
-    )
-    common.add_options(
+    parser = o.Parser("claims.py", __doc__)
+    o.add_options(
         parser,
         seeds=1000,
         out="results/claims",
@@ -50,8 +55,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         + ", unless they are given",
     )
     add = parser.add_argument
-    add("--draws", type=common.count, default=100, help="fresh draws of the data")
-    add("--epochs", type=common.count, default=4000, help="passes through train rows")
+    add("--draws", type=o.count, default=100, help="fresh draws of the data")
+    add("--epochs", type=o.count, default=4000, help="passes through train rows")
     add(
         "--again",
         action="store_true",
@@ -67,8 +72,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if FIRST_DRAW + options.seed + options.draws > 2**32:
         parser.error("argument --draws: the last draw's seed would be above 2**32 - 1")
-    common.check_into(parser, options.into, NAME)
-    common.check_options(parser, options)
+    o.check_into(parser, options.into, NAME)
+    o.check_options(parser, options)
     return options
 
 
@@ -80,20 +85,19 @@ def size_of(options: argparse.Namespace) -> Size:
     return size
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train, judge, print, write; the exit code."""
     options = parse(argv)
     jn.use_all_cores()
     if options.again:
         return report(*read(options), options)
     size = size_of(options)
-    with common.progress(run_count(size)[0]) as progress:
-        result = run_all(size, progress)
-    if result.runs.empty:
-        return common.nothing_finished()
-    files.write(result, options.out)
-    common.write_summary(result, options)  # lest the rest fails
-    return report(result, size, options)
+
+    def train() -> jn.SweepResult:
+        with progress(run_count(size)[0]) as told:
+            return run_all(size, told)
+
+    return train_and_report(train, lambda result: report(result, size, options))
 
 
 def read(options: argparse.Namespace) -> tuple[jn.SweepResult, Size]:
@@ -103,40 +107,45 @@ def read(options: argparse.Namespace) -> tuple[jn.SweepResult, Size]:
         made = {name: config[name] for name in ("seeds", "draws", "seed", "epochs")}
         vars(options).update(made, quick=config["quick"])
     except (OSError, ValueError, KeyError) as error:
-        parser = common.Parser(prog="claims.py")
+        parser = o.Parser("claims.py")
         parser.error(f"argument --again: no runs in {options.out}: {error}")
     return result, size_of(options)
 
 
 def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> int:
     """Print and write what the runs show."""
-    best = jn.data.circles_bayes()
-    scores = Scores(result)
-    table = methods(scores)
-    claims = [*tutorial(scores, size), *readers(scores), *rivals(scores, table)]
-    verdicts = judge(claims)
-    text = page(result, size, claims, verdicts, table)
-    (options.out / "claims.md").write_text(text, encoding="utf-8")
-    if options.into:
-        before = options.into.read_text("utf-8")
-        readme = insert(before, result, size, claims, verdicts)
-        options.into.write_text(readme, encoding="utf-8")
-    runs, cost = run_count(size)
-    common.write_summary(
-        result,
-        options,
-        runs={"planned": runs, "finished": len(result.runs), "cost": cost},
-        bayes=best._asdict(),
-        rope=ROPE,
-        claims=in_json(claims, verdicts),
-    )
-    if not options.no_plots and len(scores.draws) > 1:
-        draw(result, scores, table, best, options)
-    print_claims(claims, verdicts)
-    print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
-    if options.report and scores.draws:
-        write_report(scores, best, options)
-    return common.finish(result, options)
+    with Files(options.out) as written:
+        if options.again:
+            written.keep("runs.csv", *files.CURVES.values())
+        else:
+            files.write(result, written)
+        written.tell_of(result, options)
+        written.write_summary()  # judging takes its time
+        best = jn.data.circles_bayes()
+        scores = Scores(result)
+        table = methods(scores)
+        claims = [*tutorial(scores, size), *readers(scores), *rivals(scores, table)]
+        verdicts = judge(claims)
+        written.write("claims.md", page(result, size, claims, verdicts, table))
+        if options.into:
+            before = options.into.read_text("utf-8")
+            readme = insert(before, result, size, claims, verdicts)
+            if why := try_replacing(options.into, readme):
+                written.missing[str(options.into)] = why
+        runs, cost = run_count(size)
+        written.summary |= {
+            "runs": {"planned": runs, "finished": len(result.runs), "cost": cost},
+            "bayes": best._asdict(),
+            "rope": ROPE,
+            "claims": in_json(claims, verdicts),
+        }
+        if not options.no_plots and len(scores.draws) > 1:
+            draw(result, scores, table, best, written)
+        print_claims(claims, verdicts)
+        print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
+        if options.report and scores.draws:
+            write_report(scores, best, options, written)
+    return finish(result, options, written)
 
 
 def in_json(claims: Sequence[Claim], verdicts: Sequence[str]) -> list[dict[str, Any]]:
@@ -160,7 +169,7 @@ def print_claims(claims: Sequence[Claim], verdicts: Sequence[str]) -> None:
     for claim, verdict in zip(claims, verdicts, strict=True):
         first = str(claim.deciding()[0])
         lines.append([claim.says, claim.on, str(claim.units()), first, verdict])
-    common.print_table(lines)
+    print_table(lines)
 
 
 def draw(
@@ -168,47 +177,54 @@ def draw(
     scores: Scores,
     table: pd.DataFrame,
     best: Any,
-    options: argparse.Namespace,
+    written: Files,
 ) -> None:
     """The pictures."""
-    common.use_agg()
-    import matplotlib.pyplot as plt
-
-    out = options.out
-    size: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight"}
-    runs = scores.table(["none", *PLACEMENTS])
     for metric, name, value in (
         (ACCURACY, "claims.png", best.accuracy),
         (LOSS, "claims_loss.png", best.loss),
     ):
-        figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
-        jn.plots.strength_curve(
-            runs, metric=metric, best=value, label=LABELS[metric], ax=ax
-        )
-        legend: Any = ax.get_legend()
-        title = legend.get_title().get_text().replace("\n", "; ")
-        ax.legend(  # below, since a narrow picture is legible on a phone
-            title=title,
-            ncols=4,
-            loc="upper center",
-            bbox_to_anchor=(0.45, -0.14),
-            frameon=False,
-            columnspacing=1.2,
-        )
-        # labels that are all wrong may leave the picture
-        none = runs.loc[runs["placement"] == "none", metric].mean()
-        limits = (CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)
-        ax.set_ylim(*limits)
-        figure.savefig(out / name, **size)
         rope = ROPE if metric == ACCURACY else None
-        ax = jn.plots.forest(table, metric=metric, rope=rope)
-        ax.figure.savefig(out / name.replace("claims", "rivals"), **size)
-    figure = jn.plots.learning_curves(
-        files.part(result, "tutorial"), metric="accuracy", best=best.accuracy
+        written.picture(name, partial(strengths, scores, metric, value))
+        written.picture(
+            name.replace("claims", "rivals"),
+            partial(jn.plots.forest, table, metric=metric, rope=rope),
+        )
+    written.picture(
+        "curves.png",
+        lambda: jn.plots.learning_curves(
+            files.part(result, "tutorial"), metric="accuracy", best=best.accuracy
+        ),
     )
-    figure.savefig(out / "curves.png", **size)
-    ax = jn.plots.strength_heatmap(grid(scores), metric=ACCURACY, value="difference")
-    ax.figure.savefig(out / "grid.png", **size)
+    written.picture(
+        "grid.png",
+        lambda: jn.plots.strength_heatmap(
+            grid(scores), metric=ACCURACY, value="difference"
+        ),
+    )
+
+
+def strengths(scores: Scores, metric: str, best: float) -> Any:
+    """All strengths of noise in six places, in a picture for a phone."""
+    import matplotlib.pyplot as plt
+
+    runs = scores.table(["none", *PLACEMENTS])
+    figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
+    jn.plots.strength_curve(runs, metric=metric, best=best, label=LABELS[metric], ax=ax)
+    legend: Any = ax.get_legend()
+    title = legend.get_title().get_text().replace("\n", "; ")
+    ax.legend(  # below, since a narrow picture is legible on a phone
+        title=title,
+        ncols=4,
+        loc="upper center",
+        bbox_to_anchor=(0.45, -0.14),
+        frameon=False,
+        columnspacing=1.2,
+    )
+    # labels that are all wrong may leave the picture
+    none = runs.loc[runs["placement"] == "none", metric].mean()
+    ax.set_ylim(*((CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)))
+    return figure
 
 
 def grid(scores: Scores) -> pd.DataFrame:
@@ -232,9 +248,11 @@ def grid(scores: Scores) -> pd.DataFrame:
     return pd.concat([none, edges[kept], inner], ignore_index=True)
 
 
-def write_report(scores: Scores, best: Any, options: argparse.Namespace) -> None:
+def write_report(
+    scores: Scores, best: Any, options: argparse.Namespace, written: Files
+) -> None:
     """The page about noise in six places, over fresh draws."""
-    common.write_report(
+    written.page(
         scores.table(["none", *PLACEMENTS]),
         options,
         metric=ACCURACY,
@@ -249,4 +267,4 @@ def write_report(scores: Scores, best: Any, options: argparse.Namespace) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

@@ -12,11 +12,11 @@ of its digits into halves is 0.96, for all of the first half and twice the epoch
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import _options as o
 import _study as study
 
 import jaxnoise as jn
@@ -83,7 +83,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     parser = study.parser(
-        "digits_cnn.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+        "digits_cnn.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
     )
     parser.add_argument(
         "--data", choices=[*STUDIES, "all"], default="all", help="the data set"
@@ -92,4 +92,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

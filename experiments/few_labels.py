@@ -9,12 +9,11 @@ same data set. Validation rows have labels, too; with so few, choose before by t
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import _common as common
+import _options as o
 import _study as study
 
 import jaxnoise as jn
@@ -91,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     parser = study.parser(
         "few_labels.py",
-        __doc__ or "",
+        __doc__,
         PLACEMENTS,
         learning_rate=LEARNING_RATE,
         draws=DRAWS,
@@ -101,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--train-size",
-        type=common.count,
+        type=o.count,
         nargs="+",
         default=list(TRAIN_SIZES),
         metavar="N",
@@ -111,4 +110,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

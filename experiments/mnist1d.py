@@ -10,11 +10,11 @@ chose. The published accuracies are for all 4,000 train rows and 6,000 steps:
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import _options as o
 import _study as study
 import flax.linen as nn
 
@@ -72,7 +72,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     parser = study.parser(
-        "mnist1d.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+        "mnist1d.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
     )
     parser.add_argument(
         "--model", choices=[*MODELS, "all"], default="all", help="the network"
@@ -81,4 +81,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

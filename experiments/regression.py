@@ -10,15 +10,15 @@ average, ridge regression with ``alpha = rows * stddev**2``.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import _common as common
+import _options as o
 import _study as study
 import numpy as np
 import optax
+from _files import Files
 
 import jaxnoise as jn
 
@@ -90,10 +90,11 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
     ]
 
 
-def ridge_law(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, Any]:
+def ridge_law(files: Files, shown: study.Shown) -> dict[str, Any]:
     """A linear model with noisy inputs, against ridge regression and least squares."""
     from sklearn.linear_model import LinearRegression, Ridge
 
+    options = shown.options
     data = jn.data.diabetes(seed=options.data_seed)
     x, y = data.train
 
@@ -143,13 +144,11 @@ def ridge_law(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, 
             f"{row['to least squares']:.4f}"
         )
     if not options.no_plots:
-        draw_ridge(rows, x, y, options)
+        files.picture("ridge.png", lambda: draw_ridge(rows, x, y))
     return {"ridge": rows}
 
 
-def draw_ridge(
-    rows: list[dict[str, Any]], x: np.ndarray, y: np.ndarray, options: Any
-) -> None:
+def draw_ridge(rows: list[dict[str, Any]], x: np.ndarray, y: np.ndarray) -> Any:
     """The path of ridge regression, and what was learnt with noise."""
     import matplotlib.pyplot as plt
     from sklearn.linear_model import Ridge
@@ -168,7 +167,7 @@ def draw_ridge(
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.legend()
-    common.save(figure, options.out / "ridge.png")
+    return figure
 
 
 def _rms(values: np.ndarray) -> float:
@@ -178,7 +177,7 @@ def _rms(values: np.ndarray) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     parser = study.parser(
-        "regression.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+        "regression.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
     )
     parser.add_argument(
         "--data", choices=[*STUDIES, "all"], default="all", help="the data set"
@@ -187,4 +186,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

@@ -8,14 +8,15 @@ files are there already is not run again with ``--again``.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import _common as common
+import _options as o
+from _files import FAILED, SUMMARY, insert, read_summary, try_replacing
 
 NAME = "verdicts"  # of its place in a README
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
@@ -32,18 +33,15 @@ NOTES = (
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked."""
-    parser = common.Parser(
-        prog="verdicts.py",
-        description=(__doc__ or "").split("\n")[0],
-    )
+    parser = o.Parser("verdicts.py", __doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("results"), help="where files go")
     add("--again", action="store_true", help="run no script whose files are there")
     add("--quick", action="store_true", help="run the scripts at toy size")
     add("--into", type=Path, metavar="FILE", help="also put the table into this README")
     options = parser.parse_args(argv)
-    common.check_into(parser, options.into, NAME)
-    options.out = common.writable_directory(parser, options.out)
+    o.check_into(parser, options.into, NAME)
+    options.out = o.writable_directory(parser, options.out)
     return options
 
 
@@ -62,20 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     studies = [each for script in SCRIPTS for each in summaries(options.out / script)]
     text = table(studies)
-    (options.out / "verdicts.md").write_text(f"{text}\n", encoding="utf-8")
-    if options.into:
-        readme = common.insert(options.into.read_text("utf-8"), text, NAME)
-        options.into.write_text(readme, encoding="utf-8")
     print(text)
-    return 0
+    failed = try_replacing(options.out / "verdicts.md", f"{text}\n")
+    if options.into:
+        readme = insert(options.into.read_text("utf-8"), text, NAME)
+        failed += try_replacing(options.into, readme)
+    return FAILED if failed else 0
 
 
 def summaries(folder: Path) -> list[dict[str, Any]]:
-    """Those of a script, in the order in which it made them."""
-    files = sorted(
-        folder.glob("**/summary.json"), key=lambda file: file.stat().st_mtime
-    )
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    """Those of a script, in the order in which it made them; whole ones alone."""
+    files = sorted(folder.glob(f"**/{SUMMARY}"), key=lambda file: file.stat().st_mtime)
+    found = []
+    for file in files:
+        with suppress(OSError, ValueError):  # another run began to write there
+            found.append(read_summary(file.parent))
     return [summary for summary in found if summary["complete"]]
 
 
@@ -113,4 +112,4 @@ def _worth(each: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

@@ -12,15 +12,15 @@ alone. The level to reach is 0.93, with all train rows:
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import _common as common
+import _options as o
 import _study as study
 import flax.linen as nn
 import jax.numpy as jnp
+from _files import Files, compare
 from jaxtyping import Array
 
 import jaxnoise as jn
@@ -92,19 +92,15 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
     ]
 
 
-def masking(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, Any]:
+def masking(files: Files, shown: study.Shown) -> dict[str, Any]:
     """Noise on real steps alone minus noise on the padding, too, by strength."""
-    runs, rows = result.runs, []
-    noisy = runs[runs["placement"] == "padding-noisy"]
-    for strength in noisy["strength"].unique():
-        pair = runs[
-            runs["placement"].isin(["padding-noisy", "padding-clean"])
-            & (runs["strength"] == strength)
-        ]
+    runs, rows = shown.result.runs, []
+    padded = runs[runs["placement"].isin(["padding-noisy", "padding-clean"])]
+    for strength, pair in padded.groupby("strength"):
         if pair["placement"].nunique() < 2:
             continue
-        table = common.compare(pair, metric="test_accuracy", baseline="padding-noisy")
-        row = table[table["placement"] == "padding-clean"].iloc[0]
+        table = compare(pair, metric=shown.metric, baseline="padding-noisy")
+        (row,) = table[table["placement"] == "padding-clean"].to_dict("records")
         rows.append(
             {"strength": float(strength), "n": int(row["n"])}
             | {name: row[name] for name in ("difference", "low", "high", "verdict")}
@@ -122,10 +118,10 @@ def masking(result: jn.SweepResult, options: argparse.Namespace) -> dict[str, An
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, write; the exit code."""
     parser = study.parser(
-        "vowels_lstm.py", __doc__ or "", PLACEMENTS, learning_rate=LEARNING_RATE
+        "vowels_lstm.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
     )
     return study.main(parser, argv, PLACEMENTS, studies)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

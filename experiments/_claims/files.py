@@ -4,14 +4,13 @@
 (its own points) and curves_draws.npz; `read` is what ``claims.py --again`` judges.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import _common as common
 import numpy as np
 import pandas as pd
+from _files import Files, read_summary
 
 import jaxnoise as jn
 from _claims.plan import TUTORIAL
@@ -19,14 +18,14 @@ from _claims.plan import TUTORIAL
 CURVES = {"tutorial": "curves.npz", "draws": "curves_draws.npz"}
 
 
-def write(result: jn.SweepResult, out: Path) -> None:
+def write(result: jn.SweepResult, files: Files) -> None:
     """All runs, and the curves of the tutorial's models."""
-    common.write_runs(result.runs, out / "runs.csv")
+    files.runs(result.runs)
     for study, name in CURVES.items():
         kept = part(result, study)
         if len(kept.runs):
             runs = kept.runs.assign(split=0)  # a draw has a seed of its own
-            common.write_curves(replace(kept, runs=runs), out / name)
+            files.curves(replace(kept, runs=runs), name)
 
 
 def part(result: jn.SweepResult, study: str) -> jn.SweepResult:
@@ -49,7 +48,7 @@ def read(out: Path) -> tuple[jn.SweepResult, dict[str, Any]]:
         ValueError: if one is not as it was written.
     """
     try:
-        summary = json.loads((out / "summary.json").read_text("utf-8"))
+        summary = read_summary(out)
         runs = pd.read_csv(out / "runs.csv")
         curves: dict[str, Any] = {}
         epochs = np.array([])

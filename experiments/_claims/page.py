@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import _common as common
 import pandas as pd
+from _files import compare
+from _files import insert as inserted
 
 import jaxnoise as jn
 from _claims.plan import Size, run_count
@@ -68,8 +69,8 @@ def ranges_table(claims: Sequence[Claim]) -> str:
 def methods_table(methods: pd.DataFrame) -> str:
     """Noise and its rivals: accuracy and loss of what validation rows chose."""
     both = {
-        ACCURACY: common.compare(methods, metric=ACCURACY, rope=ROPE),
-        LOSS: common.compare(methods, metric=LOSS),
+        ACCURACY: compare(methods, metric=ACCURACY, rope=ROPE),
+        LOSS: compare(methods, metric=LOSS),
     }
     rows = []
     for i, name in enumerate(both[ACCURACY]["placement"]):
@@ -163,7 +164,7 @@ def insert(
 
 {claims_table(claims, verdicts)}
 </details>"""
-    return common.insert(readme, tables, NAME)
+    return inserted(readme, tables, NAME)
 
 
 def _epoch(epochs: pd.Series) -> str:

@@ -53,6 +53,9 @@ def run_all(
                 break
     except KeyboardInterrupt:
         complete = False
+    except Exception as error:  # what has finished is not lost with it
+        error.result = _joined(done, False)  # type: ignore[attr-defined]
+        raise
     return _joined(done, complete)
 
 

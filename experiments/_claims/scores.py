@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _common import select
+from _files import select
 
 import jaxnoise as jn
 from _claims.plan import DRAWS, PLACEMENTS, RIVALS, STRENGTHS

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from _files import try_replacing
 from benchmark_report import Report
 
 
-def draw(report: Report, path: Path) -> None:
-    """Times per epoch and run of the circles, and of the layer, on log scales."""
+def draw(report: Report, path: Path) -> str:
+    """Times per epoch and run of the circles, and of the layer, on log scales.
+
+    Why there is no picture, or "".
+    """
     panels = [
         ("circles hidden", "training step with noise and curves, µs per run"),
         ("layer float32", "noise layer, ns per element"),
@@ -17,7 +21,7 @@ def draw(report: Report, path: Path) -> None:
         if (entries := [e for e in report.entries if e["benchmark"] == benchmark])
     ]
     if not shown:
-        return
+        return ""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -50,5 +54,4 @@ def draw(report: Report, path: Path) -> None:
         for label, mine in zip(axis.get_yticklabels(), ours, strict=True):
             label.set_fontweight("bold" if mine else "normal")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    return try_replacing(path, lambda beside: figure.savefig(beside, dpi=150))

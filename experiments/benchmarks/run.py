@@ -16,7 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import _common as common  # noqa: E402
+import _options as o  # noqa: E402
+from _files import as_json, try_replacing, versions  # noqa: E402
 from benchmark_report import Report  # noqa: E402
 from circles_benchmark import SITES, Unlike, circles  # noqa: E402
 from networks_benchmark import conv, networks  # noqa: E402
@@ -96,7 +97,7 @@ QUICK = FULL | {
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write; the exit code."""
-    parser = common.Parser(prog="run.py", description=(__doc__ or "").split("\n")[0])
+    parser = o.Parser("run.py", __doc__)
     parser.add_argument(
         "benchmarks",
         nargs="*",
@@ -111,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(
                 f"benchmark must be one of {', '.join(BENCHMARKS)}, got {name}"
             )
-    out = common.writable_directory(parser, options.out)
+    out = o.writable_directory(parser, options.out)
     report = Report()
     sizes = argparse.Namespace(**(QUICK if options.quick else FULL))
     failed = None
@@ -125,26 +126,24 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             report.close()
     failed = "\n".join(filter(None, [failed, *report.failed])) or None
-    common.write_json(
-        out / "benchmarks.json",
-        {
-            "versions": common.versions(),
-            "cores": CORES,
-            "entries": report.entries,
-            "ratios": report.ratios,
-            "absent": report.absent,
-            "failed": failed,
-        },
-    )
-    draw(report, out / "speed.png")
+    found = {
+        "versions": versions(),
+        "cores": CORES,
+        "entries": report.entries,
+        "ratios": report.ratios,
+        "absent": report.absent,
+        "failed": failed,
+    }
+    lost = try_replacing(out / "benchmarks.json", as_json(found))
+    lost += draw(report, out / "speed.png")
     missed = [r for r in report.ratios if r["ratio"] < r["at_least"]]
     for r in missed:
         print(f"not reached: {r['benchmark']}, {r['name']}: {r['ratio']:.2f} x")
     print(f"files in {out}")
     if failed:
         print(failed, file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed or lost else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

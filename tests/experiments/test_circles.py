@@ -1,51 +1,72 @@
 """The main experiment at toy size: options, files, numbers, pictures."""
 
 import dataclasses
-import importlib.util
 import io
 import json
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import numpy as np
-import optax
 import pandas as pd
 import psutil
 import pytest
 
 import jaxnoise as jn
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TOY = ["--epochs", "20", "--seeds", "3", "--hidden-units", "16"]
+TRAINED = ["input", "both", "labels"]  # at a site, at two, and at none
+PLACEMENTS = ["input", "hidden", "activation", "both", "weights", "gradients", "labels"]
 
 
 @pytest.fixture(scope="module")
-def circles():
-    sys.path.insert(0, str(EXPERIMENTS))
-    try:
-        spec = importlib.util.spec_from_file_location(
-            "circles", EXPERIMENTS / "circles.py"
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        sys.path.remove(str(EXPERIMENTS))
+def circles(script):
+    return script("circles")
 
 
 @pytest.fixture(scope="module")
-def everything(circles, tmp_path_factory):
-    """The default, all placements, with pictures and report: the folder."""
-    out = tmp_path_factory.mktemp("all")
-    assert circles.main([*TOY, "--report", "--out", str(out)]) == 0
-    return out
+def study(script):
+    return script("_study")
 
 
-def toy(circles, out, *options):
-    assert circles.main([*TOY, "--no-plots", "--out", str(out), *options]) == 0
-    return pd.read_csv(out / "runs.csv"), json.loads((out / "summary.json").read_text())
+@pytest.fixture(scope="module")
+def trained(circles, study, tmp_path_factory):
+    """Three placements, with pictures and report: the runs, the folder."""
+    out, results = tmp_path_factory.mktemp("all"), []
+    train = study.train
+
+    def kept(*args):
+        results.append(train(*args))
+        return results[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "train", kept)
+        options = ["--placement", *TRAINED, "--report", "--out", str(out)]
+        assert circles.main([*TOY, *options]) == 0
+    return results[0], out
+
+
+@pytest.fixture(scope="module")
+def everything(trained):
+    return trained[1]
+
+
+@pytest.fixture
+def shows(circles, study, trained, tmp_path, monkeypatch):
+    """A function that runs the command, with these of the runs in place of training."""
+
+    def run(*options, code=0, changed=lambda result: result, **which):
+        result = changed(trained[0].where(**which))
+        monkeypatch.setattr(study, "train", lambda *args: result)
+        given = [*TOY, "--no-plots", "--out", str(tmp_path), *options]
+        assert circles.main(given) == code
+        return pd.read_csv(tmp_path / "runs.csv"), summary_of(tmp_path)
+
+    return run
+
+
+def summary_of(out):
+    return json.loads((out / "summary.json").read_text("utf-8"))
 
 
 def test_runs(everything):
@@ -63,17 +84,8 @@ def test_runs(everything):
         "finite",
     ]
     cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
-    assert cells == [
-        ["none", 0.0],
-        ["input", 0.01],
-        ["hidden", 0.1],
-        ["activation", 0.1],
-        ["both", 0.1],
-        ["weights", 0.03],
-        ["gradients", 0.01],
-        ["labels", 0.1],
-    ]
-    assert runs["seed"].tolist() == [0, 1, 2] * 8
+    assert cells == [["none", 0.0], ["input", 0.01], ["both", 0.1], ["labels", 0.1]]
+    assert runs["seed"].tolist() == [0, 1, 2] * 4
     assert runs["finite"].all()
 
 
@@ -91,12 +103,12 @@ def test_curves(everything):
             "train_loss",
         ]
         assert curves["placement"].tolist() == runs["placement"].unique().tolist()
-        strengths = [0, 0.01, 0.1, 0.1, 0.1, 0.03, 0.01, 0.1]
+        strengths = [0, 0.01, 0.1, 0.1]
         np.testing.assert_allclose(curves["strength"], strengths)
         np.testing.assert_array_equal(curves["seed"], [0, 1, 2])
         np.testing.assert_array_equal(curves["epoch"], np.arange(1, 21))
         for name in ("train_accuracy", "train_loss", "test_accuracy", "test_loss"):
-            assert curves[name].shape == (8, 3, 20)
+            assert curves[name].shape == (4, 3, 20)
             np.testing.assert_allclose(
                 curves[name][..., -1].ravel(), runs[name], rtol=1e-6
             )
@@ -105,7 +117,7 @@ def test_curves(everything):
 def test_summary(everything):
     runs = pd.read_csv(everything / "runs.csv")
     summary = json.loads((everything / "summary.json").read_text())
-    assert summary["config"]["placement"] == "all"
+    assert summary["config"]["placement"] == TRAINED
     assert summary["config"]["input_stddev"] == 0.01
     assert {"python", "jax", "jaxnoise"} <= set(summary["versions"])
     assert summary["device"] == "4 x cpu"
@@ -137,7 +149,7 @@ def test_summary(everything):
 def test_pictures(everything):
     from matplotlib.image import imread
 
-    for name in ("scatter", "accuracy", "loss", "boundary"):
+    for name in ("scatter", "accuracy", "loss", "differences", "boundary"):
         image = imread(everything / f"{name}.png")
         assert min(image.shape[:2]) > 300
         assert image[..., :3].std() > 0.05  # not blank
@@ -146,10 +158,10 @@ def test_pictures(everything):
 def test_report(everything):
     page = (everything / "report.html").read_text("utf-8")
     assert "Does noise help on the two circles?" in page
-    assert "of 7 comparisons with none in population accuracy" in page.lower()
+    assert "of 3 comparisons with none in population accuracy" in page.lower()
     assert "best possible 0.841" in page
     assert "hidden_units" in page
-    assert "input 0.01; hidden 0.1; activation 0.1; both 0.1; weights 0.03" in page
+    assert "input 0.01; both 0.1; labels 0.1" in page
     assert "Interrupted" not in page
 
 
@@ -165,57 +177,57 @@ def test_report(everything):
     ],
 )
 def test_the_page_asks_about_what_was_run(circles, placements, asked):
-    assert circles.question(["none", *placements]).startswith(asked)
+    assert circles.question(placements).startswith(asked)
 
 
-@pytest.mark.bad_input
-def test_report_that_cannot_be_written(circles, tmp_path, capsys):
-    """All else is written and printed before."""
+def test_report_that_cannot_be_written(shows, tmp_path, capsys):
+    """All else is written and printed."""
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(SystemExit) as stop:
-        toy(circles, tmp_path, "--placement", "input", "--report")
-    assert stop.value.code == 2
+    _, summary = shows("--report", code=2, placement=["none", "input"])
     out, err = capsys.readouterr()
-    assert err.startswith("error: argument --report: path must be a file that can be")
-    assert err.count("\n") == 1
+    page = tmp_path / "report.html"
+    assert err == f"error: cannot write {page}: Is a directory\n"
     assert "best possible" in out
-    assert (tmp_path / "summary.json").exists()
+    assert summary["missing"] == {"report.html": "Is a directory"}
 
 
 @pytest.mark.parametrize(
     ("encoding", "printed"),
     [("cp1252", "-0.1 ± 2 ?"), ("cp874", "-0.1 +/- 2 ?"), ("utf-8", "−0.1 ± 2 ✔")],
 )
-def test_signs_that_the_encoding_lacks(circles, monkeypatch, encoding, printed):
+def test_signs_that_the_encoding_lacks(script, monkeypatch, encoding, printed):
     """They end no program after its training, and numbers keep theirs."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
-    circles.common.Parser(prog="circles.py")
+    script("_options").Parser("circles.py")
     print("−0.1 ± 2 ✔", end="", flush=True)
     assert out.getvalue().decode(encoding) == printed
 
 
-def test_no_plots_and_same_numbers_again(circles, everything, tmp_path):
-    toy(circles, tmp_path)
+def test_some_placements_and_no_plots(circles, everything, tmp_path):
+    """The numbers of the runs that all placements have; no pictures."""
+    given = [*TOY, "--placement", "input", "--no-plots", "--out", str(tmp_path)]
+    assert circles.main(given) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "curves.npz",
         "runs.csv",
         "summary.json",
     ]
-    again = (tmp_path / "runs.csv").read_bytes()
-    assert again == (everything / "runs.csv").read_bytes()
+    assert summary_of(tmp_path)["config"]["placement"] == "input"
+    runs = pd.read_csv(tmp_path / "runs.csv")
+    expected = pd.read_csv(everything / "runs.csv").iloc[:6]
+    pd.testing.assert_frame_equal(runs, expected)
 
 
-def test_table(circles, tmp_path, capsys):
-    toy(circles, tmp_path, "--placement", "hidden", "--stddev", "0.1", "0.3")
+def test_table(shows, capsys):
+    shows(placement=["none", "both"])
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert err == ""
     assert lines[0].split()[:4] == ["placement", "strength", "n", "train"]
-    assert [line.split()[:3] for line in lines[1:4]] == [
+    assert [line.split()[:3] for line in lines[1:3]] == [
         ["none", "0", "3"],
-        ["hidden", "0.1", "3"],
-        ["hidden", "0.3", "3"],
+        ["both", "0.1", "3"],
     ]
     assert lines[1].count("±") == 3
     assert lines[2].count("[") == lines[2].count("]") == 1
@@ -229,8 +241,8 @@ def test_table(circles, tmp_path, capsys):
     assert "Train:" not in out
 
 
-def test_one_seed_prints_the_tutorials_lines(circles, tmp_path, capsys):
-    runs, summary = toy(circles, tmp_path, "--placement", "input", "--seeds", "1")
+def test_one_seed_prints_the_tutorials_lines(shows, capsys):
+    runs, summary = shows("--seeds", "1", placement=["none", "input"], seed=0)
     out = capsys.readouterr().out
     for _, run in runs.iterrows():
         line = f"Train: {run.train_accuracy:.3f}, Test: {run.test_accuracy:.3f}"
@@ -242,121 +254,157 @@ def test_one_seed_prints_the_tutorials_lines(circles, tmp_path, capsys):
     assert "nan" not in out
 
 
-def test_placements_share_their_baseline(circles, everything, tmp_path):
-    everything = pd.read_csv(everything / "runs.csv")
-    names = ("none", "hidden", "both", "weights", "gradients", "labels")
-    for given in (*names, ["activation", "input"]):
-        placements = [given] if isinstance(given, str) else given
-        runs, summary = toy(circles, tmp_path, "--placement", *placements)
-        assert summary["config"]["placement"] == given
-        expected = everything[everything["placement"].isin(["none", *placements])]
-        pd.testing.assert_frame_equal(runs, expected.reset_index(drop=True))
-
-
-def test_strengths(circles, tmp_path):
-    runs, summary = toy(
-        circles, tmp_path, "--stddev", "0.5", "0", "--input-stddev", "0.02"
-    )
-    cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
-    noisy = list(circles.DEFAULT_STRENGTH)
-    assert cells == [["none", 0.0]] + [[p, s] for p in noisy for s in (0.5, 0.0)]
-    assert summary["config"]["input_stddev"] == 0.02
-    plain = runs[runs["placement"] == "none"]["population_loss"].to_numpy()
-    for placement in ("hidden", "weights", "gradients", "labels"):
-        silent = runs[(runs["placement"] == placement) & (runs["strength"] == 0)]
-        np.testing.assert_allclose(silent["population_loss"], plain, rtol=1e-5)
-
-
-def test_options_reach_the_runs(circles, tmp_path, capsys):
-    """Every option changes what it should, against an engine run by hand."""
-    runs, summary = toy(
+@pytest.mark.parametrize(
+    ("given", "trained_with"),
+    [
+        ([], dict.fromkeys(PLACEMENTS, [0.5, 0.0])),
+        (["hidden"], {"hidden": [0.5, 0.0]}),
+        (["labels", "both"], dict.fromkeys(["both", "labels"], [0.5, 0.0])),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_strengths(circles, tmp_path, monkeypatch, given, trained_with):
+    """They go to every placement that was asked for, in the order of all."""
+    asked = sweep_asked(
         circles,
-        tmp_path,
-        *["--placement", "both", "--stddev", "0.4", "--input-stddev", "0.2"],
-        *[
-            "--seed",
-            "7",
-            "--seeds",
-            "2",
-            "--batch-size",
-            "9",
-            "--learning-rate",
-            "0.01",
-        ],
-        *["--samples", "60", "--train-size", "20", "--data-noise", "0.2"],
-        *["--data-seed", "5", "--population-seed", "6", "--hidden-units", "8"],
+        monkeypatch,
+        *["--placement"] * bool(given),
+        *given,
+        *["--stddev", "0.5", "0", "--out", str(tmp_path)],
     )
-    assert "; both: noise of 0.2 on the inputs, too\n" in capsys.readouterr().out
-    assert runs["seed"].tolist() == [7, 8, 7, 8]
+    assert asked["strengths"] == trained_with
+    assert list(asked["recipes"]) == ["none", *trained_with]
+
+
+def sweep_asked(circles, monkeypatch, *options, toy=TOY):
+    """What a sweep is asked for by a command; nothing is trained."""
+
+    def sweep(recipes, **arguments):
+        asked.update(arguments, recipes=recipes)
+        raise KeyboardInterrupt
+
+    asked = {}
+    monkeypatch.setattr(jn, "sweep", sweep)
+    with pytest.raises(KeyboardInterrupt):
+        circles.main([*toy, *options])
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("given", "units"), [(["9"], [9]), (["500", "400"], [500, 400])]
+)
+def test_hidden_layers(circles, tmp_path, monkeypatch, given, units):
+    """Several widths are several layers, with noise and activation in each."""
+    asked = sweep_asked(
+        circles,
+        monkeypatch,
+        *["--hidden-units", *given, "--activation", "tanh", "--out", str(tmp_path)],
+    )
+    assert list(asked["strengths"]) == PLACEMENTS
+    model = asked["recipes"]["hidden"](0.1).model
+    assert (list(model.features), model.activation) == (units, jax.nn.tanh)
+    assert model.hidden_noise.stddev == 0.1
+
+
+def test_hidden_layers_are_told(shows, tmp_path):
+    options = ["--hidden-units", "16", "8", "--activation", "tanh", "--report"]
+    _, summary = shows(*options, placement=["none", "both"])
+    assert summary["config"]["hidden_units"] == [16, 8]
+    assert summary["config"]["activation"] == "tanh"
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "16, 8" in page
+    assert "tanh" in page
+
+
+def test_options_reach_the_runs(circles, tmp_path, monkeypatch):
+    asked = sweep_asked(
+        circles,
+        monkeypatch,
+        *"--placement both --stddev 0.4 --input-stddev 0.2 --seed 7 --seeds 2".split(),
+        *"--batch-size 9 --learning-rate 0.01 --samples 60 --train-size 20".split(),
+        *"--data-noise 0.2 --data-seed 5 --population-seed 6 --epochs 20".split(),
+        *["--hidden-units", "8", "--out", str(tmp_path)],
+    )
+    assert list(asked["seeds"]) == [7, 8]
+    assert (asked["epochs"], asked["batch_size"]) == (20, 9)
+    assert (asked["strengths"], asked["keep_params"]) == ({"both": [0.4]}, [7])
     data = jn.data.circles(60, 20, noise=0.2, seed=5, population_seed=6)
-
-    def recipe(stddev):
-        model = jn.MLP(
-            (8,),
-            1,
-            input_noise=jn.GaussianNoise(0.2),
-            hidden_noise=jn.GaussianNoise(stddev),
-        )
-        return jn.Recipe(
-            model,
-            jn.losses.binary_cross_entropy,
-            optax.adam(0.01, eps=1e-7),
-            {"accuracy": jn.metrics.binary_accuracy},
-        )
-
-    train = jax.jit(jn.make_train(recipe, epochs=20, batch_size=9))
-    one = train(jax.random.key(8), 0.4, data)
-    for name, value in one.metrics.items():
-        np.testing.assert_allclose(runs[name].iloc[3], value, rtol=1e-5)
-    best = jn.data.circles_bayes(0.2).accuracy
-    assert summary["bayes"]["accuracy"] == best
+    jax.tree.map(np.testing.assert_array_equal, dict(asked["data"]), dict(data))
+    recipe = asked["recipes"]["both"](0.4)
+    assert recipe.model.features == (8,)
+    noises = recipe.model.input_noise, recipe.model.hidden_noise
+    assert [noise.stddev for noise in noises] == [0.2, 0.4]
+    step, _ = recipe.optimizer.update(1.0, recipe.optimizer.init(0.0), 0.0)
+    np.testing.assert_allclose(step, -0.01, rtol=1e-4)  # Adam's first
 
 
-def test_interrupt_writes_what_finished(circles, tmp_path, capsys, monkeypatch):
-    sweep = jn.sweep
+def test_defaults(circles, tmp_path, monkeypatch):
+    """All placements at their own strengths, the tutorial's length of training."""
+    asked = sweep_asked(circles, monkeypatch, "--out", str(tmp_path), toy=[])
+    assert asked["strengths"] == {
+        "input": [0.01],
+        "hidden": [0.1],
+        "activation": [0.1],
+        "both": [0.1],
+        "weights": [0.03],
+        "gradients": [0.01],
+        "labels": [0.1],
+    }
+    assert (asked["epochs"], asked["batch_size"]) == (4000, 32)
+    assert (len(asked["seeds"]), asked["metrics_every"]) == (30, 1)
+    recipes = {place: build(0.1) for place, build in asked["recipes"].items()}
+    assert recipes["none"].model.features == (500,)
+    assert [p for p, recipe in recipes.items() if recipe.weight_noise] == ["weights"]
+    assert [p for p, recipe in recipes.items() if recipe.label_noise] == ["labels"]
 
-    def interrupted(*args, **arguments):
-        def stop(done, total):
-            if done >= 4:
-                raise KeyboardInterrupt
 
-        return sweep(*args, **arguments, progress=stop)
+def unfinished(result):
+    return dataclasses.replace(result, complete=False)
 
-    monkeypatch.setattr(jn, "sweep", interrupted)
-    assert circles.main([*TOY, "--report", "--out", str(tmp_path)]) == 130
+
+def test_interrupt_writes_what_finished(shows, tmp_path, capsys):
+    given = {"placement": ["none", "input"], "seed": [0, 1], "changed": unfinished}
+    runs, summary = shows("--report", code=130, **given)
     assert (
         "interrupted: the files hold the finished runs alone" in capsys.readouterr().err
     )
-    runs = pd.read_csv(tmp_path / "runs.csv")
-    assert 4 <= len(runs) < 15
-    assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
-    assert (tmp_path / "accuracy.png").exists()
+    assert len(runs) == 4
+    assert summary["complete"] is False
     assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
 
-def test_an_error_writes_what_finished(circles, tmp_path, monkeypatch):
-    train = circles.train
-
-    def breaks(options, data):
+def test_an_error_writes_what_finished(
+    circles, study, trained, tmp_path, monkeypatch, capsys
+):
+    def breaks(*args):
         error = OSError("the device is gone")
-        error.result = dataclasses.replace(train(options, data), complete=False)
+        error.result = unfinished(trained[0].where("none"))
         raise error
 
-    monkeypatch.setattr(circles, "train", breaks)
+    monkeypatch.setattr(study, "train", breaks)
     with pytest.raises(OSError, match="the device is gone"):
-        circles.main(
-            [*TOY, "--placement", "none", "--no-plots", "--out", str(tmp_path)]
-        )
+        circles.main([*TOY, "--no-plots", "--out", str(tmp_path)])
     assert len(pd.read_csv(tmp_path / "runs.csv")) == 3
-    assert json.loads((tmp_path / "summary.json").read_text())["complete"] is False
+    assert summary_of(tmp_path)["complete"] is False
 
 
-def test_all_runs_diverge(circles, tmp_path, capsys):
-    options = ["--placement", "hidden", "--learning-rate", "1e30", "--report"]
-    assert circles.main([*TOY, "--out", str(tmp_path), *options]) == 0
-    assert "hidden 0.1: 3 diverged runs are left out" in capsys.readouterr().out
+def diverged(result):
+    metrics = [name for name in result.runs if name.endswith(("accuracy", "loss"))]
+    lost = dict.fromkeys(metrics, np.nan) | {"finite": False}
+    return dataclasses.replace(
+        result,
+        runs=result.runs.assign(**lost),
+        curves={n: np.full_like(c, np.nan) for n, c in result.curves.items()},
+    )
+
+
+def test_all_runs_diverge(circles, study, trained, tmp_path, capsys, monkeypatch):
+    result = diverged(trained[0].where(["none", "both"]))
+    monkeypatch.setattr(study, "train", lambda *args: result)
+    assert circles.main([*TOY, "--report", "--out", str(tmp_path)]) == 0
+    assert "both 0.1: 3 diverged runs are left out" in capsys.readouterr().out
     assert not pd.read_csv(tmp_path / "runs.csv")["finite"].any()
-    rows = json.loads((tmp_path / "summary.json").read_text())["rows"]
+    rows = summary_of(tmp_path)["rows"]
     assert [row["n"] for row in rows] == [0, 0]
     assert rows[1]["difference"]["mean"] is None
     assert (tmp_path / "loss.png").exists()
@@ -370,7 +418,7 @@ def test_help_tells_every_default_once(circles, capsys):
         circles.main(["--help"])
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "strength on the inputs for both (default: 0.01) --epochs" in text
+    assert "strength on the inputs for both (default: 0.01) --hidden-units" in text
     assert "passes through the train set (default: 4000) --batch-size" in text
     assert "None)" not in text
 
@@ -420,6 +468,9 @@ def test_help_tells_every_default_once(circles, capsys):
         (["--epochs", "9" * 20], "--epochs: must be less than 2**31, got 9999"),
         (["--samples", "9" * 20], "--samples: must be less than 2**31, got 9999"),
         (["--hidden-units", "9" * 20], "--hidden-units: must be less than 2**31"),
+        (["--hidden-units", "5", "0"], "--hidden-units: must be an int of at least 1"),
+        (["--hidden-units"], "--hidden-units: expected at least one argument"),
+        (["--activation", "nonsense"], "--activation: invalid choice: 'nonsense'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
     ids=" ".join,

@@ -1,8 +1,6 @@
 """The tutorial's claims: runs, files and page at toy size; verdicts on made-up runs."""
 
-import importlib
 import json
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,17 +28,11 @@ RIVALS = [
 
 
 @pytest.fixture(scope="module")
-def our():
+def our(script):
     """The script, its parts, and what it shares with others."""
-    sys.path.insert(0, str(ROOT / "experiments"))
-    try:
-        names = {name: f"_claims.{name}" for name in MODULES}
-        names |= {"claims": "claims", "recipes": "_recipes", "common": "_common"}
-        yield SimpleNamespace(
-            **{name: importlib.import_module(path) for name, path in names.items()}
-        )
-    finally:
-        sys.path.remove(str(ROOT / "experiments"))
+    names = {name: f"_claims.{name}" for name in MODULES}
+    names |= {"claims": "claims", "recipes": "_recipes"}
+    return SimpleNamespace(**{name: script(path) for name, path in names.items()})
 
 
 @pytest.fixture(scope="module")
@@ -411,7 +403,7 @@ def interrupt_after(our, monkeypatch, runs):
 
         yield report
 
-    monkeypatch.setattr(our.common, "progress", progress)
+    monkeypatch.setattr(our.claims, "progress", progress)
 
 
 def test_interrupt(our, quick, tmp_path, capsys, monkeypatch):

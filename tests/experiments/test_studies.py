@@ -1,11 +1,8 @@
 """The experiments on real data at toy size, and what they share; made-up verdicts."""
 
 import argparse
-import importlib.util
 import json
 import re
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -15,7 +12,6 @@ import pytest
 
 import jaxnoise as jn
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
 QUICK = {  # options of a quick run, one network each; its placement, its strength
     "few_labels": (["--data", "wine"], "input", 0.1),
@@ -27,20 +23,10 @@ QUICK = {  # options of a quick run, one network each; its placement, its streng
 
 
 @pytest.fixture(scope="module")
-def our():
-    """The scripts, under other names: one has that of a package."""
-    sys.path.insert(0, str(EXPERIMENTS))
-    try:
-        modules = {}
-        for name in (*SCRIPTS, "verdicts"):
-            at = EXPERIMENTS / f"{name}.py"
-            spec = importlib.util.spec_from_file_location(f"script_{name}", at)
-            modules[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(modules[name])
-        study = sys.modules["_study"]
-    finally:
-        sys.path.remove(str(EXPERIMENTS))
-    return SimpleNamespace(**modules, study=study)
+def our(script):
+    """The scripts, and what they share."""
+    names = (*SCRIPTS, "verdicts")
+    return SimpleNamespace(**{n: script(n) for n in names}, study=script("_study"))
 
 
 LONG = ("digits_cnn", "mnist1d", "vowels_lstm")  # to compile
@@ -173,23 +159,21 @@ def made_up(scores, seeds=8):
         for (placement, strength), sets in scores.items()
         for seed in range(seeds)
     ]
-    return SimpleNamespace(runs=pd.DataFrame(rows).assign(finite=True))
+    return pd.DataFrame(rows).assign(finite=True)
 
 
-def told(our, monkeypatch, scores, metric):
-    monkeypatch.setattr(
-        our.study.common,
-        "compare",
-        lambda result, **options: jn.compare(result.runs, **options),
-    )
-    return our.study.verdicts(made_up(scores), metric)
+def told(our, scores, metric):
+    runs = made_up(scores)
+    names = [name for name in runs if name.endswith(metric)]
+    tables = {name: jn.compare(runs, metric=name) for name in names}
+    return our.study.verdicts(tables, metric)
 
 
 @pytest.mark.filterwarnings("ignore:compare. 8 units are few")
 @pytest.mark.parametrize(
     ("metric", "chosen"), [("accuracy", 0.3), ("squared_error", 0.1)]
 )
-def test_strengths_are_chosen_on_validation_rows(our, monkeypatch, metric, chosen):
+def test_strengths_are_chosen_on_validation_rows(our, metric, chosen):
     """0.3 has the higher validation score, 0.1 the higher test score."""
     by_cell = {("none", 0.0): (0.5, 0.5), ("input", 0.1): (0.6, 0.9)}
     by_cell[("input", 0.3)] = (0.7, 0.6)
@@ -197,7 +181,7 @@ def test_strengths_are_chosen_on_validation_rows(our, monkeypatch, metric, chose
         cell: {f"validation_{metric}": validation, f"test_{metric}": test}
         for cell, (validation, test) in by_cell.items()
     }
-    (row,) = told(our, monkeypatch, scores, metric)
+    (row,) = told(our, scores, metric)
     assert row["strength"] == chosen
     expected = by_cell["input", chosen][1] - 0.5
     np.testing.assert_allclose(row["difference"]["mean"], expected)
@@ -206,10 +190,10 @@ def test_strengths_are_chosen_on_validation_rows(our, monkeypatch, metric, chose
 
 
 @pytest.mark.filterwarnings("ignore:compare. 8 units are few")
-def test_without_validation_rows_every_strength_is_told(our, monkeypatch):
+def test_without_validation_rows_every_strength_is_told(our):
     by_cell = {("none", 0.0): 0.5, ("input", 0.1): 0.6, ("input", 0.3): 0.4}
     scores = {cell: {"test_accuracy": score} for cell, score in by_cell.items()}
-    rows = told(our, monkeypatch, scores, "accuracy")
+    rows = told(our, scores, "accuracy")
     assert [row["verdict"] for row in rows] == ["better", "worse"]
 
 
