@@ -213,6 +213,25 @@ def add_training(
     add("--learning-rate", type=positive, default=learning_rate, help="of Adam")
 
 
+def add_draws(parser: Parser, draws: int) -> None:
+    """How the rows of real data are divided."""
+    add = parser.add_argument
+    add(
+        "--validation",
+        type=size,
+        help="rows held out of the train rows to choose strengths on; 0 for none "
+        "(default: of the study)",
+    )
+    add(
+        "--draws",
+        type=count,
+        default=draws,
+        help="draws of train and validation rows; more than one are the units of the "
+        "intervals",
+    )
+    add("--data-seed", type=seed, default=0, help="seed of the first draw")
+
+
 def check_placement(
     parser: Parser, options: argparse.Namespace, known: Sequence[str]
 ) -> list[str]:

@@ -1,9 +1,9 @@
-"""The tutorial's network, and all that may be added to it: noises and their rivals.
+"""A network, and all that may be added to it: noises and their rivals.
 
 `recipe` builds a `jaxnoise.Recipe` from parts by name, each at its strength.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,15 @@ from jaxtyping import Array
 
 import jaxnoise as jn
 
-UNITS = 500  # the tutorial's
+UNITS = 500  # the tutorial's, as all of these
+TUTORIAL = partial(jn.MLP, (UNITS,), 1)
+ACCURACY = {"accuracy": jn.metrics.binary_accuracy}
 LEARNING_RATE = 1e-3
 EPSILON = 1e-7  # that of Keras, which adds it before it corrects the root
 UNBOUNDED = 1e6  # a limit that no norm reaches
-PARTS = {  # and the strength at which each is as if it were not there
+ELSEWHERE = {"dropout", "weights", "gradients", "labels", "weight decay", "max-norm"}
+ELSEWHERE |= {"label smoothing", "Jacobian penalty"}
+PARTS = {  # of the tutorial's network; at these strengths as if they were not there
     "input": 0.0,
     "hidden": 0.0,
     "activation": 0.0,
@@ -36,27 +40,31 @@ PARTS = {  # and the strength at which each is as if it were not there
 
 def recipe(
     parts: Mapping[str, Any],
+    model: Callable[..., nn.Module] = TUTORIAL,
     *,
-    units: Sequence[int] = (UNITS,),
-    activation: str = "relu",
+    loss: Callable[..., Array] = jn.losses.binary_cross_entropy,
+    metrics: Mapping[str, Any] = ACCURACY,
+    classes: int = 2,
     learning_rate: float = LEARNING_RATE,
+    epsilon: float = EPSILON,
 ) -> jn.Recipe:
-    """The network with these parts, of `PARTS`; strengths may be traced."""
-    weights = None
+    """A network with these parts at their strengths, which may be traced.
+
+    A part that is none of `ELSEWHERE` is Gaussian noise at the model's site of that
+    name. The defaults are the tutorial's.
+    """
+    weights = penalty = None
     if "weights" in parts:
         weights = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
-    penalty = None
     if "Jacobian penalty" in parts:
         penalty = jacobian_penalty(parts["Jacobian penalty"])
     return jn.Recipe(
-        model=jn.MLP(
-            tuple(units), 1, activation=getattr(nn, activation), **_sites(parts)
-        ),
-        loss=jn.losses.binary_cross_entropy,
-        optimizer=_optimizer(parts, learning_rate),
-        metrics={"accuracy": jn.metrics.binary_accuracy},
+        model=model(**_sites(parts)),
+        loss=loss,
+        optimizer=_optimizer(parts, learning_rate, epsilon),
+        metrics=metrics,
         weight_noise=weights,
-        label_noise=_labels(parts),
+        label_noise=_labels(parts, classes),
         penalty=penalty,
     )
 
@@ -66,8 +74,8 @@ def clean_backward(parts: Mapping[str, Any], *, units: int = UNITS) -> jn.Recipe
     return jn.Recipe(
         model=CleanBackward(units, parts["hidden"]),
         loss=jn.losses.binary_cross_entropy,
-        optimizer=_optimizer({}, LEARNING_RATE),
-        metrics={"accuracy": jn.metrics.binary_accuracy},
+        optimizer=_optimizer({}, LEARNING_RATE, EPSILON),
+        metrics=ACCURACY,
         weight_noise=partial(jn.tree_add_gaussian_noise, stddev=parts["weights"]),
         weight_gradient="clean",
     )
@@ -113,9 +121,9 @@ def jacobian_penalty(stddev: Any) -> Callable[..., Array]:
 
 def _sites(parts: Mapping[str, Any]) -> dict[str, Any]:
     sites: dict[str, Any] = {
-        f"{site}_noise": jn.GaussianNoise(parts[site])
-        for site in ("input", "hidden", "activation")
-        if site in parts
+        f"{site}_noise": jn.GaussianNoise(stddev)
+        for site, stddev in parts.items()
+        if site not in ELSEWHERE
     }
     if "dropout" in parts:
         layer: nn.Module = jn.Dropout(parts["dropout"])
@@ -134,13 +142,13 @@ def noise_and_dropout(stddev: Any, rate: Any, key: Array, x: Array) -> Array:
 
 
 def _optimizer(
-    parts: Mapping[str, Any], learning_rate: float
+    parts: Mapping[str, Any], learning_rate: float, epsilon: float
 ) -> optax.GradientTransformation:
     """Adam with the epsilon of Keras, between what comes before and after it."""
     steps: list[Any] = []
     if "gradients" in parts:
         steps.append(jn.gradient_noise(parts["gradients"]))
-    steps.append(optax.scale_by_adam(eps=EPSILON))
+    steps.append(optax.scale_by_adam(eps=epsilon))
     if "weight decay" in parts:
         steps.append(optax.add_decayed_weights(parts["weight decay"]))
     steps.append(optax.scale_by_learning_rate(learning_rate))
@@ -149,15 +157,19 @@ def _optimizer(
     return optax.chain(*steps)
 
 
-def _labels(parts: Mapping[str, Any]) -> Callable[[Array, Array], Array] | None:
+def _labels(
+    parts: Mapping[str, Any], classes: int
+) -> Callable[[Array, Array], Array] | None:
     """Flips, then smoothing: in training alone, so that all losses are comparable."""
     if not {"labels", "label smoothing"} & set(parts):
         return None
 
     def noise(key: Array, targets: Array) -> Array:
         if "labels" in parts:
-            targets = jn.flip_labels(key, targets, parts["labels"], num_classes=2)
-        smoothing = parts.get("label smoothing", 0.0)
-        return targets * (1 - smoothing) + smoothing / 2
+            targets = jn.flip_labels(key, targets, parts["labels"], num_classes=classes)
+        if "label smoothing" in parts:
+            smoothing = parts["label smoothing"]
+            targets = targets * (1 - smoothing) + smoothing / 2
+        return targets
 
     return noise

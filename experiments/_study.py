@@ -1,19 +1,19 @@
 """A study: one data set and network, trained without noise and with it in some places.
 
-A script describes its studies; `main` takes its options, and `run_studies` trains them,
-prints what the runs show, and writes tables, curves, pictures and the page. A strength
-is chosen on validation rows, where there are any, and told on test rows.
+A script describes its studies; `command` takes its options, and `run_studies` trains
+them, prints what the runs show, and writes tables, curves, pictures and the page. A
+strength is chosen on validation rows, where there are any, and told on test rows.
 """
 
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import _options as o
 import flax.linen as nn
-import optax
 from _files import (
     Files,
     compare,
@@ -24,12 +24,12 @@ from _files import (
     summarise,
     train_and_report,
 )
+from _recipes import recipe
 
 import jaxnoise as jn
 from jaxnoise.evidence.format import said
 
 Parts = Mapping[str, Any]  # strengths by placement
-ELSEWHERE = ("weights", "gradients", "labels")  # placements that are no site of a model
 QUICK_SEEDS = 2
 CURVE_POINTS = 10  # of a curve, or a point an epoch where there are fewer
 
@@ -89,7 +89,7 @@ class Study:
     Attributes:
         name: of its folder, where a script has several.
         data: its loader, ``(train_size, *, validation, seed) -> Data``.
-        recipe: its recipe with noise in some places, none of them in the baseline.
+        recipe: of noise in some places, none in the baseline, and the options.
         strengths: by placement, those of the default grid; 0 alone for a placement
             that has no strength.
         epochs: passes through the train rows.
@@ -113,7 +113,7 @@ class Study:
 
     name: str
     data: Callable[..., jn.Data]
-    recipe: Callable[[Parts], jn.Recipe]
+    recipe: Callable[[Parts, argparse.Namespace], jn.Recipe]
     strengths: Mapping[str, Sequence[float]]
     epochs: int
     batch_size: int
@@ -134,106 +134,85 @@ class Study:
     more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
 
 
-def noisy_recipe(
+def network(
     model: Callable[..., nn.Module],
-    parts: Parts,
-    *,
-    loss: Any,
-    metrics: Mapping[str, Any],
-    learning_rate: float,
-    classes: int = 0,
-) -> jn.Recipe:
-    """The model with Gaussian noise at its sites, or on weights, gradients, labels."""
-    sites = {
-        f"{site}_noise": jn.GaussianNoise(stddev)
-        for site, stddev in parts.items()
-        if site not in ELSEWHERE
-    }
-    optimizer = optax.adam(learning_rate)
-    if "gradients" in parts:
-        optimizer = optax.chain(jn.gradient_noise(parts["gradients"]), optimizer)
-    weights = labels = None
-    if "weights" in parts:
-        weights = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
-    if "labels" in parts:
-        labels = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
-    return jn.Recipe(
-        model=model(**sites),
-        loss=loss,
-        optimizer=optimizer,
-        metrics=metrics,
-        weight_noise=weights,
-        label_noise=labels,
-    )
+    loss: Callable[..., Any] = jn.losses.softmax_cross_entropy,
+    metrics: Mapping[str, Any] = MappingProxyType({"accuracy": jn.metrics.accuracy}),
+    classes: int = 2,
+) -> Callable[[Parts, argparse.Namespace], jn.Recipe]:
+    """The recipe of a model that is made with its noise layers, for a `Study`."""
+
+    def build(parts: Parts, options: argparse.Namespace) -> jn.Recipe:
+        adam = {"learning_rate": options.learning_rate, "epsilon": 1e-8}
+        return recipe(parts, model, loss=loss, metrics=metrics, classes=classes, **adam)
+
+    return build
 
 
-def parser(
+def command(
     program: str,
     about: str | None,
+    studies: Mapping[str, Study] | Callable[[argparse.Namespace], Sequence[Study]],
     placements: Sequence[str],
     *,
     learning_rate: float,
     draws: int = 1,
-) -> o.Parser:
-    """The options of the studies on real data; a script may add its own."""
-    made = o.Parser(program, about)
-    add = made.add_argument
-    o.add_training(
-        made,
-        placements,
-        "where noise enters; each is trained beside none, on the same seeds",
-        "strengths of the placement: standard deviations, and for labels the rate "
-        "of flips (default: a grid of each)",
-        learning_rate=learning_rate,
-    )
-    add(
-        "--validation",
-        type=o.size,
-        help="rows held out of the train rows to choose strengths on; 0 for none "
-        "(default: of the study)",
-    )
-    add(
-        "--draws",
-        type=o.count,
-        default=draws,
-        help="draws of train and validation rows; more than one are the units of the "
-        "intervals",
-    )
-    add("--data-seed", type=o.seed, default=0, help="seed of the first draw")
-    o.add_options(
-        made,
-        seeds=10,
-        out=f"results/{program.removesuffix('.py')}",
-        quick=f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, "
-        "unless they are given",
-    )
-    return made
-
-
-def main(
-    made: o.Parser,
-    argv: Sequence[str] | None,
-    placements: Sequence[str],
-    studies: Callable[[argparse.Namespace], Sequence[Study]],
+    choice: tuple[str, Sequence[str], str] | None = None,
+    add: Callable[[o.Parser], Any] = lambda parser: None,
     **quick: Any,
-) -> int:
-    """Train, print and write every study; the exit code.
+) -> Callable[..., int]:
+    """The ``main`` of a script: its options, and the studies that they ask for.
 
     Args:
-        made: of `parser`.
-        argv: the arguments of the command.
-        placements: the script's.
-        studies: the studies that the options ask for.
-        **quick: defaults of the script's own options in a quick run.
+        program: its name.
+        about: its docstring.
+        studies: by the name that chooses them, or a function of the options.
+        placements: of all studies.
+        learning_rate: unless one is given.
+        draws: unless they are given.
+        choice: an option that chooses among the studies, its values, and its help.
+        add: adds the script's own options.
+        **quick: defaults of these in a quick run.
     """
-    if made.parse_args(argv).quick:
-        made.set_defaults(
-            epochs=1, seeds=QUICK_SEEDS, draws=1, placement=placements[0], **quick
+
+    def chosen(options: argparse.Namespace) -> Sequence[Study]:
+        if callable(studies):
+            return studies(options)
+        asked = getattr(options, choice[0]) if choice else "all"
+        return [study for name, study in studies.items() if asked in (name, "all")]
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        made = o.Parser(program, about)
+        o.add_training(
+            made,
+            placements,
+            "where noise enters; each is trained beside none, on the same seeds",
+            "strengths of the placement: standard deviations, and for labels the rate "
+            "of flips (default: a grid of each)",
+            learning_rate=learning_rate,
         )
-    options = made.parse_args(argv)
-    o.check_placement(made, options, placements)
-    o.check_options(made, options)
-    return run_studies(made, options, studies)
+        o.add_draws(made, draws)
+        o.add_options(
+            made,
+            seeds=10,
+            out=f"results/{program.removesuffix('.py')}",
+            quick=f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and "
+            "strength, unless they are given",
+        )
+        if choice:
+            option, values, told = choice
+            values = [*values, "all"]
+            made.add_argument(f"--{option}", choices=values, default="all", help=told)
+        add(made)
+        if made.parse_args(argv).quick:
+            toy = {"epochs": 1, "seeds": QUICK_SEEDS, "draws": 1}
+            made.set_defaults(**toy, placement=placements[0], **quick)
+        options = made.parse_args(argv)
+        o.check_placement(made, options, placements)
+        o.check_options(made, options)
+        return run_studies(made, options, chosen)
+
+    return main
 
 
 def run_studies(
@@ -310,10 +289,11 @@ def train(
         grids = {place: grid[:1] for place, grid in grids.items()}
 
     def placed(place: str) -> Any:
-        return lambda strength: study.recipe({place: strength})
+        return lambda strength: study.recipe({place: strength}, options)
 
+    none = {"none": lambda _: study.recipe({}, options)}
     return jn.sweep(
-        {"none": lambda _: study.recipe({}), **{p: placed(p) for p in chosen}},
+        none | {place: placed(place) for place in chosen},
         strengths=grids,
         data=data if len(data) > 1 else data[0],
         seeds=range(options.seed, options.seed + options.seeds),

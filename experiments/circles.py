@@ -15,6 +15,7 @@ from typing import Any
 
 import _options as o
 import _study as study
+import flax.linen as nn
 import jax
 from _files import Files
 from _recipes import recipe
@@ -115,7 +116,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
     circles = study.Study(
         name="circles",
         data=partial(points, options),
-        recipe=partial(placed, options),
+        recipe=placed,
         strengths={place: [DEFAULT_STRENGTH[place]] for place in noisy},
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -153,16 +154,14 @@ def points(
     )
 
 
-def placed(options: argparse.Namespace, parts: study.Parts) -> jn.Recipe:
+def placed(parts: study.Parts, options: argparse.Namespace) -> jn.Recipe:
     """The tutorial's recipe with noise in a placement; `both` is two of them."""
     if "both" in parts:
         parts = {"input": options.input_stddev, "hidden": parts["both"]}
-    return recipe(
-        parts,
-        units=o.as_list(options.hidden_units),
-        activation=options.activation,
-        learning_rate=options.learning_rate,
-    )
+    activation = getattr(nn, options.activation)
+    units = tuple(o.as_list(options.hidden_units))
+    model = partial(jn.MLP, units, 1, activation=activation)
+    return recipe(parts, model, learning_rate=options.learning_rate)
 
 
 def draw(best: Any, files: Files, shown: study.Shown) -> None:
@@ -195,7 +194,7 @@ def draw(best: Any, files: Files, shown: study.Shown) -> None:
 def boundary(best: Any, shown: study.Shown) -> Any:
     """Where the first seed's networks change their mind."""
     result, options = shown.result, shown.options
-    model = placed(options, {}).model  # noise is off at test time
+    model = placed({}, options).model  # noise is off at test time
     logits = {}
     for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
         if variables is not None and row.finite:

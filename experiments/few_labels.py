@@ -9,7 +9,7 @@ same data set. Validation rows have labels, too; with so few, choose before by t
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,20 +18,16 @@ import _study as study
 
 import jaxnoise as jn
 
-PLACEMENTS = ("input", "hidden", "activation", "weights", "labels")
-STRENGTHS: dict[str, Sequence[float]] = {
-    "input": (0.1, 0.3, 1),
-    "hidden": (0.3, 1, 3),
-    "activation": (0.3, 1, 3),
+STRENGTHS = {
+    "input": (0.1, 0.3, 1.0),
+    "hidden": (0.3, 1.0, 3.0),
+    "activation": (0.3, 1.0, 3.0),
     "weights": (0.01, 0.03, 0.1),
     "labels": (0.05, 0.1, 0.2),
 }
-TRAIN_SIZES = (20, 50, 100)
+PLACEMENTS = tuple(STRENGTHS)
+TRAIN_SIZES = [20, 50, 100]
 UNITS = 100
-EPOCHS = 200
-LEARNING_RATE = 3e-3
-BATCH_SIZE = 32
-DRAWS = 10
 
 
 class Task(NamedTuple):
@@ -47,67 +43,61 @@ TASKS = {
     "wine": Task(jn.data.wine, 3, 30),
     "digits": Task(jn.data.digits, 10, 100),
 }
+BINARY = {
+    "loss": jn.losses.binary_cross_entropy,
+    "metrics": {"accuracy": jn.metrics.binary_accuracy},
+}
 
 
 def studies(options: argparse.Namespace) -> list[study.Study]:
     """A study a data set and number of train rows."""
     names = TASKS if options.data == "all" else [options.data]
-    return [
-        _study(name, size, options) for name in names for size in options.train_size
-    ]
+    return [few(name, size) for name in names for size in options.train_size]
 
 
-def _study(name: str, size: int, options: argparse.Namespace) -> study.Study:
-    task = TASKS[name]
-    binary = task.classes == 2
-    loss: Any = jn.losses.softmax_cross_entropy
-    accuracy: Any = jn.metrics.accuracy
-    if binary:
-        loss, accuracy = jn.losses.binary_cross_entropy, jn.metrics.binary_accuracy
+def few(name: str, size: int) -> study.Study:
+    """The study of a data set with so many rows to train on."""
+    load, classes, validation = TASKS[name]
+    binary: dict[str, Any] = BINARY if classes == 2 else {}
+    model = partial(jn.MLP, (UNITS,), 1 if binary else classes)
     return study.Study(
         name=f"{name}-{size}",
-        data=task.load,
-        recipe=partial(
-            study.noisy_recipe,
-            partial(jn.MLP, (UNITS,), 1 if binary else task.classes),
-            loss=loss,
-            metrics={"accuracy": accuracy},
-            learning_rate=options.learning_rate,
-            classes=task.classes,
-        ),
+        data=load,
+        recipe=study.network(model, classes=classes, **binary),
         strengths=STRENGTHS,
-        epochs=EPOCHS,
-        batch_size=BATCH_SIZE,
+        epochs=200,
+        batch_size=32,
         train_size=size,
-        validation=task.validation,
+        validation=validation,
         question=f"Would noise raise the accuracy of a network of {UNITS} units that "
         f"is trained on {size} rows of {name}? Train rows are drawn afresh from the "
         "data set: intervals speak of other draws from it, not of new data.",
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, print, write; the exit code."""
-    parser = study.parser(
-        "few_labels.py",
-        __doc__,
-        PLACEMENTS,
-        learning_rate=LEARNING_RATE,
-        draws=DRAWS,
-    )
-    parser.add_argument(
-        "--data", choices=[*TASKS, "all"], default="all", help="the data set"
-    )
+def add_train_size(parser: o.Parser) -> None:
+    """The script's own option."""
     parser.add_argument(
         "--train-size",
         type=o.count,
         nargs="+",
-        default=list(TRAIN_SIZES),
+        default=TRAIN_SIZES,
         metavar="N",
         help="train rows",
     )
-    return study.main(parser, argv, PLACEMENTS, studies, train_size=[TRAIN_SIZES[0]])
 
+
+main = study.command(
+    "few_labels.py",
+    __doc__,
+    studies,
+    PLACEMENTS,
+    learning_rate=3e-3,
+    draws=10,
+    choice=("data", list(TASKS), "the data set"),
+    add=add_train_size,
+    train_size=TRAIN_SIZES[:1],
+)
 
 if __name__ == "__main__":
     o.run(main)

@@ -9,8 +9,6 @@ holds a linear model with noisy inputs to Bishop's law: what it learns is, on th
 average, ridge regression with ``alpha = rows * stddev**2``.
 """
 
-import argparse
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,38 +21,6 @@ from _files import Files
 import jaxnoise as jn
 
 PLACEMENTS = ("input", "hidden", "activation", "weights")
-UNITS = 100
-LEARNING_RATE = 3e-3
-STUDIES: dict[str, dict[str, Any]] = {
-    "diabetes": {
-        "validation": 100,
-        "epochs": 200,
-        "strengths": {
-            "input": (0.1, 0.3, 1),
-            "hidden": (0.1, 0.3, 1),
-            "activation": (0.1, 0.3, 1),
-            "weights": (0.01, 0.03, 0.1),
-        },
-        "question": "Would noise lower the squared error of a network that tells from "
-        "10 measurements how far a patient's diabetes is in a year? Targets have mean "
-        "0 and standard deviation 1.",
-    },
-    "sine": {
-        "train_size": 30,
-        "validation": 100,
-        "epochs": 2000,
-        "strengths": {
-            "input": (0.01, 0.03, 0.1),
-            "hidden": (0.03, 0.1, 0.3),
-            "activation": (0.03, 0.1, 0.3),
-            "weights": (0.01, 0.03, 0.1),
-        },
-        "question": "Would noise lower the squared error of a network that learns one "
-        "period of a sine from 30 noisy points? The lowest possible is 0.09, the noise "
-        "of the targets.",
-    },
-}
-BATCH_SIZE = 32
 RIDGE_STRENGTHS = (0.1, 0.3, 1.0)
 RIDGE_EPOCHS = 10_000
 RIDGE_RATE = 0.1  # full batches: stable to eigenvalues of 10, converged at 10,000
@@ -65,29 +31,6 @@ def sine(train_size: int, *, validation: int, seed: int) -> jn.Data:
     return jn.data.sine(
         train_size + 1000, train_size, validation=validation, seed=seed, population=1
     )
-
-
-def studies(options: argparse.Namespace) -> list[study.Study]:
-    """A study a data set."""
-    load = {"diabetes": jn.data.diabetes, "sine": sine}
-    return [
-        study.Study(
-            name=f"{name}-mlp",
-            data=load[name],
-            recipe=partial(
-                study.noisy_recipe,
-                partial(jn.MLP, (UNITS,), 1),
-                loss=jn.losses.squared_error,
-                metrics={"squared_error": jn.metrics.squared_error},
-                learning_rate=options.learning_rate,
-            ),
-            metric="squared_error",
-            batch_size=BATCH_SIZE,
-            more=ridge_law if name == "diabetes" else None,
-            **STUDIES[name],
-        )
-        for name in (STUDIES if options.data == "all" else [options.data])
-    ]
 
 
 def ridge_law(files: Files, shown: study.Shown) -> dict[str, Any]:
@@ -174,16 +117,49 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt((values**2).mean()))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, print, write; the exit code."""
-    parser = study.parser(
-        "regression.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
-    )
-    parser.add_argument(
-        "--data", choices=[*STUDIES, "all"], default="all", help="the data set"
-    )
-    return study.main(parser, argv, PLACEMENTS, studies)
-
+MLP: dict[str, Any] = {
+    "recipe": study.network(
+        partial(jn.MLP, (100,), 1),
+        loss=jn.losses.squared_error,
+        metrics={"squared_error": jn.metrics.squared_error},
+    ),
+    "metric": "squared_error",
+    "batch_size": 32,
+    "validation": 100,
+}
+WEAK, MIDDLE, STRONG = (0.01, 0.03, 0.1), (0.03, 0.1, 0.3), (0.1, 0.3, 1.0)
+STUDIES = {
+    "diabetes": study.Study(
+        name="diabetes-mlp",
+        data=jn.data.diabetes,
+        strengths=dict.fromkeys(PLACEMENTS[:3], STRONG) | {"weights": WEAK},
+        epochs=200,
+        more=ridge_law,
+        question="Would noise lower the squared error of a network that tells from "
+        "10 measurements how far a patient's diabetes is in a year? Targets have mean "
+        "0 and standard deviation 1.",
+        **MLP,
+    ),
+    "sine": study.Study(
+        name="sine-mlp",
+        data=sine,
+        train_size=30,
+        strengths=dict(zip(PLACEMENTS, (WEAK, MIDDLE, MIDDLE, WEAK), strict=True)),
+        epochs=2000,
+        question="Would noise lower the squared error of a network that learns one "
+        "period of a sine from 30 noisy points? The lowest possible is 0.09, the noise "
+        "of the targets.",
+        **MLP,
+    ),
+}
+main = study.command(
+    "regression.py",
+    __doc__,
+    STUDIES,
+    PLACEMENTS,
+    learning_rate=3e-3,
+    choice=("data", list(STUDIES), "the data set"),
+)
 
 if __name__ == "__main__":
     o.run(main)

@@ -11,9 +11,7 @@ alone. The level to reach is 0.93, with all train rows:
     python experiments/vowels_lstm.py --placement none --validation 0 --seeds 3
 """
 
-import argparse
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import _options as o
@@ -27,7 +25,6 @@ import jaxnoise as jn
 
 UNITS = 32  # the tutorial's
 SPEAKERS = 9
-LEARNING_RATE = 1e-2
 STRENGTHS: dict[str, Sequence[float]] = {
     "input": (0.1, 0.3, 1),
     "step": (0.03, 0.1, 0.3),
@@ -66,32 +63,6 @@ def network(**sites: Any) -> nn.Module:
     return ReadsPadding(noise, on_padding=site == "padding-noisy_noise")
 
 
-def studies(options: argparse.Namespace) -> list[study.Study]:
-    """The one study."""
-    return [
-        study.Study(
-            name="vowels-lstm",
-            data=jn.data.japanese_vowels,
-            recipe=partial(
-                study.noisy_recipe,
-                network,
-                loss=jn.losses.softmax_cross_entropy,
-                metrics={"accuracy": jn.metrics.accuracy},
-                learning_rate=options.learning_rate,
-            ),
-            strengths=STRENGTHS,
-            epochs=50,
-            batch_size=32,
-            validation=90,
-            question="Would noise raise the accuracy of an LSTM that tells 9 speakers "
-            "apart by 180 vowels of 7 to 29 steps? The placement padding-read is an "
-            "LSTM that reads the zeros after the end as steps; padding-noisy has noise "
-            "on all of its inputs, padding-clean on real steps alone.",
-            more=masking,
-        )
-    ]
-
-
 def masking(files: Files, shown: study.Shown) -> dict[str, Any]:
     """Noise on real steps alone minus noise on the padding, too, by strength."""
     runs, rows = shown.result.runs, []
@@ -115,13 +86,23 @@ def masking(files: Files, shown: study.Shown) -> dict[str, Any]:
     return {"masking": rows}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, print, write; the exit code."""
-    parser = study.parser(
-        "vowels_lstm.py", __doc__, PLACEMENTS, learning_rate=LEARNING_RATE
+STUDIES = {
+    "vowels": study.Study(
+        name="vowels-lstm",
+        data=jn.data.japanese_vowels,
+        recipe=study.network(network),
+        strengths=STRENGTHS,
+        epochs=50,
+        batch_size=32,
+        validation=90,
+        question="Would noise raise the accuracy of an LSTM that tells 9 speakers "
+        "apart by 180 vowels of 7 to 29 steps? The placement padding-read is an "
+        "LSTM that reads the zeros after the end as steps; padding-noisy has noise "
+        "on all of its inputs, padding-clean on real steps alone.",
+        more=masking,
     )
-    return study.main(parser, argv, PLACEMENTS, studies)
-
+}
+main = study.command("vowels_lstm.py", __doc__, STUDIES, PLACEMENTS, learning_rate=1e-2)
 
 if __name__ == "__main__":
     o.run(main)

