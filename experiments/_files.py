@@ -322,12 +322,10 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
         return jn.compare(*args, **arguments)
 
 
-def print_cautions(rows: "pd.DataFrame") -> None:
+def print_cautions(rows: "jn.Comparison") -> None:
     """What `jn.compare` warns of: few units, or too few for any verdict."""
-    from jaxnoise.evidence.stats import caution_of
-
-    if caution := caution_of(rows):
-        print(f"caution: {caution}.")
+    if rows.caution:
+        print(f"caution: {rows.caution}.")
 
 
 def select(*args: Any, **arguments: Any) -> Any:

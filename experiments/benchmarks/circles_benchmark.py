@@ -9,7 +9,6 @@ import numpy as np
 from benchmark_report import A_CORE_EACH, Report, ways_to_use_all_cores
 from worker import CORES, CPU, Plan, Worker, on
 
-SITES = ("hidden", "input", "activation", "both")
 BACKENDS = ("jax", "torch", "tensorflow")
 OBVIOUS = "jit(vmap(scan))"
 PLAIN = "jax.random.normal in jaxnoise"

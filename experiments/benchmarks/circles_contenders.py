@@ -13,6 +13,7 @@ import numpy as np
 from worker import Repeat
 
 UNITS, STDDEV, INPUT_STDDEV = 500, 0.1, 0.01
+SETS = ("train", "test")
 ADAM = {"learning_rate": 1e-3, "eps": 1e-7}
 # Frameworks add eps before or after the bias correction, so that only a vanishing one
 # makes them the same.
@@ -30,63 +31,112 @@ def adam(options: dict[str, Any]) -> dict[str, float]:
     return ADAM_IN_CHECK if options.get("check") else ADAM
 
 
-def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """A sweep over seeds, on all cores."""
-    import jax
+def sweeping(
+    recipe: Any, data: Any, options: dict[str, Any], **settings: Any
+) -> tuple[Repeat, dict[str, Any]]:
+    """A sweep as a repeat, which gives the result; the first of all compiles."""
+    import jaxnoise as jn
+
+    notes: dict[str, Any] = {}
+
+    def repeat() -> Any:
+        result = jn.sweep(
+            {"noise": recipe},
+            strengths={},
+            data=data,
+            seeds=options["seeds"],
+            epochs=options["epochs"],
+            vectorize=options.get("vectorize", "auto"),
+            progress=False,
+            **settings,
+        )
+        notes.setdefault("compile_seconds", result.compile_seconds)
+        return result
+
+    if options.get("warm", True):
+        repeat()
+    return repeat, notes
+
+
+def tutorials(site: str, units: int = UNITS, **more: Any) -> Any:
+    """The tutorial's recipe with noise at a site; further arguments are the model's."""
     import optax
 
     import jaxnoise as jn
 
+    settings: dict[str, Any] = {"layer": jn.GaussianNoise, "adam": ADAM} | more
+    layer, adam = settings.pop("layer"), settings.pop("adam")
+    sites = {"both": ["input", "hidden"], "none": []}.get(site, [site])
+    noise = {
+        f"{s}_noise": layer(INPUT_STDDEV if s == "input" else STDDEV) for s in sites
+    }
+    made = jn.Recipe(
+        model=jn.MLP((units,), 1, **noise, **settings),
+        loss=jn.losses.binary_cross_entropy,
+        optimizer=optax.adam(**adam),
+        metrics={"accuracy": jn.metrics.binary_accuracy},
+    )
+    return lambda strength: made
+
+
+def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+    """A sweep over seeds, on all cores."""
+    import jaxnoise as jn
+
     jn.use_all_cores()
     arrays = problem(options)
-    seeds, epochs, site = options["seeds"], options["epochs"], options["site"]
     more: dict[str, Any] = {}
     if options.get("check"):
         # the kernels' shapes tell them apart
         kernels = {arrays[name].shape: arrays[name] for name in ("w1", "w2")}
         more["kernel_init"] = lambda key, shape, dtype: kernels[shape]
-
-    def plain(stddev: float) -> Any:
-        normal = jax.random.normal
-        return jn.Noise(lambda key, x: x + stddev * normal(key, x.shape, x.dtype))
-
-    def recipe(_: Any) -> jn.Recipe:
-        sites = {"both": ["input", "hidden"], "none": []}.get(site, [site])
-        layer = plain if options.get("plain") else jn.GaussianNoise
-        stddev = {"input": INPUT_STDDEV}
-        noise: dict[str, Any] = {
-            f"{s}_noise": layer(stddev.get(s, STDDEV)) for s in sites
-        }
-        return jn.Recipe(
-            model=jn.MLP((UNITS,), 1, **noise, **more),
-            loss=jn.losses.binary_cross_entropy,
-            optimizer=optax.adam(**adam(options)),
-            metrics={"accuracy": jn.metrics.binary_accuracy},
-        )
-
-    data = jn.Data(
-        train=(arrays["x_train"], arrays["y_train"]),
-        test=(arrays["x_test"], arrays["y_test"]),
+    if options.get("plain"):
+        more["layer"] = plain_layer
+    data = {kind: (arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS}
+    repeat, notes = sweeping(
+        tutorials(options["site"], adam=adam(options), **more),
+        jn.Data(**data),
+        options,
+        batch_size=32,
+        curves=SETS if options.get("curves", True) else (),
     )
 
-    def repeat() -> Any:
-        result = jn.sweep(
-            {site: recipe},
-            strengths={},
-            data=data,
-            seeds=seeds,
-            epochs=epochs,
-            batch_size=32,
-            curves=("train", "test") if options.get("curves", True) else (),
-            vectorize=options.get("vectorize", "auto"),
-            progress=False,
-        )
-        times["compile_seconds"] = max(result.compile_seconds, times["compile_seconds"])
-        return result.curves["test_loss"][0].tolist() if options.get("check") else None
+    def losses() -> Any:
+        curves = repeat().curves
+        return curves["test_loss"][0].tolist() if options.get("check") else None
 
-    times = {"compile_seconds": 0.0}
-    repeat()
-    return repeat, times
+    return losses, notes
+
+
+def plain_layer(stddev: float) -> Any:
+    """Gaussian noise by ``jax.random.normal`` in place of our sampler."""
+    import jax
+
+    import jaxnoise as jn
+
+    normal = jax.random.normal
+    return jn.Noise(lambda key, x: x + stddev * normal(key, x.shape, x.dtype))
+
+
+def growing(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+    """A sweep over made-up points, of any size and on any number of CPU devices."""
+    import jax
+
+    import jaxnoise as jn
+
+    if options.get("devices"):
+        jax.config.update("jax_num_cpu_devices", options["devices"])
+    jn.use_all_cores()
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((options["rows"], 2), np.float32)
+    repeat, notes = sweeping(
+        tutorials("hidden", options["units"]),
+        jn.Data(train=(x, (x[:, :1] * x[:, 1:] > 0).astype(np.float32))),
+        options,
+        batch_size=32,
+        metrics_every=options.get("metrics_every", 1),
+    )
+    return lambda: repeat() and None, notes
 
 
 def obvious_jax(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
@@ -204,11 +254,6 @@ def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return lambda: fit(epochs) and None, {"compile_seconds": compiled}
 
 
-def torch_loop(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """A hand-written loop over one run, with fused Adam."""
-    return torch_batched({**options, "seeds": 0})
-
-
 def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     """The loop with all seeds in one batched matrix product; ``seeds`` 0 is one run."""
     import torch
@@ -283,22 +328,13 @@ def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return repeat, {}
 
 
-def floor(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """The engine without noise: what is left when draws cost nothing."""
-    return jaxnoise({**options, "site": "none"})
-
-
-def plain_normal(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """The engine with ``jax.random.normal`` in place of our sampler."""
-    return jaxnoise({**options, "plain": True})
-
-
 CONTENDERS = {
     "jaxnoise": jaxnoise,
-    "jaxnoise, no noise": floor,
-    "jax.random.normal in jaxnoise": plain_normal,
+    "jaxnoise, no noise": lambda options: jaxnoise({**options, "site": "none"}),
+    "jax.random.normal in jaxnoise": lambda o: jaxnoise({**o, "plain": True}),
+    "sweep": growing,
     "jit(vmap(scan))": obvious_jax,
     "Keras": keras,
-    "PyTorch loop": torch_loop,
+    "PyTorch loop": lambda options: torch_batched({**options, "seeds": 0}),
     "PyTorch batched": torch_batched,
 }

@@ -94,9 +94,9 @@ def conv(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
             report.against_the_best(name, values.pop(OURS), values, CONV_GOALS)
 
 
-def conv_plan(name: str, contender: str, size: int, steps: int, **more: Any) -> Plan:
+def conv_plan(name: str, contender: str, size: str, steps: int, **more: Any) -> Plan:
     """A contender that does so many steps."""
-    options = {"size": size, "steps": steps} | more
+    options = {"size": int(size), "steps": steps} | more
     return Plan(name, "conv_contenders", contender, options, units=steps)
 
 

@@ -9,6 +9,7 @@ accuracy of the test rows are measured.
 from typing import Any, NamedTuple
 
 import numpy as np
+from circles_contenders import sweeping
 from worker import Repeat
 
 STDDEV, LEARNING_RATE = 0.1, 1e-3
@@ -57,8 +58,8 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     name = options["work"]
     work, data = WORKS[name], jn.Data(**rows_of(name))
 
-    def recipe(stddev: Any) -> jn.Recipe:
-        noise = jn.GaussianNoise(stddev)
+    def recipe(_: Any) -> jn.Recipe:
+        noise = jn.GaussianNoise(STDDEV)
         if name == RECURRENT:
             model: Any = jn.RNN(work.features, work.classes, output_noise=noise)
         else:
@@ -71,27 +72,15 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
             metrics={"accuracy": jn.metrics.accuracy},
         )
 
-    def repeat() -> None:
-        result = jn.sweep(
-            {"noise": recipe},
-            strengths={"noise": [STDDEV]},
-            data=data,
-            seeds=options["seeds"],
-            epochs=options["epochs"],
-            batch_size=work.batch_size,
-            curves=("test",),
-            vectorize=options.get("vectorize", "auto"),
-            progress=False,
-        )
-        notes.setdefault("compile_seconds", result.compile_seconds)
-
     x, _ = data.train
-    model = recipe(STDDEV).model
+    model = recipe(None).model
     shapes = jax.eval_shape(lambda k: model.init(k, x, train=False), jax.random.key(0))
     leaves = jax.tree.leaves(shapes["params"])
-    notes: dict[str, Any] = {"weights": sum(w.size for w in leaves if w.ndim > 1)}
-    repeat()
-    return repeat, notes
+    repeat, notes = sweeping(
+        recipe, data, options, batch_size=work.batch_size, curves=("test",)
+    )
+    weights = sum(w.size for w in leaves if w.ndim > 1)
+    return lambda: repeat() and None, notes | {"weights": weights}
 
 
 def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:

@@ -71,7 +71,7 @@ def scaling(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
         for o in [base | point for point in points]:
             steps = -(-o["rows"] // 32) * o["epochs"] * o["seeds"]
             label = f"{o[name]} {name}"
-            plan = Plan(label, "scaling_contenders", "sweep", o, units=steps)
+            plan = Plan(label, "circles_contenders", "sweep", o, units=steps)
             workers.append(report.start(plan))
         values = report.measure(
             f"scaling {name}", workers, sizes.scaling_repeats + 1, "us"
@@ -89,7 +89,7 @@ def memory(report: Report, sizes: argparse.Namespace) -> None:
     for seeds in sizes.memory_runs:
         o = {"seeds": seeds, "epochs": 400, "metrics_every": 100, "units": 500}
         o |= {"rows": 30, "warm": False}
-        worker = report.start(Plan("memory", "scaling_contenders", "sweep", o))
+        worker = report.start(Plan("memory", "circles_contenders", "sweep", o))
         answer = worker and report.repeat(worker)
         report.close()
         if not answer:

@@ -13,7 +13,7 @@ PARTS = ("_claims.", "_")  # what is imported by its own name
 
 
 @pytest.fixture(scope="session")
-def script():
+def experiment():
     """A function that imports a module of the experiments by its name."""
 
     @cache

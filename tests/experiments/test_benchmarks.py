@@ -220,9 +220,9 @@ def test_networks_must_be_alike(benchmarks):
 
 def test_the_accelerator_is_measured_in_its_time(benchmarks, tmp_path, capsys):
     """By seeds, with noise and curves and without, by block size; then it ends."""
-    full = benchmarks("run").FULL
+    sizes = benchmarks("run").sizes_of("full")
+    sizes.accelerator_seconds = 0
     other = benchmarks("other_benchmarks")
-    sizes = SimpleNamespace(**full | {"accelerator_seconds": 0})
     report = benchmarks("benchmark_report").Report()
     other.accelerator(report, sizes, tmp_path)
     assert set(report.absent.values()) == {"no time was left"}

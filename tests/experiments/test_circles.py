@@ -20,13 +20,13 @@ PLACEMENTS = ["input", "hidden", "activation", "both", "weights", "gradients", "
 
 
 @pytest.fixture(scope="module")
-def circles(script):
-    return script("circles")
+def circles(experiment):
+    return experiment("circles")
 
 
 @pytest.fixture(scope="module")
-def study(script):
-    return script("_study")
+def study(experiment):
+    return experiment("_study")
 
 
 @pytest.fixture(scope="module")
@@ -195,11 +195,11 @@ def test_report_that_cannot_be_written(shows, tmp_path, capsys):
     ("encoding", "printed"),
     [("cp1252", "-0.1 ± 2 ?"), ("cp874", "-0.1 +/- 2 ?"), ("utf-8", "−0.1 ± 2 ✔")],
 )
-def test_signs_that_the_encoding_lacks(script, monkeypatch, encoding, printed):
+def test_signs_that_the_encoding_lacks(experiment, monkeypatch, encoding, printed):
     """They end no program after its training, and numbers keep theirs."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
-    script("_options").Parser("circles.py")
+    experiment("_options").Parser("circles.py")
     print("−0.1 ± 2 ✔", end="", flush=True)
     assert out.getvalue().decode(encoding) == printed
 

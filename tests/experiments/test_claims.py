@@ -28,11 +28,11 @@ RIVALS = [
 
 
 @pytest.fixture(scope="module")
-def our(script):
+def our(experiment):
     """The script, its parts, and what it shares with others."""
     names = {name: f"_claims.{name}" for name in MODULES}
     names |= {"claims": "claims", "recipes": "_recipes"}
-    return SimpleNamespace(**{name: script(path) for name, path in names.items()})
+    return SimpleNamespace(**{name: experiment(path) for name, path in names.items()})
 
 
 @pytest.fixture(scope="module")
@@ -554,7 +554,7 @@ def test_how_numbers_are_written(our):
 # The claims, on made-up runs
 
 
-def made_up(our, lifts, *, units=40, noise=0.002, seed=0):
+def made_up(our, lifts, *, units=14, noise=0.002, seed=0):
     """A result with every cell; ``lifts`` are what placements add to the accuracies.
 
     Keys are (study, placement) or a placement; values a number, by strength, or a dict
@@ -600,7 +600,7 @@ def made_up(our, lifts, *, units=40, noise=0.002, seed=0):
 
 
 def verdicts(our, result):
-    size = our.plan.Size(40, 40)
+    size = our.plan.Size(6, 6)
     scores = our.scores.Scores(result)
     methods = our.scores.methods(scores)
     claims = [

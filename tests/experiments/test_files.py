@@ -38,8 +38,8 @@ RESULT = SweepResult(
 
 
 @pytest.fixture
-def made(script):
-    return script("_files")
+def made(experiment):
+    return experiment("_files")
 
 
 def summary_of(folder):
@@ -280,18 +280,18 @@ def test_a_full_standard_output_is_told_once():
     assert done.returncode == 2
 
 
-def test_ctrl_c_before_there_are_runs(script, capsys):
+def test_ctrl_c_before_there_are_runs(experiment, capsys):
     def main():
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as stop:
-        script("_options").run(main)
+        experiment("_options").run(main)
     assert stop.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_out_keeps_what_is_there(script, tmp_path):
-    o = script("_options")
+def test_out_keeps_what_is_there(experiment, tmp_path):
+    o = experiment("_options")
     mine = tmp_path / ".writable"
     mine.write_text("a user's own")
     assert o.writable_directory(o.Parser("toy.py"), tmp_path) == tmp_path

@@ -24,10 +24,12 @@ QUICK = {  # options of a quick run, one network each; its placement, its streng
 
 
 @pytest.fixture(scope="module")
-def our(script):
+def our(experiment):
     """The scripts, and what they share."""
     names = (*SCRIPTS, "verdicts")
-    return SimpleNamespace(**{n: script(n) for n in names}, study=script("_study"))
+    return SimpleNamespace(
+        **{n: experiment(n) for n in names}, study=experiment("_study")
+    )
 
 
 LONG = ("digits_cnn", "mnist1d", "vowels_lstm")  # to compile
