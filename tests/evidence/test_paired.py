@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
-from scipy.stats import binomtest, permutation_test, ttest_1samp
+from scipy.stats import binomtest, bootstrap, permutation_test, ttest_1samp
 
 from jaxnoise.evidence.paired import (
     SIGN_FLIPS,
@@ -75,6 +75,16 @@ def test_bootstrap_of_one_two_four():
     levels = ndtr(z0 + z / (1 - a * z))
     expected = means[np.floor(levels * 27).astype(int)]
     np.testing.assert_allclose(bootstrap_interval(x, rng()), expected)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 300])
+def test_bootstrap_is_scipys(n):
+    """The same draws from the same generator, and the same levels."""
+    d = rng(n).exponential(1, n)
+    expected = bootstrap(
+        (d,), np.mean, method="BCa", n_resamples=9_999, rng=rng(1)
+    ).confidence_interval
+    np.testing.assert_allclose(bootstrap_interval(d, rng(1)), expected, rtol=1e-12)
 
 
 def test_bootstrap_depends_on_its_generator_alone():

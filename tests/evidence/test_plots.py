@@ -214,6 +214,21 @@ def test_strength_curve_shows_the_baselines_interval_and_every_seed(result):
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0.01", "0.1"]
 
 
+def test_strength_0_has_a_place_on_a_linear_axis():
+    result = made_up((("none", 0.0), ("input", 0.0), ("input", 0.1), ("hidden", 0.3)))
+    ax = jn.plots.strength_curve(result, metric="test_loss", scale="linear")
+    assert ax.get_xscale() == "linear"
+    line, _, _ = {c.get_label(): c for c in ax.containers}["input"]
+    assert line.get_xdata(orig=False).tolist() == [0.0, 0.1]
+    assert ax.get_xlim()[0] < 0
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "0.1", "0.3"]
+    logarithmic = jn.plots.strength_curve(result, metric="test_loss")
+    line, _, _ = {c.get_label(): c for c in logarithmic.containers}["input"]
+    assert line.get_xdata(orig=False).tolist() == [0.1]
+    with pytest.raises(ValueError, match='must be "log" or "linear", got \'root\''):
+        jn.plots.strength_curve(result, metric="test_loss", scale="root")
+
+
 def test_strength_curve_of_a_table(result):
     table = result.runs[["placement", "strength", "seed", "test_loss"]]
     ax = jn.plots.strength_curve(table, metric="test_loss", label="loss (nats)")
@@ -450,6 +465,7 @@ NAMES = (
     "a" * 90,
     "b $ c",
 )
+HALF = "half \ud800 a character"
 
 
 def test_names_are_shown_as_they_are():
@@ -471,6 +487,31 @@ def test_names_are_shown_as_they_are():
         for text in figure.findobj(Text):
             if any(n[:5] in text.get_text() for n in (*NAMES[1:], "test $s")):
                 assert not text.get_parse_math()
+
+
+def test_half_a_character_ends_no_picture(tmp_path):
+    """A lone surrogate in a name of a placement, a metric or a label."""
+    result = made_up([("none", 0.0), (HALF, 0.1), (HALF, 0.3)])
+    result.runs[f"test_{HALF}"] = result.runs["test_loss"]
+    options = {"metric": f"test_{HALF}", "lower_is_better": True}
+    plots = jn.plots
+    texts(plots.strength_curve(result, label=HALF, **options).figure)
+    texts(plots.forest(result, **options).figure)
+    texts(plots.seed_slopes(result, label=HALF, **options))
+    texts(plots.score_distribution(result, metric=f"test_{HALF}").figure)
+    texts(plots.learning_curves(result, metric="loss", label=HALF))
+    page = jn.report(result, tmp_path / "page.html", title=HALF, **options)
+    assert "half \N{REPLACEMENT CHARACTER} a character" in page.read_text("utf-8")
+
+
+def test_curves_of_any_size(result):
+    """Squares of a loss of 1e30 leave the range of float32."""
+    result.curves["test_loss"] *= np.float32(1e30)
+    figure = jn.plots.learning_curves(result, metric="loss")
+    band = figure.axes[0].collections[1].get_paths()[0].vertices[:, 1]
+    values = result.curves["test_loss"][:4].astype(float)
+    top = (values.mean(0) + values.std(0, ddof=1)).max()
+    assert band.max() == pytest.approx(top)
 
 
 def test_scatter_tells_sets_and_classes_apart():

@@ -338,6 +338,49 @@ def test_limits_of_curves_that_still_move(write):
     assert "still move" not in write(result).text(HEADINGS[-1])
 
 
+def test_limits_of_the_most_frequent_class(write):
+    """Told where all runs have exactly its share of the rows, which the data say."""
+    result = made_up(CELLS, splits=2, seeds=6)
+    result.runs.attrs = {"majority": {"test": [0.6, 0.7]}, "overlap": 0.0}
+    same = result.runs["placement"] == "input"
+    share = np.where(result.runs["split"] == 0, np.float32(0.6), np.float32(0.7))
+    result.runs["test_accuracy"] = result.runs["test_accuracy"].where(~same, share)
+    said = "In all runs of {} test accuracy is exactly the share of the most frequent"
+    limits = write(result).text(HEADINGS[-1])
+    assert said.format("input, 0.1") in limits
+    assert "(65.0% of the rows)" in limits
+    assert said.format("input, 0.1") in write(result, metric="test_loss").text(
+        HEADINGS[-1]
+    )
+    result.runs.loc[result.runs.index[same][3], "test_accuracy"] += 1 / 70
+    assert "most frequent class" not in write(result).text(HEADINGS[-1])
+    result.runs.attrs = {}
+    del result.runs["split"]
+
+
+def test_limits_of_two_measures(write):
+    """A placement that is better in loss and not in accuracy, or the other way."""
+    result = made_up(CELLS, gain={("hidden", 0.3): 0.1, ("input", 0.1): -0.1})
+    loss = result.runs["test_loss"]
+    lower = {("input", 0.1): -0.3, ("hidden", 0.1): -0.3, ("hidden", 0.3): 0.2}
+    for (placement, strength), change in lower.items():
+        at = (result.runs["placement"] == placement) & (
+            result.runs["strength"] == strength
+        )
+        loss = loss + change * at
+    result.runs["test_loss"] = loss
+    limits = write(result, metric="test_accuracy").text(HEADINGS[-1])
+    here = "Better in test accuracy and not in test loss: hidden, 0.3 (worse there)."
+    there = (
+        "Better in test loss and not in test accuracy: input, 0.1 (worse there); "
+        "hidden, 0.1 (no evidence there)."
+    )
+    assert here in limits
+    assert there in limits
+    assert here in write(result, metric="test_loss").text(HEADINGS[-1])
+    assert "and not in" not in write(made_up(CELLS, gain=GAIN)).text(HEADINGS[-1])
+
+
 def test_limits_of_splits(write):
     result = made_up(CELLS, seeds=2, splits=10)
     result.runs.attrs["overlap"] = 0.0

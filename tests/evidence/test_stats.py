@@ -340,6 +340,66 @@ def test_float32_and_text_of_it_give_the_same_table(tmp_path):
     assert p[0] == p[1] == p[2] == p[3] == p[4]
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e160, 1e290])
+def test_scores_of_any_size(scale):
+    """Squares of them leave the range of numbers, and the answer must not."""
+    a, b = draw(0, (12, 1)), draw(1, (12, 1), 0.5)
+    scale = 2.0 ** round(np.log2(scale))  # exact
+    plain, scaled = rows_of(a, b).iloc[1], rows_of(a * scale, b * scale).iloc[1]
+    sized = ["mean", "sd", "median", "iqm", *COLUMNS[7:12]]
+    np.testing.assert_allclose(
+        (scaled[sized] / scale).tolist(), plain[sized].tolist(), rtol=1e-14
+    )
+    same = ["n", "win_probability", "win_low", "win_high", "p", "verdict"]
+    assert scaled[same].tolist() == plain[same].tolist()
+
+
+def test_what_no_sum_can_hold_has_diverged():
+    a, b = draw(0, (12, 1)), draw(1, (12, 1))
+    b[3] = 1e305
+    rows = rows_of(a, b)
+    assert rows["diverged"].tolist() == [0, 1]
+    assert rows["n"].tolist() == [12, 11]
+
+
+def test_strengths_that_differ_by_rounding_are_one():
+    """Such as those of two tables, one of which was float32; the short one is told."""
+    a, b = draw(0, (12, 1)), draw(1, (12, 1))
+    scores = table({("none", 0.0): a, ("input", 0.1): b, ("hidden", 0.3): b})
+    rounded = scores["strength"].to_numpy().copy()
+    rounded[12:18] = np.float32(0.1)
+    rounded[18:20] = 0.1 + 1e-17 * 4
+    rounded[30:] = np.nextafter(0.3, 1)
+    one = jn.compare(scores, metric="accuracy")
+    two = jn.compare(scores.assign(strength=rounded), metric="accuracy")
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    near = scores["strength"].to_numpy().copy()
+    near[12:18] = 0.1000001  # another strength: as near as float32 can tell
+    rows = jn.compare(scores.assign(strength=near), metric="accuracy")
+    assert rows["strength"].tolist() == [0.0, 0.1000001, 0.1, 0.3]
+    with pytest.raises(ValueError, match="got repeats in input 0.1"):
+        again = scores.assign(strength=scores["strength"].astype(np.float32))
+        jn.compare(pd.concat([scores, again[12:24]]), metric="accuracy")
+
+
+def test_a_million_rows_take_linear_memory():
+    """20,000 units took the square of it in the bootstrap, 3.2 GB."""
+    import tracemalloc
+
+    a, b = draw(0, (20_000, 1)), draw(1, (20_000, 1), 0.1)
+    columns = {"seed": np.tile(np.arange(20_000), 2), "accuracy": np.r_[a, b][:, 0]}
+    scores = pd.DataFrame(columns).assign(strength=np.repeat([0.0, 0.1], 20_000))
+    scores["placement"] = np.repeat(["none", "input"], 20_000)
+    tracemalloc.start()
+    rows = jn.compare(scores, metric="accuracy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    t, boot = rows.loc[1, ["low", "high"]], rows.loc[1, ["boot_low", "boot_high"]]
+    half = (t["high"] - t["low"]) / 2
+    np.testing.assert_allclose(boot.tolist(), t.tolist(), atol=0.3 * half)
+
+
 def test_overlap_is_the_corrected_t():
     a, b = draw(0, (1, 10)), draw(1, (1, 10), 1.0)
     plain, none, corrected = (
