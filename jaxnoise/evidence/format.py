@@ -134,6 +134,12 @@ def difference_decimals(rows: Any) -> int:
     return min(decimals(spreads), most)
 
 
+def score_decimals(rows: Any) -> int:
+    """Decimals of scores: three digits of their spread, or four of equal scores."""
+    equal = not (rows["sd"] > 0).any()
+    return decimals(rows["mean"], 4) if equal else decimals(rows["sd"])
+
+
 def places(values: Any) -> int:
     """Decimals of a table's column: four, or three digits of the largest number."""
     values = np.asarray(values, float)

@@ -113,7 +113,9 @@ def _resampled_means(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n, count = len(d), _draws(RESAMPLES, len(d))
     most = max(AT_ONCE // n, 1)
     sizes = [min(most, count - done) for done in range(0, count, most)]
-    return np.concatenate([d[rng.integers(0, n, (m, n), np.int32)].mean(-1) for m in sizes])
+    return np.concatenate(
+        [d[rng.integers(0, n, (m, n), np.int32)].mean(-1) for m in sizes]
+    )
 
 
 def _draws(most: int, units: int) -> int:

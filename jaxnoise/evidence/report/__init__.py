@@ -16,6 +16,9 @@ import jinja2
 import pandas as pd
 
 from jaxnoise.evidence.compare import (
+    ALPHA,
+    LEAST_UNITS,
+    MOST_LOST,
     Comparison,
     Options,
     comparison_of,
@@ -23,18 +26,20 @@ from jaxnoise.evidence.compare import (
     shows_options,
     source_of,
 )
-from jaxnoise.evidence.format import in_words, legible
+from jaxnoise.evidence.format import (
+    FEW_UNITS,
+    difference_decimals,
+    in_words,
+    legible,
+    score_decimals,
+    short,
+    which_is_better,
+)
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.report.figures import illustrations
-from jaxnoise.evidence.report.sentences import answer, limits
-from jaxnoise.evidence.report.tables import (
-    comparison_tables,
-    configuration,
-    explanation,
-    provenance,
-    rows_used,
-)
+from jaxnoise.evidence.report.sentences import STILL, answer, limits
+from jaxnoise.evidence.report.tables import FILTERS, MARKS, names_of, provenance
 from jaxnoise.evidence.select import Selection, chosen
 from jaxnoise.evidence.table import Source, lower_is_better, runs_of
 from jaxnoise.results import SweepResult, cell_columns, sets_of
@@ -119,22 +124,48 @@ def report(
     choice, unchosen = _choose(rows, choose_on, score_set, name)
     words = in_words(metric)
     page = _template().render(
+        **_found(rows, score_set, name, choice),
         title=title or f"Would noise help? A comparison in {words}",
         question=question or f"{QUESTION} The measure is {words}.",
-        version=version("jaxnoise"),
-        on_light=PALETTE,
-        on_dark=ON_DARK,
-        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
-        complete=getattr(source_of(rows), "complete", True),
-        answer=answer(rows, choice),
-        used=rows_used(rows, score_set, choice),
-        tables=comparison_tables(rows),
-        legend=explanation(rows),
+        unchosen=unchosen,
         figures=illustrations(rows, name, best=best, label=label),
-        facts=[provenance(rows), *configuration(config)],
-        limits=[*unchosen, *limits(rows, score_set, name, choice)],
+        config=config,
     )
     return _write(Path(path), legible(page))
+
+
+def _found(
+    rows: Comparison, score_set: str, name: str, choice: Selection | None
+) -> dict[str, Any]:
+    """What the template is filled with, but for the user's own words and figures."""
+    facts = rows.attrs
+    return limits(rows, score_set, name, choice) | {
+        "version": version("jaxnoise"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
+        "on_light": PALETTE,
+        "on_dark": ON_DARK,
+        "complete": getattr(source_of(rows), "complete", True),
+        "rows": rows,
+        "others": rows[rows["verdict"] != "baseline"],
+        "facts": facts,
+        "names": names_of(rows),
+        "digits": difference_decimals(rows),
+        "score_digits": score_decimals(rows),
+        "words": in_words(facts["metric"]),
+        "better": which_is_better(facts["lower_is_better"]),
+        "baseline": short(facts["baseline"]),
+        "score_set": score_set,
+        "run_count": sum(cell.runs for cell in rows.cells),
+        "answer": answer(rows, choice),
+        "choice": choice,
+        "made": provenance(rows),
+        "marks": MARKS,
+        "alpha": ALPHA,
+        "few_units": FEW_UNITS,
+        "least_units": LEAST_UNITS,
+        "most_lost": MOST_LOST,
+        "still": STILL,
+    }
 
 
 def _check_kinds(result: Any, path: Any, config: Any) -> None:
@@ -151,15 +182,15 @@ def _check_kinds(result: Any, path: Any, config: Any) -> None:
 
 def _choose(
     rows: Comparison, choose_on: str | None, score_set: str, name: str
-) -> tuple[Selection | None, list[str]]:
+) -> tuple[Selection | None, str]:
     """What `select` chooses if there are rows to choose on, or why it cannot."""
     column = f"{choose_on}_{name}"
     if choose_on in (None, score_set) or column not in runs_of(source_of(rows)):
-        return None, []
+        return None, ""
     try:
-        return chosen(evidence_of(rows, column), evidence_of(rows, None), name), []
+        return chosen(evidence_of(rows, column), evidence_of(rows, None), name), ""
     except ValueError as error:  # such as no finite run
-        return None, [f"Nothing was chosen on the {choose_on} rows: {error}"]
+        return None, f"Nothing was chosen on the {choose_on} rows: {error}"
 
 
 def _default_metric(result: Source) -> str:
@@ -211,6 +242,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= FILTERS
     return environment.get_template("report.html")
 
 

@@ -16,11 +16,11 @@ from jaxnoise.evidence.compare import Comparison, source_of, titled_groups
 from jaxnoise.evidence.format import (
     cell_titles,
     count,
-    decimals,
     difference_decimals,
     fixed,
     in_words,
     said,
+    score_decimals,
     short,
     signed,
     which_is_better,
@@ -229,7 +229,7 @@ def _say_differences(rows: pd.DataFrame) -> list[str]:
 
 
 def _say_scores(rows: pd.DataFrame) -> list[str]:
-    digits = decimals(rows["sd"], 3)
+    digits = score_decimals(rows)
     spoken = []
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
         if np.isfinite(row.mean):

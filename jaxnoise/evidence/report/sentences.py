@@ -1,10 +1,11 @@
-"""What a comparison answers, and what it cannot say: sentences by rule.
+"""What a comparison answers, and what it cannot say: by rule.
 
-`answer` says no more than the verdicts do; `limits` is to be read before believing it.
+`answer` is a sentence that says no more than the verdicts do; `limits` finds what the
+template puts into words, to be read before believing it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,24 +27,19 @@ from jaxnoise.evidence.format import (
     count,
     decimals,
     difference_decimals,
-    fixed,
     in_words,
     p_words,
     said,
     short,
     signed,
 )
-from jaxnoise.evidence.table import OUTER, runs_of
+from jaxnoise.evidence.select import Selection
+from jaxnoise.evidence.table import runs_of
 from jaxnoise.results import SweepResult, cell_columns
 
-MOST_NAMED = 12  # placements and strengths in a sentence
 STILL = 0.05  # of a curve's whole way; less is no movement
 ROUNDING = 1e-6  # of a share of rows
 
-INTERRUPTED = (
-    "The sweep was interrupted: only the runs that had finished are here, and "
-    "placements may lack seeds."
-)
 COUNTED = {  # of so many comparisons
     "better": "better",
     "worse": "worse",
@@ -190,147 +186,84 @@ def _and(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def limits(rows: Comparison, score_set: str, name: str, chosen: Any) -> list[str]:
-    """What the page cannot say, a sentence or two each.
+def limits(
+    rows: Comparison, score_set: str, name: str, choice: Selection | None
+) -> dict[str, Any]:
+    """What the page cannot say, as numbers and titles for the template's sentences.
 
     Args:
         rows: of `compare`.
         score_set: the set of the scores, such as "test"; "" if it has no name.
         name: of the metric without it.
-        chosen: the `Selection`, if placement and strength were chosen on other rows.
+        choice: the `Selection`, if placement and strength were chosen on other rows.
     """
-    facts, result = rows.attrs, source_of(rows)
     others = rows[rows["verdict"] != "baseline"]
-    found = [
-        "" if getattr(result, "complete", True) else INTERRUPTED,
-        *map(_sentence, rows.doubts),
-        _few(others, facts),
-        _sentence(out_of_reach(rows)),
-        _most_frequent(rows, score_set),
-        *_other_measure(rows, score_set, name),
-        _moving(result),
-        _chosen_here(others, score_set)
-        if chosen is None
-        else _optimism(chosen, others),
-        _diverged(rows),
-        _unpaired(rows, others, facts),
-        _set(score_set),
-        _data(facts),
-        _no_evidence(others, facts),
-        "Only the placements and strengths of the table were tried, on one model and "
-        "one way of training. Others may do better or worse.",
-    ]
-    return [sentence for sentence in found if sentence]
+    titles, lost = pd.Series(cell_titles(rows), rows.index), rows["diverged"] > 0
+    unpaired = (others["n"] < rows["n"].max()) & (others["diverged"] == 0)
+    found = {
+        "few": int((others["n"] < FEW_UNITS).sum()),
+        "least": int((others["n"] < LEAST_UNITS).sum()),
+        "out_of_reach": out_of_reach(rows),
+        "most_frequent": _most_frequent(rows, score_set),
+        "unlike": _unlike(rows, score_set, name),
+        "moving": _moving(source_of(rows)),
+        "lost": [f"{titles[at]}: {rows.at[at, 'diverged']}" for at in rows.index[lost]],
+        "unpaired": int(unpaired.sum()),
+    }
+    if choice is not None:
+        spread = choice.high - choice.low, choice.optimism
+        found["choice_digits"] = decimals(spread)
+        found["barred"] = int((~choice.candidates["candidate"]).sum())
+    return found
 
 
-def _most_frequent(rows: Comparison, score_set: str) -> str:
+def _most_frequent(rows: Comparison, score_set: str) -> list[str]:
     """Which placements do no better than to answer one class, run by run."""
     runs = runs_of(source_of(rows)).reset_index(drop=True)
     shares = runs.attrs.get("majority", {}).get(score_set)
-    metric = rows.attrs["metric"]
-    column = metric if "acc" in metric else f"{score_set}_accuracy"
+    column = f"{score_set}_accuracy"
     if shares is None or column not in runs:
-        return ""
+        return []
     same = (runs[column] - np.array(shares)[runs["split"]]).abs() < ROUNDING
     groups = [(t, same[g.index[g["finite"]]]) for t, _, g in titled_groups(runs, rows)]
-    found = [title for title, each in groups if len(each) > 1 and each.all()]
-    if not found:
-        return ""
-    return (
-        f"In all runs of {_listed(found)} {in_words(column)} is exactly the share of "
-        f"the most frequent class ({np.mean(shares):.1%} of the rows), as if it were "
-        "the answer to every row."
-    )
+    return [title for title, each in groups if len(each) > 1 and each.all()]
 
 
-def _other_measure(rows: Comparison, score_set: str, name: str) -> list[str]:
-    """Where loss and score of the same rows do not agree on what is better."""
+def _unlike(
+    rows: Comparison, score_set: str, name: str
+) -> list[tuple[str, str, list[str]]]:
+    """Where loss and accuracy of the same rows do not agree on what is better.
+
+    Of both ways: better here, not there, and what with which verdict there.
+    """
     measure = "accuracy" if name == "loss" else "loss"
-    other = "_".join(filter(None, [score_set, measure]))
-    if other not in runs_of(source_of(rows)) or other == rows.attrs["metric"]:
+    other, metric = "_".join(filter(None, [score_set, measure])), rows.attrs["metric"]
+    if other not in runs_of(source_of(rows)) or other == metric:
         return []
-    found = evidence_of(rows, other, rope=None, lower_is_better=None)
-    theirs = dict(
-        zip((cell.key for cell in found.cells.cells), judgements(found), strict=True)
-    )
-    verdicts = [
-        (title, mine, theirs[cell.key].verdict)
-        for title, mine, cell in zip(
-            cell_titles(rows), rows["verdict"], rows.cells, strict=True
+    evidence = evidence_of(rows, other, rope=None, lower_is_better=None)
+    verdicts = {
+        cell.key: verdict
+        for cell, (*_, verdict) in zip(
+            evidence.cells.cells, judgements(evidence), strict=True
         )
-    ]
-    here, there = in_words(rows.attrs["metric"]), in_words(other)
-    sides = (
-        (here, there, [(t, v) for t, mine, v in verdicts if mine == "better" != v]),
-        (there, here, [(t, mine) for t, mine, v in verdicts if v == "better" != mine]),
-    )
-    return [
-        f"Better in {one} and not in {two}: "
-        f"{_listed([f'{title} ({said(v)} there)' for title, v in found])}."
-        for one, two, found in sides
-        if found
-    ]
+    }
+    found: dict[tuple[str, str], list[str]] = {}
+    for title, mine, cell in zip(
+        cell_titles(rows), rows["verdict"], rows.cells, strict=True
+    ):
+        theirs = verdicts[cell.key]
+        if mine == "better" != theirs:
+            found.setdefault((metric, other), []).append(
+                f"{title} ({said(theirs)} there)"
+            )
+        elif theirs == "better" != mine:
+            found.setdefault((other, metric), []).append(
+                f"{title} ({said(mine)} there)"
+            )
+    return [(in_words(a), in_words(b), titles) for (a, b), titles in found.items()]
 
 
-def _few(others: pd.DataFrame, facts: dict[str, Any]) -> str:
-    unit = facts["unit"]
-    least = int((others["n"] < LEAST_UNITS).sum())
-    few = int((others["n"] < FEW_UNITS).sum())
-    if not few:
-        return ""
-    which = f"{few} of {len(others)} comparisons"
-    text = f"Too few {unit}s: {which}, of fewer than {FEW_UNITS}"
-    if least:
-        text += f" ({least} of fewer than {LEAST_UNITS}, without a verdict)"
-    return f"{text}. Below {FEW_UNITS}, intervals are a guide."
-
-
-def _chosen_here(others: pd.DataFrame, score_set: str) -> str:
-    if len(others) < 2:
-        return ""
-    return (
-        f"The {len(others)} comparisons are made on the {_rows(score_set)} that would "
-        "also choose among them, and none were kept for choosing. Holm's procedure "
-        "guards the verdicts, but the size of the best one's gain is flattered. An "
-        "honest size needs a validation set to choose on, or fresh seeds and data for "
-        "the one that is chosen."
-    )
-
-
-def _optimism(chosen: Any, others: pd.DataFrame) -> str:
-    if others.empty:
-        return ""
-    barred = int((~chosen.candidates["candidate"]).sum())
-    text = ""
-    if barred:
-        text = (
-            f" Of the {len(chosen.candidates)} placements and strengths {barred} could "
-            "not be chosen, as too many of their runs diverged or have no score."
-        )
-    digits = decimals([chosen.high - chosen.low, chosen.optimism], 3)
-    claimed, score = fixed(chosen.claimed, digits), fixed(chosen.score, digits)
-    optimism, test = signed(chosen.optimism, digits), chosen.report_on
-    return (
-        f"The choice was made on the {chosen.choose_on} rows, and its score on the "
-        f"{test} rows is {score}. Choosing on the {test} rows would have claimed "
-        f"{claimed}: an optimism of {optimism}. The table's other rows are no choices: "
-        f"picked by their {test} scores, they would flatter.{text}"
-    )
-
-
-def _diverged(rows: pd.DataFrame) -> str:
-    lost = rows[rows["diverged"] > 0]
-    if lost.empty:
-        return ""
-    titles = pd.Series(cell_titles(rows), rows.index)[lost.index]
-    each = [f"{title}: {n}" for title, n in zip(titles, lost["diverged"], strict=True)]
-    return (
-        f"{int(lost['diverged'].sum())} runs diverged and are left out of all other "
-        f"numbers, which hold for runs that do not diverge ({_listed(each)})."
-    )
-
-
-def _moving(result: Any) -> str:
+def _moving(result: Any) -> list[str]:
     """Which placements and strengths had not finished training.
 
     A mean train loss still moves if its mean over the last tenth of the epochs is
@@ -339,81 +272,13 @@ def _moving(result: Any) -> str:
     """
     curves = result.curves if isinstance(result, SweepResult) else {}
     losses = curves.get("train_loss", np.empty((0, 0)))
-    if losses.shape[1] < 10:
-        return ""
     tenth, moving = losses.shape[1] // 10, []
+    if not tenth:
+        return []
     for title, _, rows in titled_groups(result.runs.reset_index(drop=True)):
         curve = losses[rows.index][np.isfinite(losses[rows.index]).all(axis=1)]
         curve = curve.mean(axis=0) if len(curve) else np.zeros(losses.shape[1])
         step = curve[-tenth:].mean() - curve[-2 * tenth : -tenth].mean()
         if abs(step) > STILL * np.ptp(curve):
             moving.append(title)
-    if not moving:
-        return ""
-    return (
-        f"Training curves of {_listed(moving)} still move at the last epoch (the mean "
-        f"train loss by more than {STILL:.0%} of its whole way over the last tenth): "
-        "with more epochs the answer may turn."
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = "; …" if len(names) > MOST_NAMED else ""
-    return "; ".join(names[:MOST_NAMED]) + more
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def _unpaired(rows: pd.DataFrame, others: pd.DataFrame, facts: dict[str, Any]) -> str:
-    most = rows["n"].max()
-    missing = int(((others["n"] < most) & (others["diverged"] == 0)).sum())
-    if not missing:
-        return ""
-    have = "comparison has" if missing == 1 else "comparisons have"
-    return (
-        f"{missing} {have} fewer {facts['unit']}s than others, as a run of some pairs "
-        "is missing. What there is was compared."
-    )
-
-
-def _set(score_set: str) -> str:
-    if score_set == "train":
-        return (
-            "The scores are of the train rows: they show how well those were learned "
-            "by heart, not how the model does on new ones."
-        )
-    return ""
-
-
-def _data(facts: dict[str, Any]) -> str:
-    if facts["unit"] not in ("split", OUTER):
-        return (
-            "All runs share one data set and one division of it. Intervals cover the "
-            "luck of the seeds, not that of the data: another draw may answer "
-            "differently."
-        )
-    if not facts["overlap"]:
-        return (
-            "The splits are taken as independent draws. Folds of one data set share "
-            "train rows, for which these intervals are too narrow; overlap corrects "
-            "that."
-        )
-    return (
-        "The splits are resampled from one data set: the intervals are corrected for "
-        "their overlap, and hold for this data set alone."
-    )
-
-
-def _no_evidence(others: pd.DataFrame, facts: dict[str, Any]) -> str:
-    if not (others["verdict"] == "no evidence").any():
-        return ""
-    text = "No evidence of a difference is not evidence that there is none"
-    if facts["rope"] is None:
-        return f"{text}: that takes a range of differences that do not matter, a rope."
-    return f"{text}: where no difference matters within the rope, it says equivalent."
-
-
-def _rows(score_set: str) -> str:
-    return f"{score_set} rows" if score_set else "rows"
+    return moving
