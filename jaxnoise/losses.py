@@ -52,8 +52,7 @@ def binary_cross_entropy(
         >>> print(jn.losses.binary_cross_entropy(z, t))
         [0.6931472 0.6931472]
     """
-    logits, targets = as_arrays("binary_cross_entropy", logits=logits, targets=targets)
-    same_shape("binary_cross_entropy", logits, targets)
+    logits, targets = paired("binary_cross_entropy", logits=logits, targets=targets)
     check_targets(binary_cross_entropy, logits.shape, targets)
     return row_mean(optax.sigmoid_binary_cross_entropy(logits, targets))
 
@@ -109,8 +108,7 @@ def squared_error(
         >>> print(jn.losses.squared_error(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
         [1. 9.]
     """
-    outputs, targets = as_arrays("squared_error", outputs=outputs, targets=targets)
-    same_shape("squared_error", outputs, targets)
+    outputs, targets = paired("squared_error", outputs=outputs, targets=targets)
     return row_mean(optax.squared_error(outputs, targets))
 
 
@@ -135,8 +133,7 @@ def absolute_error(
         >>> print(jn.losses.absolute_error(y, t))
         [1. 3.]
     """
-    outputs, targets = as_arrays("absolute_error", outputs=outputs, targets=targets)
-    same_shape("absolute_error", outputs, targets)
+    outputs, targets = paired("absolute_error", outputs=outputs, targets=targets)
     return row_mean(jnp.abs(outputs - targets))
 
 
@@ -168,8 +165,7 @@ def huber_loss(
         >>> print(jn.losses.huber_loss(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])))
         [0.5 2.5]
     """
-    outputs, targets = as_arrays("huber_loss", outputs=outputs, targets=targets)
-    same_shape("huber_loss", outputs, targets)
+    outputs, targets = paired("huber_loss", outputs=outputs, targets=targets)
     traced = isinstance(delta, jax.core.Tracer)
     if isinstance(delta, str):
         raise TypeError(f"delta must be a number, got {delta!r}.")
@@ -269,13 +265,15 @@ def _class_cure(values: np.ndarray, low: int, high: int) -> str:
     return f"{high}; {count}raise outputs to {high + 1}"
 
 
-def same_shape(name: str, outputs: Array, targets: Array) -> None:
-    """Refuse what would broadcast in silence, as (5, 1) against (5,) does."""
+def paired(name: str, *, floating: bool = True, **given: Any) -> list[Array]:
+    """As `as_arrays`, of one shape: (5, 1) against (5,) would broadcast in silence."""
+    outputs, targets = as_arrays(name, floating=floating, **given)
     if outputs.shape != targets.shape:
         raise ValueError(
             f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
             f"got {shown_targets(outputs, targets, labels=False)}."
         )
+    return [outputs, targets]
 
 
 def row_mean(values: Array) -> Float[Array, " rows"]:

@@ -15,7 +15,7 @@ NaN outputs, those of a run that has diverged, score NaN: neither right nor wron
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
-from jaxnoise.losses import CHECKED, are_classes, as_arrays, row_mean, same_shape
+from jaxnoise.losses import CHECKED, are_classes, as_arrays, paired, row_mean
 from jaxnoise.losses import absolute_error as absolute_error
 from jaxnoise.losses import squared_error as squared_error
 
@@ -121,7 +121,6 @@ TAKE_LOGITS = (*CHECKED, binary_accuracy, exact_match)  # and no probabilities
 
 def _right(name: str, logits: ArrayLike, targets: ArrayLike) -> Float[Array, "..."]:
     """1 where a decision is right, 0 where it is wrong, NaN where there is none."""
-    logits, targets = as_arrays(name, floating=False, logits=logits, targets=targets)
-    same_shape(name, logits, targets)
+    logits, targets = paired(name, floating=False, logits=logits, targets=targets)
     right = (logits > 0) == (targets > 0.5)
     return jnp.where(jnp.isnan(logits) | jnp.isnan(targets), jnp.nan, right)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxnoise.data.division import divide
+from jaxnoise.data.rows import divide
 
 N = 100
 LABELS = np.repeat(np.arange(4), [60, 25, 12, 3])[

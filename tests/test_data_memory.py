@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.data.memory import byte_count
+from jaxnoise.data.rows import byte_count
 
 TASKS = [
     jn.data.circles,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.data import images, series
+from jaxnoise.data import real
 
 ROWS = {
     "breast_cancer": 569,
@@ -51,10 +51,10 @@ everyone = pytest.mark.parametrize("name", ROWS)
 classified = pytest.mark.parametrize("name", CLASSES)
 published = pytest.mark.parametrize("name", PUBLISHED)
 PACKAGED = {  # what reads a package's rows, once
-    "mnist5k": images._mnist5k,
-    "mnist1d": series._mnist1d,
-    "italy_power_demand": series._italy_power_demand,
-    "japanese_vowels": series._japanese_vowels,
+    "mnist5k": real._mnist5k,
+    "mnist1d": real._mnist1d,
+    "italy_power_demand": real._italy_power_demand,
+    "japanese_vowels": real._japanese_vowels,
 }
 
 

@@ -100,15 +100,11 @@ def _of_columns(name: str, part: str, table: Any) -> np.ndarray:
             )
     if all(isinstance(dtype, np.dtype) for dtype in frame.dtypes):
         return table.to_numpy(np.result_type(bool, *frame.dtypes))
-    columns = [_of_column(column) for _, column in frame.items()]
+    columns = [  # of pandas' own types, whose NA is none of NumPy's
+        column.to_numpy(float, na_value=np.nan) if column.hasnans else column.to_numpy()
+        for _, column in frame.items()
+    ]
     return np.stack(columns, axis=-1).reshape(table.shape)
-
-
-def _of_column(column: pd.Series) -> np.ndarray:
-    array = column.to_numpy()
-    if array.dtype == object:  # of pandas' own types, whose NA is none of NumPy's
-        array = column.to_numpy(float, na_value=np.nan)
-    return array
 
 
 def _example(values: Iterable[Any]) -> Any:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from jaxnoise.checks import shown, warn
 from jaxnoise.data.arrays import as_array, is_array
+from jaxnoise.data.rows import Rows, row_count
 
-Rows = tuple[Any, Any]
 UNLIKE = 256  # times the range of another column: a byte has as many values
 
 
@@ -124,19 +124,21 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
     "overlap" is the largest; "outer" the outer fold of each split; "majority" by set
     the share of the most frequent class in each split, for targets that are classes.
     """
-    facts: dict[str, Any] = {}
-    overlaps = [split.overlap for split in splits if split.overlap is not None]
-    if len(overlaps) == len(splits):
-        facts["overlap"] = max(overlaps)
-    outer = [split.outer for split in splits]
-    if None not in outer:
-        facts["outer"] = outer
+    overlaps, outer = ([getattr(d, f) for d in splits] for f in ("overlap", "outer"))
     shares = {
         name: [_majority(split[name][1]) for split in splits if name in split]
         for name in splits[0]
     }
-    complete = {n: s for n, s in shares.items() if len(s) == len(splits)}
-    facts["majority"] = {n: s for n, s in complete.items() if None not in s}
+    majority = {
+        name: each
+        for name, each in shares.items()
+        if len(each) == len(splits) and None not in each
+    }
+    facts: dict[str, Any] = {"majority": majority}
+    if None not in overlaps:
+        facts["overlap"] = max(overlaps)
+    if None not in outer:
+        facts["outer"] = outer
     return facts
 
 
@@ -170,11 +172,6 @@ def warn_of_unlike_columns(data: Data) -> None:
             "and drowns it; standardise them, as jn.data.folds(x, y, scale=True) does "
             "by the train rows of each fold."
         )
-
-
-def row_count(tree: Any) -> int:
-    """The common length of the leading axes."""
-    return jax.tree.leaves(tree)[0].shape[0]
 
 
 def _rows(name: str, pair: Any) -> Rows:

@@ -1,22 +1,31 @@
 """Several splits of data: what a sweep trains on to tell the data's luck from the rest.
 
 `folds` divides data of your own, and `nested_folds` does so twice, so that a strength
-can be chosen inside each fold. Both return a list of `Data` for ``sweep(data=...)``,
-and the place in the list is the split's number. The splitters are scikit-learn's.
+can be chosen inside each fold; `draws` draws a task or a real data set several times.
+All return a list of `Data` for ``sweep(data=...)``, and the place in the list is the
+split's number. The splitters are scikit-learn's.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
 
+from jaxnoise.checks import shown
 from jaxnoise.data.arrays import as_array, is_array
-from jaxnoise.data.checks import check_int, check_seed
-from jaxnoise.data.division import standardised
-from jaxnoise.data.memory import byte_count, check_fits
-from jaxnoise.data.sets import Data, Rows, check_indexes, row_count
+from jaxnoise.data.rows import (
+    Rows,
+    byte_count,
+    check_fits,
+    check_int,
+    check_seed,
+    row_count,
+    standardised,
+    take,
+)
+from jaxnoise.data.sets import Data, check_indexes
 
 Split = tuple[np.ndarray, np.ndarray]  # rows kept, rows held out
 
@@ -73,7 +82,8 @@ def folds(
         >>> jn.data.folds(x, y, folds=4, stratify=True, validation=0.2)[0]
         Data(train=12 rows, test=5 rows, validation=3 rows)
     """
-    rows, labels, groups = _checked(x, y, stratify, groups, scale, seed)
+    whole = _Whole.of(x, y, stratify, groups, scale)
+    check_seed("seed", seed)
     check_int("folds", folds, 2)
     check_int("repeats", repeats, 1)
     number = isinstance(validation, int | float | np.number)
@@ -81,17 +91,14 @@ def folds(
         raise ValueError(
             f"validation must be a share from 0 to below 1, got {validation!r}."
         )
-    _check_fits("folds", rows, folds * repeats)
-    everything = np.arange(row_count(rows))
+    whole.check_copies_fit("folds", folds * repeats)
     splits = []
-    cuts = _folds("folds", folds, repeats, everything, labels, groups, seed)
+    cuts = whole.folds("folds", folds, repeats, np.arange(whole.size), seed)
     for i, (train, test) in enumerate(cuts):
         sets = {"test": test}
         if validation:
-            train, held_out = _hold_out(validation, train, labels, groups, [seed, i])
-            sets["validation"] = held_out
-        splits.append(_take(rows, scale, train=train, **sets))
-        splits[-1].overlap = 1 / (folds - 1)
+            train, sets["validation"] = whole.held_out(validation, train, [seed, i])
+        splits.append(whole.take(1 / (folds - 1), train=train, **sets))
     return splits
 
 
@@ -148,46 +155,185 @@ def nested_folds(
         >>> len(splits), splits[0]
         (12, Data(train=10 rows, validation=5 rows, test=5 rows))
     """
-    rows, labels, groups = _checked(x, y, stratify, groups, scale, seed)
+    whole = _Whole.of(x, y, stratify, groups, scale)
+    check_seed("seed", seed)
     for name, count in {"outer": outer, "inner": inner}.items():
         check_int(name, count, 2)
     check_int("repeats", repeats, 1)
-    _check_fits("nested_folds", rows, outer * inner * repeats)
-    everything = np.arange(row_count(rows))
-    cuts = _folds("outer", outer, repeats, everything, labels, groups, seed)
+    whole.check_copies_fit("nested_folds", outer * inner * repeats)
     splits = []
+    cuts = whole.folds("outer", outer, repeats, np.arange(whole.size), seed)
     for i, (rest, test) in enumerate(cuts):
         inner_seed = int(np.random.default_rng([seed, i]).integers(2**32))
-        for train, held_out in _folds(
-            "inner", inner, 1, rest, labels, groups, inner_seed
-        ):
-            splits.append(
-                _take(rows, scale, train=train, validation=held_out, test=test)
-            )
-            splits[-1].overlap, splits[-1].outer = 1 / (outer - 1), i
+        for train, held_out in whole.folds("inner", inner, 1, rest, inner_seed):
+            sets = {"train": train, "validation": held_out, "test": test}
+            splits.append(whole.take(1 / (outer - 1), **sets))
+            splits[-1].outer = i
     return splits
 
 
-def _checked(
-    x: Any, y: Any, stratify: bool, groups: Any, scale: bool, seed: int
-) -> tuple[Rows, np.ndarray | None, np.ndarray | None]:
-    """The rows, a class a row if stratified, and the groups if there are any."""
-    check_seed("seed", seed)
-    if scale:
-        rows = _table(x), Data(train=(np.zeros(np.shape(x)[:1]), y)).train[1]
-        check_indexes("train", (x, y))
-    else:
-        rows = Data(train=(x, y)).train
-    labels = None
-    if stratify:
-        if len(jax.tree.leaves(rows[1])) != 1:
-            raise TypeError("y must be one array to stratify by, got a pytree.")
-        targets = jax.tree.leaves(rows[1])[0].reshape(row_count(rows), -1)
-        labels = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
-    if groups is not None:
-        check_indexes("groups", (x, y, groups))
-        groups = _group_numbers(groups, row_count(rows))
-    return rows, labels, groups
+def draws(
+    make: Callable[..., Data], n: int, *, seed: int = 0, **options: Any
+) -> list[Data]:
+    """Draw a task or a data set several times.
+
+    Draws of a task that is made at will, such as `circles`, are independent: each has
+    train, test and validation rows of its own. What ``make`` draws from another seed is
+    shared, as is the population: it stands for the one distribution that all draws are
+    from.
+
+    Draws of a real data set, such as `breast_cancer`, share rows, and where the
+    division is published all of their test rows. Intervals over them speak about which
+    rows of this data set a model is trained on, not about a new data set. All draws
+    carry an ``overlap`` of 0: `compare` takes them as independent.
+
+    Args:
+        make: a function that takes ``seed`` and returns `Data`, such as `circles`.
+        n: the number of draws.
+        seed: of the first draw; the others count on from it.
+        **options: are passed on to ``make``.
+
+    Raises:
+        TypeError: if ``make`` is no function that returns Data, or a number no int.
+        ValueError: if ``n`` is below 1 or ``seed`` out of range.
+        MemoryError: if the draws need more memory than is free, told after the first.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.data.draws(jn.data.circles, 30, validation=50, population=1000)[0]
+        Data(train=30 rows, test=70 rows, validation=50 rows, population=1000 rows)
+        >>> jn.data.draws(jn.data.breast_cancer, 10, train_size=50, validation=100)[0]
+        Data(train=50 rows, test=419 rows, validation=100 rows)
+    """
+    if not callable(make):
+        raise TypeError(
+            "make must be a function that returns Data, such as jn.data.circles, "
+            f"got {shown(make)}."
+        )
+    check_int("n", n, 1)
+    check_int("seed", seed, 0, 2**32 - n)
+
+    def draw(i: int) -> Data:
+        made = make(seed=seed + i, **options)
+        if not isinstance(made, Data):
+            raise TypeError(f"make must return Data, got {type(made).__name__}.")
+        if made.overlap is None:
+            made.overlap = 0.0
+        return made
+
+    first = draw(0)
+    check_fits(
+        f"draws: {n:,} draws", n * byte_count(first), "ask for fewer draws or rows"
+    )
+    return [first, *map(draw, range(1, n))]
+
+
+class _Whole(NamedTuple):
+    """All rows, and what a division of them keeps to."""
+
+    rows: Rows
+    labels: np.ndarray | None  # a class a row, if they are stratified
+    groups: np.ndarray | None
+    scale: bool
+
+    @classmethod
+    def of(cls, x: Any, y: Any, stratify: bool, groups: Any, scale: bool) -> "_Whole":
+        if scale:
+            rows = _table(x), Data(train=(np.zeros(np.shape(x)[:1]), y)).train[1]
+            check_indexes("train", (x, y))
+        else:
+            rows = Data(train=(x, y)).train
+        labels = None
+        if stratify:
+            if len(jax.tree.leaves(rows[1])) != 1:
+                raise TypeError("y must be one array to stratify by, got a pytree.")
+            targets = jax.tree.leaves(rows[1])[0].reshape(row_count(rows), -1)
+            labels = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
+        if groups is not None:
+            check_indexes("groups", (x, y, groups))
+            groups = _group_numbers(groups, row_count(rows))
+        return cls(rows, labels, groups, scale)
+
+    @property
+    def size(self) -> int:
+        return row_count(self.rows)
+
+    def splitter(self, kind: str) -> Any:
+        """One of scikit-learn's, such as "KFold", that keeps to classes and groups."""
+        from sklearn import model_selection  # slow to import
+
+        stratified = "" if self.labels is None else "Stratified"
+        grouped = "" if self.groups is None else "Group"
+        return getattr(model_selection, stratified + grouped + kind, None)
+
+    def check_copies_fit(self, name: str, splits: int) -> None:
+        """Each split holds all rows once."""
+        what = f"{name}: {splits:,} splits of {self.size:,} rows"
+        check_fits(what, (splits + 1) * byte_count(self.rows), "ask for fewer splits")
+
+    def folds(
+        self, name: str, count: int, repeats: int, at: np.ndarray, seed: int
+    ) -> Iterator[Split]:
+        """Some rows as pairs (kept, held out), ``repeats`` × ``count`` of them."""
+        self._check_enough(name, count, at)
+        state = np.random.RandomState(seed)  # goes on from repeat to repeat
+        for _ in range(repeats):
+            fold = self.splitter("KFold")(count, shuffle=True, random_state=state)
+            for kept, held_out in fold.split(*self._of(at)):
+                yield at[kept], at[held_out]
+
+    def held_out(self, share: float, at: np.ndarray, seed: list[int]) -> Split:
+        """Some rows as a pair (kept, held out), each in their order."""
+        state = int(np.random.default_rng(seed).integers(2**32))
+        if shuffled := self.splitter("ShuffleSplit"):
+            splitter = shuffled(1, test_size=share, random_state=state)
+        else:  # of classes and groups at once there are folds alone
+            parts = max(2, round(1 / share))
+            splitter = self.splitter("KFold")(parts, shuffle=True, random_state=state)
+        try:
+            kept, held_out = next(iter(splitter.split(*self._of(at))))
+        except ValueError as error:
+            raise ValueError(
+                f"validation must leave rows to train on and to hold out, got {share} "
+                f"of {len(at)} rows: {error}"
+            ) from None
+        return at[np.sort(kept)], at[np.sort(held_out)]
+
+    def take(self, overlap: float, **sets: np.ndarray) -> Data:
+        """One split."""
+        taken = {name: take(self.rows, at) for name, at in sets.items()}
+        if self.scale:
+            data = Data(**standardised(taken))
+        else:  # checked as a whole
+            data = Data.tree_unflatten(tuple(taken), taken.values())
+        data.overlap = overlap
+        return data
+
+    def _of(self, at: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        """Rows, classes and groups as scikit-learn's splitters take them."""
+        given = (self.labels, self.groups)
+        return at, *(None if each is None else each[at] for each in given)
+
+    def _check_enough(self, name: str, count: int, at: np.ndarray) -> None:
+        _, labels, groups = self._of(at)
+        limits = {"rows": len(at)}
+        if groups is not None:
+            limits = {"groups": len(np.unique(groups))}
+        if labels is not None:
+            sizes = np.unique(labels, return_counts=True)[1]
+            if len(sizes) * count > len(at):
+                raise ValueError(
+                    f"stratify must be for classes, got y with {len(sizes)} values in "
+                    f"{len(at)} rows, too few of each for {count} {name}; leave it out "
+                    "or cut y into classes by pandas.qcut."
+                )
+            limits["rows of the rarest class"] = sizes.min()
+        for limit, most in limits.items():
+            if count > most:
+                raise ValueError(
+                    f"{name} must be at most the number of {limit} ({most}), "
+                    f"got {count}."
+                )
 
 
 def _table(x: Any) -> np.ndarray:
@@ -219,103 +365,3 @@ def _group_numbers(groups: Any, rows: int) -> np.ndarray:
             "or give each a group of its own."
         )
     return numbers
-
-
-def _check_fits(name: str, rows: Rows, splits: int) -> None:
-    """Each split holds all rows once; `Data` copies a set while it checks it."""
-    check_fits(
-        f"{name}: {splits:,} splits of {row_count(rows):,} rows",
-        (splits + 1) * byte_count(rows),
-        "ask for fewer splits",
-    )
-
-
-def _folds(
-    name: str,
-    count: int,
-    repeats: int,
-    rows: np.ndarray,
-    labels: np.ndarray | None,
-    groups: np.ndarray | None,
-    seed: int,
-) -> Iterator[Split]:
-    """Pairs of rows (kept, held out), ``repeats`` × ``count`` of them."""
-    from sklearn import model_selection as sklearn  # slow to import
-    from sklearn.utils import check_random_state
-
-    limits = {"rows": len(rows)}
-    if groups is not None:
-        limits = {"groups": len(np.unique(groups[rows]))}
-    if labels is not None:
-        sizes = np.unique(labels[rows], return_counts=True)[1]
-        if len(sizes) * count > len(rows):
-            raise ValueError(
-                f"stratify must be for classes, got y with {len(sizes)} values in "
-                f"{len(rows)} rows, too few of each for {count} {name}; leave it out, "
-                "or cut y into classes by pandas.qcut."
-            )
-        limits["rows of the rarest class"] = sizes.min()
-    for limit, most in limits.items():
-        if count > most:
-            raise ValueError(
-                f"{name} must be at most the number of {limit} ({most}), got {count}."
-            )
-    splitter = {
-        (False, False): sklearn.KFold,
-        (True, False): sklearn.StratifiedKFold,
-        (False, True): sklearn.GroupKFold,
-        (True, True): sklearn.StratifiedGroupKFold,
-    }[labels is not None, groups is not None]
-    state = check_random_state(seed)  # goes on from repeat to repeat, as in sklearn's
-    for _ in range(repeats):
-        fold = splitter(count, shuffle=True, random_state=state)
-        for kept, held_out in fold.split(rows, *_arguments(rows, labels, groups)):
-            yield rows[kept], rows[held_out]
-
-
-def _hold_out(
-    share: float,
-    rows: np.ndarray,
-    labels: np.ndarray | None,
-    groups: np.ndarray | None,
-    seed: list[int],
-) -> Split:
-    """Rows (kept, held out), each in their order."""
-    from sklearn import model_selection as sklearn  # slow to import
-
-    state = int(np.random.default_rng(seed).integers(2**32))
-    if labels is not None and groups is not None:  # no splitter takes a share
-        parts = max(2, round(1 / share))
-        splitter = sklearn.StratifiedGroupKFold(parts, shuffle=True, random_state=state)
-    else:
-        shuffled = sklearn.ShuffleSplit
-        if labels is not None:
-            shuffled = sklearn.StratifiedShuffleSplit
-        if groups is not None:
-            shuffled = sklearn.GroupShuffleSplit
-        splitter = shuffled(1, test_size=share, random_state=state)
-    try:
-        cuts = splitter.split(rows, *_arguments(rows, labels, groups))
-        kept, held_out = next(iter(cuts))
-    except ValueError as error:
-        raise ValueError(
-            f"validation must leave rows to train on and to hold out, got {share} of "
-            f"{len(rows)} rows: {error}"
-        ) from None
-    return rows[np.sort(kept)], rows[np.sort(held_out)]
-
-
-def _arguments(
-    rows: np.ndarray, labels: np.ndarray | None, groups: np.ndarray | None
-) -> tuple[Any, Any]:
-    return tuple(None if each is None else each[rows] for each in (labels, groups))  # type: ignore[return-value]
-
-
-def _take(rows: Rows, scale: bool, **sets: np.ndarray) -> Data:
-    taken = {
-        name: jax.tree.map(lambda leaf, at=at: leaf[at], rows)
-        for name, at in sets.items()
-    }
-    if scale:
-        return Data(**standardised(taken))
-    return Data.tree_unflatten(tuple(taken), taken.values())  # checked as a whole

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxnoise.checks import warn
 from jaxnoise.data import Data, check_fits, row_count
-from jaxnoise.data.memory import byte_count
+from jaxnoise.data.rows import byte_count
 from jaxnoise.training.recipe import as_count
 
 AXIS = "runs"

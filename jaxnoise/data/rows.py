@@ -1,13 +1,80 @@
-"""Which rows of a real data set are for training, validation and testing.
+"""Rows ``(x, y)``: counted, divided and standardised, with sizes and seeds checked.
 
-`divide` is behind every loader, so that their arguments mean the same.
+What does not fit into memory is refused before any of it is taken: an allocation that
+is too big may succeed and end the process later, with nothing said and nothing kept.
 """
+
+from typing import Any
 
 import jax
 import numpy as np
+import psutil
 
-from jaxnoise.data.checks import check_int, check_seed
-from jaxnoise.data.sets import Rows, row_count
+from jaxnoise.checks import shown
+
+Rows = tuple[Any, Any]
+
+
+def check_int(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Refuse what is no int, or out of range."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an int, got {shown(value)}.")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be {bounds}, got {value}.")
+
+
+def check_seed(name: str, seed: Any) -> None:
+    """Refuse what NumPy takes as no seed, and None, which would not repeat."""
+    check_int(name, seed, 0, 2**32 - 1)
+
+
+def check_fits(what: str, size: int, cure: str) -> None:
+    """Refuse what needs more memory than is free.
+
+    Free is what the machine can give without swapping. The limit that a container sets
+    itself is not seen.
+
+    Args:
+        what: the subject of the message, in the plural.
+        size: the bytes at the peak, estimated.
+        cure: what to do about it, the end of the message.
+
+    Raises:
+        MemoryError: if ``size`` is more than the free memory.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> jn.data.check_fits("my rows: 10 rows", 10 * 8, "ask for fewer rows")
+    """
+    free = psutil.virtual_memory().available
+    if size > free:
+        raise MemoryError(
+            f"{what} take about {_gibibytes(size)} GiB, but {_gibibytes(free)} GiB of "
+            f"memory are free; {cure}."
+        )
+
+
+def _gibibytes(size: int) -> str:
+    return f"{size / 2**30:,.1f}" if size < 10 * 2**30 else f"{size / 2**30:,.0f}"
+
+
+def byte_count(tree: Any) -> int:
+    """The bytes of all arrays of a pytree in the types that JAX will use."""
+    return sum(
+        leaf.size * jax.dtypes.canonicalize_dtype(leaf.dtype).itemsize
+        for leaf in jax.tree.leaves(tree)
+    )
+
+
+def row_count(tree: Any) -> int:
+    """The common length of the leading axes."""
+    return jax.tree.leaves(tree)[0].shape[0]
+
+
+def take(rows: Rows, at: np.ndarray) -> Rows:
+    """Some of the rows."""
+    return jax.tree.map(lambda leaf: leaf[at], rows)
 
 
 def divide(
@@ -47,11 +114,7 @@ def divide(
     }
     if validation:
         sets["validation"] = order[-validation:]
-    return {name: _take(rows, np.sort(at)) for name, at in sets.items()}
-
-
-def _take(rows: Rows, at: np.ndarray) -> Rows:
-    return jax.tree.map(lambda leaf: leaf[at], rows)
+    return {name: take(rows, np.sort(at)) for name, at in sets.items()}
 
 
 def _stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
