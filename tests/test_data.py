@@ -103,55 +103,12 @@ def test_tables_of_numbers_and_flags():
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize(
-    ("sets", "error", "message"),
-    [
-        ({"train": np.ones((3, 2))}, TypeError, r"train must be a pair \(x, y\)"),
-        ({"train": (np.ones((3, 2)),)}, TypeError, r"train must be a pair \(x, y\)"),
-        (
-            {"train": (np.ones((3, 2)), np.ones((4, 1)))},
-            ValueError,
-            "train: x and y must have the same number of rows",
-        ),
-        (
-            {"train": (np.ones((0, 2)), np.ones((0, 1)))},
-            ValueError,
-            "train must have at least one row, got none",
-        ),
-        ({"train": (np.array([["a"]]), [0])}, TypeError, "train must hold numbers"),
-        (
-            {"train": (np.array([[1.0], [np.nan]]), [[0], [1]])},
-            ValueError,
-            "train must be finite, got 1 NaN or infinite values of 2",
-        ),
-        (
-            {
-                "train": (np.ones((3, 2)), np.ones((3, 1))),
-                "test": (np.ones((3, 3)), np.ones((3, 1))),
-            },
-            ValueError,
-            "test must have the columns and types of train",
-        ),
-    ],
-)
-def test_bad_data(sets, error, message):
-    with pytest.raises(error, match=message):
-        jn.Data(**sets)
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"train_size": 100}, r"less than samples \(100\), got 100"),
-        ({"train_size": 0}, "train_size must be at least 1"),
-        ({"population": 0}, "population must be at least 1, got 0"),
-        ({"noise": -0.1}, "noise must be finite and >= 0, got -0.1"),
-    ],
-)
-def test_bad_circles(options, message):
-    with pytest.raises(ValueError, match=message):
-        jn.data.circles(**options)
+def test_bad_sets():
+    """Others are in `test_mistakes` and, by their values, in `test_data_arrays`."""
+    with pytest.raises(TypeError, match=r"train must be a pair \(x, y\), got a tuple"):
+        jn.Data(train=(np.ones((3, 2)),))
+    with pytest.raises(ValueError, match="train must have at least one row, got none"):
+        jn.Data(train=(np.ones((0, 2)), np.ones((0, 1))))
 
 
 @pytest.mark.bad_input

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import socket
 import sys
 
@@ -79,6 +80,56 @@ def sides(sets):
         name: {row.tobytes() for row in jax.tree.leaves(x)[0]}
         for name, (x, _) in sets.items()
     }
+
+
+def global_states(name):
+    """NumPy's, and Python's where it is seeded: type checkers draw from that."""
+    _, words, position, *normal = np.random.get_state()  # noqa: NPY002
+    numpy = words.tobytes(), position, normal
+    return numpy, random.getstate() if name == "mnist1d" else None
+
+
+@pytest.mark.parametrize("name", [*PACKAGED, "digits"])
+def test_loading_leaves_no_trace(name, load, tmp_path, monkeypatch):
+    """Nothing is downloaded or written, and global generators are as they were.
+
+    First, so that later tests find what it reads."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "socket", None)
+    read = PACKAGED.get(name, load)
+    getattr(read, "cache_clear", str)()
+    before = global_states(name)
+    load()
+    assert global_states(name) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_lists_the_data_sets(data_set):
+    """All that return `Data`, with their rows, columns and classes."""
+    told = {
+        name: [cell.strip().replace(",", "") for cell in cells.split("|")]
+        for name, cells in re.findall(r"^\| `(\w+)` +\|(.*)\|$", jn.data.__doc__, re.M)
+    }
+    returns = {
+        name
+        for name in dir(jn.data)
+        if getattr(getattr(jn.data, name), "__annotations__", {}).get("return")
+        is jn.Data
+    }
+    assert set(told) == returns
+    for name, (*sizes, row, classes, _) in told.items():
+        data = data_set(name)()
+        x, y = data.train
+        values = x[0] if isinstance(x, tuple) else x
+        assert row == " × ".join(map(str, values.shape[1:])), name
+        if sizes:
+            counts = [jn.data.row_count(rows) for rows in data.values()]
+            assert sizes == [str(sum(counts)), str(counts[0])], name
+        if classes.isdigit():
+            assert int(classes) == len(np.unique(y)), name
+            assert y.shape[1:] == ((1,) if classes == "2" else ()), name
+        else:
+            assert classes == ("any" if name == "blobs" else "numbers")
 
 
 @everyone
@@ -273,26 +324,6 @@ def test_vowels_are_padded_after_their_end(data_set):
     np.testing.assert_allclose(first[[0, 1, 19]], [1.860936, 1.891651, 1.261441])
 
 
-def global_states(name):
-    """NumPy's, and Python's where it is seeded: type checkers draw from that."""
-    _, words, position, *normal = np.random.get_state()  # noqa: NPY002
-    numpy = words.tobytes(), position, normal
-    return numpy, random.getstate() if name == "mnist1d" else None
-
-
-@pytest.mark.parametrize("name", [*PACKAGED, "digits"])
-def test_loading_leaves_no_trace(name, load, tmp_path, monkeypatch):
-    """Nothing is downloaded or written, and global generators are as they were."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(socket, "socket", None)
-    read = PACKAGED.get(name, load)
-    getattr(read, "cache_clear", str)()
-    before = global_states(name)
-    load()
-    assert global_states(name) == before
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_draws_of_a_real_data_set():
     splits = jn.data.draws(jn.data.breast_cancer, 3, train_size=50, validation=100)
     assert [repr(data) for data in splits] == [
@@ -314,13 +345,12 @@ def test_draws_of_a_real_data_set():
 def test_absent_packages(name, package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.data", None)
-    PACKAGED[name].cache_clear()
     message = (
         f"{name} needs the package {package}: "
         rf'python -m pip install "jaxnoise\[{extra}\]"\.'
     )
     with pytest.raises(ImportError, match=f"^{message}$"):
-        getattr(jn.data, name)()
+        PACKAGED[name].__wrapped__(*[False] * (name == "mnist1d"))
 
 
 @pytest.mark.bad_input

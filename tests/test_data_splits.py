@@ -1,6 +1,7 @@
 """Splits: each row on one side, classes and groups as asked, the same from one seed."""
 
 import numpy as np
+import optax
 import pytest
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
@@ -151,31 +152,32 @@ def test_draws_are_fresh_and_share_the_population():
     np.testing.assert_array_equal(more[2].train[0], splits[2].train[0])
 
 
-def test_a_validation_set_changes_no_other():
-    plain, more = jn.data.circles(), jn.data.circles(validation=50)
-    assert list(more) == ["train", "test", "validation", "population"]
-    for name in plain:
-        np.testing.assert_array_equal(plain[name][0], more[name][0])
-    drawn = set(map(tuple, more.validation[0]))
-    assert len(drawn) == 50
-    assert not drawn & set(map(tuple, np.concatenate([more.train[0], more.test[0]])))
-
-
 def test_splits_reach_a_sweep():
-    """One run a split, and a validation set gives its metrics."""
-    import optax
+    """One run a split, with metrics of its sets; unlike columns are told, once."""
 
     def recipe(_):
         return jn.Recipe(
             jn.MLP((4,), 1), jn.losses.binary_cross_entropy, optax.sgd(0.1)
         )
 
-    splits = jn.data.nested_folds(X / 60, Y.astype(float), outer=2, inner=2)
-    result = jn.sweep(
-        {"none": recipe}, strengths={}, data=splits, seeds=1, epochs=2, batch_size=16
-    )
+    def swept(**options):
+        splits = jn.data.nested_folds(x, y, outer=2, inner=2, **options)
+        return jn.sweep(
+            {"none": recipe},
+            strengths={},
+            data=splits,
+            seeds=1,
+            epochs=1,
+            batch_size=16,
+        )
+
+    x, y = np.concatenate([X, 1e3 * X], axis=1), Y.astype(float)
+    with pytest.warns(UserWarning, match=r"^data: column 1 .* jn.data.folds\(") as told:
+        result = swept()
+    assert len(told) == 1
     assert result.runs["split"].tolist() == [0, 1, 2, 3]
     assert {"validation_loss", "test_loss"} <= set(result.runs)
+    assert swept(scale=True).runs["finite"].all()
 
 
 @pytest.mark.bad_input

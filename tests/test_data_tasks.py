@@ -128,7 +128,6 @@ def test_sine_has_noise_on_the_train_rows_and_none_on_the_population():
 
 
 @pytest.mark.bad_input
-@everyone
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -145,9 +144,16 @@ def test_sine_has_noise_on_the_train_rows_and_none_on_the_population():
         ({"population_seed": -1}, ValueError, "population_seed must be from 0 to"),
     ],
 )
-def test_bad_tasks(make, options, error, message):
+def test_bad_sizes(options, error, message):
     with pytest.raises(error, match=message):
-        make(**options)
+        jn.data.circles(**options)
+
+
+@pytest.mark.bad_input
+@everyone
+def test_every_task_checks_its_sizes(make):
+    with pytest.raises(ValueError, match=r"less than samples \(100\), got 100"):
+        make(train_size=100)
 
 
 @pytest.mark.bad_input
