@@ -68,7 +68,8 @@ from jaxnoise.data.tasks import moons as moons
 from jaxnoise.data.tasks import sine as sine
 from jaxnoise.data.tasks import spirals as spirals
 
+__all__ = sorted(n for n, value in globals().items() if n[0] != "_" and callable(value))
+
 
 def __dir__() -> list[str]:
-    public = (name for name in globals() if not name.startswith("_"))
-    return sorted(name for name in public if callable(globals()[name]))
+    return __all__
