@@ -7,111 +7,38 @@ pair by pair, how sure that is, and what may be said of it. What it returns, a
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, NamedTuple, TypedDict, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
 from jaxnoise.checks import warn
-from jaxnoise.evidence.format import (
-    FEW_UNITS,
-    cell_titles,
-    table_text,
-    which_is_better,
+from jaxnoise.evidence import paired
+from jaxnoise.evidence.format import FEW_UNITS, cell_titles, table_text, which_is_better
+from jaxnoise.evidence.table import OUTER, Source
+from jaxnoise.evidence.units import (
+    PAIR_BY,
+    Cell,
+    Evidence,
+    Options,
+    check_options,
+    evidence_of,
+    key_of,
 )
-from jaxnoise.evidence.paired import (
-    TInterval,
-    bootstrap_interval,
-    holm,
-    interquartile_mean,
-    seed_words,
-    sign_flip_p,
-    spread,
-    t_interval,
-    win_interval,
-)
-from jaxnoise.evidence.table import (
-    OUTER,
-    Source,
-    by_outer_fold,
-    column_names,
-    lower_is_better,
-    runs_of,
-    score_table,
-)
-from jaxnoise.evidence.units import PAIR_BY, Cell, Cells, key_of, paired_cells
 from jaxnoise.results import cell_columns
 
 LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
 MOST_LOST = 0.05  # of the pairs
 ALPHA = 0.05
 RESAMPLING, FLIPPING = 0, 1  # each use of a key has draws of its own
-DIFFERENCE = (
-    *("difference", "low", "high", "boot_low", "boot_high"),
-    *("win_probability", "win_low", "win_high"),
-)
-DETAILS = (
-    *("sd", "median", "iqm", "boot_low", "boot_high"),
-    *("win_probability", "win_low", "win_high", "p", "diverged"),
-)
+INTERVALS = ("difference", "low", "high", "boot_low", "boot_high")
+WINS = ("win_probability", "win_low", "win_high")
+DETAILS = ("sd", "median", "iqm", "boot_low", "boot_high", *WINS, "p", "diverged")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class Options(TypedDict, total=False):
-    """What `compare`, `select`, `report` and pictures take alike: see `compare`."""
-
-    baseline: str
-    pair_by: str | Sequence[str]
-    rope: float | None
-    overlap: float | None
-    key: Array | None
-    lower_is_better: bool | None
-    outer: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """The paired units of one metric, before they are judged.
-
-    Attributes:
-        source: the `SweepResult` or table that they are of.
-        metric: the column.
-        options: with which they were asked for.
-        cells: the units of every placement and strength.
-        unit: what is independent: "seed", "split", "outer fold", ...
-        lower: whether lower is better.
-        overlap: of the splits; None where nothing is known.
-        words: of the key.
-        taken: what the data said, in words; "" for nothing.
-        doubts: what nothing said, in a sentence each.
-    """
-
-    source: Source
-    metric: str
-    options: Options
-    cells: Cells
-    unit: str
-    lower: bool
-    overlap: float | None
-    words: list[int]
-    taken: str
-    doubts: list[str]
-
-    def facts(self) -> dict[str, Any]:
-        """What a table tells of itself."""
-        return {
-            "metric": self.metric,
-            "baseline": self.cells.baseline.placement,
-            "unit": self.unit,
-            "lower_is_better": self.lower,
-            "rope": self.options.get("rope"),
-            "overlap": self.overlap,
-        }
 
 
 class Comparison(pd.DataFrame):
@@ -128,17 +55,16 @@ class Comparison(pd.DataFrame):
     placements and strengths that a picture draws.
 
     Attributes:
-        evidence: the paired units behind the table: of ``evidence.cells`` each has
+        evidence: the paired units behind the table: each of ``evidence.cells`` has
             ``scores`` and ``differences``, arrays with a value a unit, in the order of
-            ``evidence.cells.units``; and ``source``, ``metric``, ``options``. None
-            where pandas drops it, as where tables join.
+            ``evidence.units``; beside them ``source``, ``metric``, ``options`` and
+            ``doubts``. None where pandas drops it, as where tables join.
         cells: those of the rows at hand, in their order.
-        caution: what `compare` warns of its units; "" for nothing.
-        doubts: what nothing said, such as which way is better, a sentence each.
+        caution: what `compare` warns of their units; "" for nothing.
     """
 
     _metadata = ["evidence"]  # what pandas hands on from table to table
-    evidence: Evidence | None = None
+    evidence: Any = None
 
     @property
     def _constructor(self) -> type["Comparison"]:
@@ -147,19 +73,9 @@ class Comparison(pd.DataFrame):
     @property
     def cells(self) -> list[Cell]:
         """The units of each row."""
-        columns = cell_columns(self)
-        found = {cell.key: cell for cell in self._made().cells.cells}
-        return [found[key_of(row)] for row in self[columns].itertuples(index=False)]
-
-    @property
-    def baseline(self) -> Cell:
-        """The units of the baseline, whether its row is at hand or not."""
-        return self._made().cells.baseline
-
-    @property
-    def gain(self) -> int:
-        """What makes a difference positive where it is better: 1 or -1."""
-        return -1 if self._made().lower else 1
+        found = {cell.key: cell for cell in self.evidence.cells}
+        rows = self[cell_columns(self)].itertuples(index=False)
+        return [found[key_of(row)] for row in rows]
 
     @property
     def caution(self) -> str:
@@ -168,26 +84,15 @@ class Comparison(pd.DataFrame):
         few = few_units(compared["n"].min(), facts) if len(compared) else ""
         return "; ".join(filter(None, [few, out_of_reach(self)]))
 
-    @property
-    def doubts(self) -> list[str]:
-        """What nothing said."""
-        return self._made().doubts
-
-    def _made(self) -> Evidence:
-        if self.evidence is None:
-            raise AttributeError("a table that pandas joined has no evidence any more.")
-        return self.evidence
-
     def __repr__(self) -> str:
-        text = table_text(self).drop(columns=self._details())
-        return "\n".join([text.to_string(index=self._has_index()), *self._last_lines()])
+        text = self._text(self._main()).to_string(index=self._has_index())
+        return "\n".join([text, *self._last_lines()])
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        text = table_text(self).drop(columns=self._details())
-        lines = [f"<p>{escape(line)}</p>" for line in self._last_lines()]
-        return "\n".join([text.to_html(index=self._has_index()), *lines])
+        text = self._text(self._main()).to_html(index=self._has_index())
+        return "\n".join([text, *(f"<p>{escape(x)}</p>" for x in self._last_lines())])
 
     def to_markdown(self, buf: Any = None, **options: Any) -> str | None:
         """All columns in Markdown; options are those of pandas' ``to_markdown``."""
@@ -204,10 +109,7 @@ class Comparison(pd.DataFrame):
         ``columns=list(rows)`` takes all; ``float_format`` is for all numbers but
         strengths.
         """
-        columns = options.pop("columns", None)
-        if columns is None:
-            columns = [name for name in self if name not in self._details()]
-        chosen = self[list(columns)]
+        chosen = self[list(options.pop("columns", None) or self._main())]
         form = options.pop("float_format", None)
         form = form.__mod__ if isinstance(form, str) else form
         text = table_text(chosen, form, options.pop("na_rep", "-"))
@@ -215,24 +117,28 @@ class Comparison(pd.DataFrame):
         sides = "".join(["l"] * bool(options["index"]) + chosen._sides("l", "r"))
         return text.to_latex(buf, **{"column_format": sides} | options)
 
-    def _details(self) -> list[str]:
-        """The columns that a whole table does not print; none of chosen columns."""
-        if not set(DETAILS) <= set(self.columns):
-            return []
-        diverged = (self["diverged"] > 0).any()
-        return [name for name in DETAILS if name != "diverged" or not diverged]
+    def _text(self, columns: list[str]) -> pd.DataFrame:
+        return table_text(self)[columns]
+
+    def _main(self) -> list[str]:
+        """The columns that are printed: of a whole table no details."""
+        hidden = {*DETAILS} if {*DETAILS} <= {*self} else set()
+        if hidden and (self["diverged"] > 0).any():
+            hidden -= {"diverged"}
+        return [name for name in self if name not in hidden]
 
     def _last_lines(self) -> list[str]:
         """Which way is better, where the details are, and what the data said."""
-        if not self._details():
+        hidden = [name for name in DETAILS if name in {*self} - {*self._main()}]
+        if not hidden:
             return []
-        names = [re.sub("^(boot|win)_.*", r"\1_*", name) for name in self._details()]
+        names = [re.sub("^(boot|win)_.*", r"\1_*", name) for name in hidden]
         line = f"more columns: {', '.join(dict.fromkeys(names))}"
         facts = self.attrs
         if "lower_is_better" in facts:
             better = which_is_better(facts["lower_is_better"])
             line = f"{facts['metric']}: {better}; {line}"
-        taken = "" if self.evidence is None else self.evidence.taken
+        taken = self.evidence and self.evidence.taken
         return [line, taken] if taken else [line]
 
     def _has_index(self) -> bool:
@@ -243,26 +149,23 @@ class Comparison(pd.DataFrame):
         return [right if numeric(kind) else left for kind in self.dtypes]
 
 
+def _no_pipe(cell: Any) -> str:
+    return str(cell).replace("|", r"\|")  # it would end the cell
+
+
 def titled_groups(
-    table: pd.DataFrame, source: Any = None
+    runs: pd.DataFrame, source: Any = None
 ) -> list[tuple[str, tuple[Any, ...], pd.DataFrame]]:
     """Title, name and runs of each placement and strength, in the table's order.
 
     Of a comparison those of its rows alone.
     """
-    groups = table.groupby(cell_columns(table), sort=False, dropna=False)
-    found = [
-        (title, name, rows)
-        for title, (name, rows) in zip(cell_titles(table), groups, strict=True)
-    ]
+    groups = runs.groupby(cell_columns(runs), sort=False, dropna=False)
+    found = [(title, *g) for title, g in zip(cell_titles(runs), groups, strict=True)]
     if not isinstance(source, Comparison):
         return found
     wanted = {cell.key for cell in source.cells}
     return [group for group in found if key_of(group[1]) in wanted]
-
-
-def _no_pipe(cell: Any) -> str:
-    return str(cell).replace("|", r"\|")  # it would end the cell
 
 
 def compare(
@@ -368,20 +271,10 @@ def compare(
              none 10               -       -        -
             input 10          1.0000  0.7225   1.0000
     """
-    rows = judged(
-        evidence_of(
-            result_or_table,
-            metric,
-            baseline=baseline,
-            pair_by=pair_by,
-            rope=rope,
-            overlap=overlap,
-            key=key,
-            lower_is_better=lower_is_better,
-            outer=outer,
-        )
-    )
-    for told in filter(None, [rows.caution, *rows.doubts]):
+    given = (baseline, pair_by, rope, overlap, key, lower_is_better, outer)
+    options = dict(zip(Options.__annotations__, given, strict=True))
+    rows = judged(evidence_of(result_or_table, metric, **options))
+    for told in filter(None, [rows.caution, *rows.evidence.doubts]):
         warn(f"compare: {told}.")
     return rows
 
@@ -389,21 +282,10 @@ def compare(
 def shows_options(function: Function) -> Function:
     """Put the arguments of `compare` into a signature, in place of ``**options``."""
     signature, known = inspect.signature(function), inspect.signature(compare)
-    shown = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    shown += [known.parameters[name] for name in Options.__annotations__]
-    vars(function)["__signature__"] = signature.replace(parameters=shown)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [known.parameters[name] for name in Options.__annotations__]
+    vars(function)["__signature__"] = signature.replace(parameters=own + theirs)
     return function
-
-
-def check_options(function: str, given: Iterable[str]) -> None:
-    """Refuse options that are none, in the name of the function that was called."""
-    known = Options.__annotations__
-    for name in given:
-        if name not in known:
-            raise TypeError(
-                f"{function} must be given its own arguments and, of compare, "
-                f"{', '.join(known)}, got {name!r}."
-            )
 
 
 def comparison_of(
@@ -421,131 +303,58 @@ def comparison_of(
 
 def source_of(source: Any) -> Any:
     """What a comparison was made of; of anything else itself."""
-    made = source.evidence if isinstance(source, Comparison) else None
-    return source if made is None else made.source
-
-
-def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
-    """The paired units of a metric; those of a comparison, if nothing else is asked."""
-    if isinstance(source, Comparison) and source.evidence is not None:
-        made = source.evidence
-        options, metric = made.options | options, metric or made.metric
-        if options == made.options and metric == made.metric:
-            return made
-        source = made.source
-    for name in ("rope", "overlap"):
-        check_scale(name, options.get(name))
-    words, given = seed_words(options.get("key")), options.get("lower_is_better")
-    if given is not None and not isinstance(given, bool | np.bool_):
-        raise TypeError(f"lower_is_better must be a bool or None, got {given!r}.")
-    pairs = column_names(options.get("pair_by", PAIR_BY))
-    runs = runs_of(source)
-    table, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))
-    table = score_table(table, metric, pairs)
-    counts = not pd.api.types.is_float_dtype(runs[metric])
-    cells = paired_cells(
-        table, metric, options.get("baseline", "none"), pairs, counts=counts
-    )
-    unit = OUTER if nested and cells.unit == "split" else cells.unit
-    lower = lower_is_better(metric) if given is None else bool(given)
-    overlap, taken, doubts = _of_splits(runs, cells, unit, options)
-    if lower is None:
-        doubts.append(
-            f"the name of {metric!r} does not tell which way is better: higher is "
-            "taken for it, and lower_is_better= says"
-        )
-    return Evidence(
-        source=source,
-        metric=metric,
-        options=cast(Options, options),
-        cells=cells,
-        unit=unit,
-        lower=bool(lower),
-        overlap=overlap,
-        words=words,
-        taken=taken,
-        doubts=doubts,
-    )
-
-
-def _of_splits(
-    runs: pd.DataFrame, cells: Cells, unit: str, options: dict[str, Any]
-) -> tuple[float | None, str, list[str]]:
-    """The overlap, what the data said, and what neither it nor the caller did."""
-    overlap, carried = options.get("overlap"), runs.attrs.get("overlap")
-    if cells.unit != "split":
-        return overlap, "", []
-    taken = []
-    if overlap is None and carried is None:
-        doubt = (
-            f"nothing is known of the {len(cells.units)} {unit}s, which are taken as "
-            "independent: give overlap=1/(k-1) for k folds, or overlap=0 for "
-            "independent draws"
-        )
-        return None, "", [doubt]
-    if overlap is None and carried:
-        taken.append(f"overlap {carried:.4g}")
-    if unit == OUTER and options.get("outer") is None:
-        taken.append(f"{len(cells.units)} {unit}s")
-    said = f"{' and '.join(taken)}: as the data says" if taken else ""
-    return carried if overlap is None else overlap, said, []
+    made = isinstance(source, Comparison) and source.evidence
+    return made.source if made else source
 
 
 def judged(evidence: Evidence) -> Comparison:
     """The table of `compare`, without its warnings."""
-    overlap = evidence.overlap or 0.0
-    rows = [
+    rows = Comparison(
         cell.name
         | _summary(cell)
-        | _difference(cell, evidence.words, overlap, evidence.lower)
-        | {"p": one.p, "p_holm": one.p_holm}
-        | {"diverged": cell.diverged, "verdict": one.verdict}
-        for cell, one in zip(evidence.cells.cells, judgements(evidence), strict=True)
+        | _difference(cell, evidence)
+        | {"p": p, "p_holm": p_holm}
+        | {"diverged": cell.diverged, "verdict": said}
+        for cell, (p, p_holm, said) in zip(
+            evidence.cells, judgements(evidence), strict=True
+        )
+    )
+    rows.evidence, rows.attrs = evidence, evidence.facts()
+    return rows
+
+
+def judgements(evidence: Evidence) -> list[tuple[float, float, str]]:
+    """p, Holm's p and the verdict of every cell, adjusted for all of them together."""
+    tests = [tested(c.unit_differences, evidence, c.rounding) for c in evidence.cells]
+    p = [
+        np.nan if cell.is_baseline else p
+        for cell, (_, p) in zip(evidence.cells, tests, strict=True)
     ]
-    table = Comparison(rows)
-    table.evidence, table.attrs = evidence, evidence.facts()
-    return table
-
-
-class Judgement(NamedTuple):
-    """The tests of one cell, and what they allow to say."""
-
-    p: float
-    p_holm: float
-    verdict: str
-
-
-def judgements(evidence: Evidence) -> list[Judgement]:
-    """Test every cell against the baseline, and adjust for all of them together."""
-    cells = evidence.cells.cells
-    tests = [tested(c.unit_differences, evidence, c.rounding) for c in cells]
-    p = [np.nan if c.is_baseline else p for c, (_, p) in zip(cells, tests, strict=True)]
     found = []
-    for cell, (interval, _), one, adjusted in zip(
-        cells, tests, p, map(float, holm(p)), strict=True
+    for cell, (t, _), one, adjusted in zip(
+        evidence.cells, tests, p, map(float, paired.holm(p)), strict=True
     ):
         said = verdict(
             len(cell.unit_differences),
-            cell.lost / cell.pairs,
-            (float(interval.low), float(interval.high)),
+            cell.lost,
+            (float(t.low), float(t.high)),
             adjusted,
             rope=evidence.options.get("rope"),
             lower_is_better=evidence.lower,
         )
-        said = "baseline" if cell.is_baseline else said
-        found.append(Judgement(one, adjusted, said))
+        found.append((one, adjusted, "baseline" if cell.is_baseline else said))
     return found
 
 
 def tested(
     differences: np.ndarray, evidence: Evidence, rounding: float = 0.0
-) -> tuple[TInterval, float]:
+) -> tuple[paired.TInterval, float]:
     """The interval of the mean difference, and the p of its test."""
-    interval = t_interval(differences, overlap=evidence.overlap or 0.0)
+    t = paired.t_interval(differences, overlap=evidence.overlap or 0.0)
     if evidence.overlap:  # folds overlap: their signs are not free to flip
-        return interval, float(interval.p)
+        return t, float(t.p)
     rng = np.random.default_rng([FLIPPING, *evidence.words])
-    return interval, sign_flip_p(differences, rng, rounding=rounding)
+    return t, paired.sign_flip_p(differences, rng, rounding=rounding)
 
 
 def verdict(
@@ -578,26 +387,24 @@ def _summary(cell: Cell) -> dict[str, Any]:
     return {
         "n": n if cell.is_baseline else len(cell.unit_differences),
         "mean": scores.mean() if n else np.nan,
-        "sd": spread(scores),
+        "sd": paired.spread(scores),
         "median": np.median(scores) if n else np.nan,
-        "iqm": interquartile_mean(scores),
+        "iqm": paired.interquartile_mean(scores),
     }
 
 
-def _difference(
-    cell: Cell, words: list[int], overlap: float, lower: bool
-) -> dict[str, float]:
+def _difference(cell: Cell, evidence: Evidence) -> dict[str, float]:
     """The cell's differences with their intervals."""
     if cell.is_baseline:
-        return dict.fromkeys(DIFFERENCE, np.nan)
-    d = cell.unit_differences
-    t = t_interval(d, overlap=overlap)
+        return dict.fromkeys((*INTERVALS, *WINS), np.nan)
+    d, overlap = cell.unit_differences, evidence.overlap or 0.0
+    t = paired.t_interval(d, overlap=overlap)
     # each row starts the same draws again, so that none depends on the others
-    rng = np.random.default_rng([RESAMPLING, *words])
-    boot = bootstrap_interval(d, rng, overlap=overlap)
-    win = win_interval(-d if lower else d, overlap=overlap)
+    rng = np.random.default_rng([RESAMPLING, *evidence.words])
+    boot = paired.bootstrap_interval(d, rng, overlap=overlap)
+    win = paired.win_interval(-d if evidence.lower else d, overlap=overlap)
     values = map(float, (t.mean, t.low, t.high, *boot, *win))
-    return dict(zip(DIFFERENCE, values, strict=True))
+    return dict(zip((*INTERVALS, *WINS), values, strict=True))
 
 
 def few_units(n: int | np.integer, facts: dict[str, Any]) -> str:
@@ -640,14 +447,3 @@ def least_units(comparisons: int, alpha: float = ALPHA) -> int:
     while 2 / 2**units >= alpha / comparisons:
         units += 1
     return units
-
-
-def check_scale(name: str, value: Any) -> None:
-    """Refuse what is neither None nor a finite number of at least 0."""
-    if value is None:
-        return
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number:
-        raise TypeError(f"{name} must be a number or None, got {value!r}.")
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and >= 0, got {value}.")

@@ -9,16 +9,10 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.compare import (
-    Comparison,
-    Options,
-    check_options,
-    check_scale,
-    comparison_of,
-    least_units,
-)
+from jaxnoise.evidence.compare import Comparison, comparison_of, least_units
 from jaxnoise.evidence.paired import CONFIDENCE
 from jaxnoise.evidence.table import Source
+from jaxnoise.evidence.units import Options, check_number, check_options
 
 MOST_UNITS = 10**12
 LARGEST_EFFECT = 1e3  # in standard deviations; six units see a smaller one
@@ -80,9 +74,11 @@ def seeds_needed(
         69
     """
     check_options("seeds_needed", options)
-    _check("difference", difference, -np.inf, np.inf)
-    _check("power", power, 0.0, 1.0)
-    _check("alpha", alpha, 0.0, 1.0)
+    check_number("difference", difference, least=-np.inf)
+    for name, share in {"power": power, "alpha": alpha}.items():
+        check_number(name, share, least=-np.inf)
+        if not 0 < share < 1:
+            raise ValueError(f"{name} must be between 0 and 1, got {share}.")
     if difference == 0:
         raise ValueError("difference must not be 0, which no number of units shows.")
     if isinstance(comparisons, bool) or not isinstance(comparisons, int | np.integer):
@@ -95,11 +91,12 @@ def seeds_needed(
             f"{'neither' if sd is None else 'both'}."
         )
     overlap = options.get("overlap")
-    check_scale("overlap", overlap)
+    if overlap is not None:
+        check_number("overlap", overlap, kind="a number or None")
     if result_or_table is not None:
         sd, found = _measured(result_or_table, metric, options)
         overlap = found if overlap is None else overlap
-    _check("sd", sd, 0.0, np.inf, closed=True)
+    check_number("sd", sd)
     level, least = alpha / comparisons, least_units(comparisons, alpha)
     effect = LARGEST_EFFECT if sd == 0 else abs(difference) / float(sd)  # type: ignore[arg-type]
     return _smallest(min(effect, LARGEST_EFFECT), overlap or 0.0, level, power, least)
@@ -168,15 +165,3 @@ def _measured(
     n = rows["n"].to_numpy(float)
     errors = (rows["high"] - rows["low"]) / 2 / stdtrit(n - 1, (1 + CONFIDENCE) / 2)
     return float((errors / np.sqrt(1 / n + (overlap or 0.0))).max()), overlap
-
-
-def _check(
-    name: str, value: Any, low: float, high: float, *, closed: bool = False
-) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number:
-        raise TypeError(f"{name} must be a number, got {value!r}.")
-    if not (low < value < high or (closed and value == low)):
-        bounds = "finite" if high == np.inf else f"between {low:g} and {high:g}"
-        bounds += " and >= 0" if closed else ""
-        raise ValueError(f"{name} must be {bounds}, got {value}.")

@@ -17,10 +17,6 @@ from jaxnoise.checks import warn
 from jaxnoise.evidence.compare import (
     MOST_LOST,
     Comparison,
-    Evidence,
-    Options,
-    check_options,
-    evidence_of,
     few_units,
     judgements,
     shows_options,
@@ -31,7 +27,7 @@ from jaxnoise.evidence.compare import (
 from jaxnoise.evidence.format import joined, places, said
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.table import OUTER, Source, runs_of
-from jaxnoise.evidence.units import Cells
+from jaxnoise.evidence.units import Evidence, Options, check_options, evidence_of
 from jaxnoise.results import SweepResult
 
 
@@ -255,15 +251,15 @@ def _check_columns(
 
 def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
     """What scores of one set choose, and what those of another say of it."""
-    lower, cells = reporting.lower, reporting.cells.cells
-    candidates = _candidates(choosing.cells, reporting.cells)
-    pick, _ = _best(choosing.cells, candidates, choosing.cells.means(), lower)
-    best, claim = _best(reporting.cells, candidates, reporting.cells.means(), lower)
-    picks = [pick] * len(reporting.cells.units)
+    lower, cells = reporting.lower, reporting.cells
+    candidates = _candidates(choosing, reporting)
+    pick, _ = _best(choosing, candidates, choosing.means())
+    best, claim = _best(reporting, candidates, reporting.means())
+    picks = [pick] * len(reporting.units)
     if reporting.unit == OUTER:  # each fold makes a choice of its own
-        by_unit = np.stack([cell.scores for cell in choosing.cells.cells], axis=1)
-        picks = [_best(choosing.cells, candidates, seen, lower)[0] for seen in by_unit]
-    choices = _choices(choosing.cells, reporting.cells, picks)
+        by_unit = np.stack([cell.scores for cell in choosing.cells], axis=1)
+        picks = [_best(choosing, candidates, seen)[0] for seen in by_unit]
+    choices = _choices(choosing, reporting, picks)
     found = _intervals(choices, reporting.overlap or 0.0)
     gain = found["score"] - claim if lower else claim - found["score"]
     sets = [e.metric.removesuffix(f"_{metric}") for e in (choosing, reporting)]
@@ -273,19 +269,19 @@ def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
         metric=metric,
         choose_on=sets[0],
         report_on=sets[1],
-        baseline=reporting.cells.baseline.placement,
+        baseline=reporting.baseline.placement,
         unit=reporting.unit,
         **found,
         verdict=_verdict_of_choices(choices, reporting)
         if reporting.unit == OUTER
-        else judgements(reporting)[pick].verdict,
+        else judgements(reporting)[pick][-1],
         claimed=claim,
         claimed_placement=cells[best].placement,
         claimed_strength=cells[best].strength,
         optimism=gain + 0.0,  # no -0
         choices=choices,
         candidates=pd.DataFrame([cell.name for cell in cells]).assign(
-            **{e.metric: e.cells.means() for e in (choosing, reporting)},
+            **{e.metric: e.means() for e in (choosing, reporting)},
             candidate=candidates,
         ),
         taken=reporting.taken,
@@ -301,7 +297,7 @@ def _verdict_of_choices(choices: pd.DataFrame, reporting: Evidence) -> str:
     return verdict(len(d), lost, ends, p, lower_is_better=reporting.lower)
 
 
-def _candidates(choosing: Cells, reporting: Cells) -> np.ndarray:
+def _candidates(choosing: Evidence, reporting: Evidence) -> np.ndarray:
     """Which cells may be chosen: those with scores, of which few runs diverged."""
     kept = [cell.diverged <= MOST_LOST * cell.runs for cell in reporting.cells]
     candidates = np.isfinite(choosing.means()) & np.isfinite(reporting.means()) & kept
@@ -314,49 +310,45 @@ def _candidates(choosing: Cells, reporting: Cells) -> np.ndarray:
 
 
 def _best(
-    cells: Cells, candidates: np.ndarray, scores: np.ndarray, lower: bool
+    evidence: Evidence, candidates: np.ndarray, scores: np.ndarray
 ) -> tuple[int, float]:
     """The best cell, of equal ones the baseline, then the first; and the best score."""
-    gains = np.where(
-        candidates & np.isfinite(scores), -scores if lower else scores, -np.inf
-    )
-    least = gains.max() - 2 * cells.precision * np.abs(gains.max())
-    equal = np.flatnonzero(gains >= least)
-    number = min(equal, key=lambda i: (not cells.cells[i].is_baseline, i))
-    return int(number), float(-gains.max() if lower else gains.max())
+    gains = np.where(candidates & np.isfinite(scores), evidence.gain * scores, -np.inf)
+    best = gains.max()
+    equal = np.flatnonzero(gains >= best - 2 * evidence.precision * np.abs(best))
+    number = min(equal, key=lambda i: (not evidence.cells[i].is_baseline, i))
+    return int(number), float(evidence.gain * best)
 
 
-def _choices(choosing: Cells, reporting: Cells, picks: Sequence[int]) -> pd.DataFrame:
+def _choices(
+    choosing: Evidence, reporting: Evidence, picks: Sequence[int]
+) -> pd.DataFrame:
     """A row a unit: what was chosen for it, and its scores there."""
-    rows = []
-    for unit, pick in enumerate(picks):
-        seen, cell = choosing.cells[pick], reporting.cells[pick]
-        score = cell.scores[unit]
-        difference = abs(0.0 * score) if cell.is_baseline else cell.differences[unit]
-        rows.append(
-            {
-                "unit": reporting.units[unit],
-                "placement": cell.placement,
-                "strength": cell.strength,
-                "chosen_by": seen.scores[unit],
-                "score": score,
-                "difference": difference,
-            }
-        )
-    return pd.DataFrame(rows)
+    cells = [reporting.cells[pick] for pick in picks]
+    scores = np.array([cell.scores[unit] for unit, cell in enumerate(cells)])
+    differences = [
+        abs(0.0 * scores[unit]) if cell.is_baseline else cell.differences[unit]
+        for unit, cell in enumerate(cells)
+    ]
+    seen = [choosing.cells[pick].scores[unit] for unit, pick in enumerate(picks)]
+    return pd.DataFrame(
+        {
+            "unit": reporting.units,
+            "placement": [cell.placement for cell in cells],
+            "strength": [cell.strength for cell in cells],
+            "chosen_by": seen,
+            "score": scores,
+            "difference": differences,
+        }
+    )
 
 
 def _intervals(choices: pd.DataFrame, overlap: float) -> dict[str, Any]:
     """Means over units with their t-intervals, as fields of `Selection`."""
-    score = t_interval(choices["score"].dropna(), overlap=overlap)
-    difference = t_interval(choices["difference"].dropna(), overlap=overlap)
-    return {
-        "n": int(choices["score"].count()),
-        "score": float(score.mean),
-        "low": float(score.low),
-        "high": float(score.high),
-        "difference": float(difference.mean),
-        "difference_low": float(difference.low),
-        "difference_high": float(difference.high),
-        "difference_n": int(choices["difference"].count()),
-    }
+    fields: dict[str, Any] = {"n": int(choices["score"].count())}
+    fields["difference_n"] = int(choices["difference"].count())
+    for name, prefix in {"score": "", "difference": "difference_"}.items():
+        t = t_interval(choices[name].dropna(), overlap=overlap)
+        ends = {name: t.mean, f"{prefix}low": t.low, f"{prefix}high": t.high}
+        fields |= {field: float(value) for field, value in ends.items()}
+    return fields

@@ -18,6 +18,7 @@ Source = SweepResult | pd.DataFrame
 OUTER = "outer fold"  # what is independent
 INNER = "inner fold"  # the column that tells runs of one outer fold apart
 LARGEST = 1e300  # of a score: sums of what is larger leave the range of numbers
+EPS = float(np.finfo(float).eps)
 SAME = 2.4e-7  # strengths that are closer, relative, are one: float32 has no more
 
 HIGHER = frozenset(
@@ -72,12 +73,12 @@ def lower_is_better(metric: str) -> bool | None:
     return False if re.match(r"(.*_)?neg_", metric) else None
 
 
-def runs_of(source: Any) -> pd.DataFrame:
+def runs_of(source: Any, name: str = "result_or_table") -> pd.DataFrame:
     """The table of runs of a sweep, or the table itself."""
     runs = source.runs if isinstance(source, SweepResult) else source
     if not isinstance(runs, pd.DataFrame):
         raise TypeError(
-            "result_or_table must be a SweepResult or a pandas table, "
+            f"{name} must be a SweepResult or a pandas table, "
             f"got {type(source).__name__}."
         )
     if not runs.columns.is_unique:
@@ -89,7 +90,10 @@ def runs_of(source: Any) -> pd.DataFrame:
 def score_table(
     runs: pd.DataFrame, metric: Any, pair_by: Sequence[str]
 ) -> pd.DataFrame:
-    """What is compared, checked: NaN where a run or its metric is not finite."""
+    """What is compared, checked: NaN where a run or its metric is not finite.
+
+    Its ``attrs`` tell the relative precision of the scores.
+    """
     columns = ", ".join(map(str, runs))
     if not isinstance(metric, str) or metric not in runs:
         whole = [repr(name) for name in runs if str(name).endswith(f"_{metric}")]
@@ -117,7 +121,10 @@ def score_table(
         flags = _flags(runs["finite"])
         finite, diverged = finite & flags, ~flags | (np.abs(scores) >= LARGEST)
     scores = np.where(finite, scores, np.nan)
-    return kept.assign(**strengths, **{metric: scores, "finite": ~diverged})
+    table = kept.assign(**strengths, **{metric: scores, "finite": ~diverged})
+    counts = not pd.api.types.is_float_dtype(runs[metric])  # are exact
+    table.attrs = {"precision": EPS if counts else _precision(scores)}
+    return table
 
 
 def _check_values(name: str, column: pd.Series, *, filled: bool) -> None:
@@ -164,6 +171,19 @@ def _flags(column: pd.Series) -> np.ndarray:
             f"column 'finite' must hold True and False, got {column.unique()[:3]}."
         )
     return column.to_numpy(dtype=bool)
+
+
+def _precision(scores: np.ndarray) -> float:
+    """The relative precision of scores, as float32 or float64 has it.
+
+    Scores of training are float32, and 9 digits of decimal text hold one: what has no
+    more than that is taken for float32.
+    """
+    known = scores[np.isfinite(scores)]
+    with np.errstate(over="ignore"):
+        single = (known.astype(np.float32) == known).all()
+    single = single or all(float(f"{score:.9g}") == score for score in known)
+    return float(np.finfo(np.float32 if single else np.float64).eps)
 
 
 def column_names(pair_by: Any) -> list[str]:

@@ -1,20 +1,30 @@
 """From runs to units: pairs of runs, and what each independent unit says.
 
-`paired_cells` turns a checked table into arrays, a cell for each placement and
-strength, which the functions of `jaxnoise.evidence.paired` take. Rounding must not pass
+`evidence_of` turns runs into arrays, a cell for each placement and strength, which the
+functions of `jaxnoise.evidence.paired` take. Rounding must not pass
 for a difference: accuracies are whole numbers of rows, so that differences are often
 equal, and signs and ranks of equal ones must not hang on the last bit.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from jaxnoise.evidence.format import joined
-from jaxnoise.evidence.paired import TInterval, t_interval
+from jaxnoise.evidence.paired import TInterval, seed_words, t_interval
+from jaxnoise.evidence.table import (
+    OUTER,
+    Source,
+    by_outer_fold,
+    column_names,
+    lower_is_better,
+    runs_of,
+    score_table,
+)
 from jaxnoise.results import cell_columns
 
 PAIR_BY = ("seed", "split")
@@ -37,9 +47,8 @@ class Cell:
             score minus the baseline's, NaN for a unit without any.
         rounding: of the sum of the differences.
         runs: the number of runs.
-        pairs: the number of runs that have a partner in the baseline.
-        lost: the number of pairs of which a run is not finite.
         diverged: the number of runs that are not finite.
+        lost: the share of the pairs of which a run is not finite.
     """
 
     name: dict[str, Any]
@@ -48,9 +57,8 @@ class Cell:
     differences: np.ndarray
     rounding: float
     runs: int
-    pairs: int
-    lost: int
     diverged: int
+    lost: float
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -112,18 +120,129 @@ class Cells:
         return np.array([cell.score_interval.mean for cell in self.cells])
 
 
-def paired_cells(
-    table: pd.DataFrame,
-    metric: str,
-    baseline: str,
-    pair_by: Sequence[str],
-    *,
-    counts: bool = False,
-) -> Cells:
-    """Pair every run of a checked table with the baseline's, and average over units.
+class Options(TypedDict, total=False):
+    """What `compare`, `select`, `report` and pictures take alike: see `compare`."""
 
-    ``counts`` says that scores are whole numbers, which have no rounding.
+    baseline: str
+    pair_by: str | Sequence[str]
+    rope: float | None
+    overlap: float | None
+    key: Array | None
+    lower_is_better: bool | None
+    outer: int | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence(Cells):
+    """The paired units of one metric, before they are judged.
+
+    Attributes:
+        source: the `SweepResult` or table that they are of.
+        metric: the column.
+        options: with which they were asked for.
+        lower: whether lower is better.
+        overlap: of the splits; None where nothing is known.
+        words: of the key.
+        taken: what the data said, in words; "" for nothing.
+        doubts: what nothing said, in a sentence each.
     """
+
+    source: Source
+    metric: str
+    options: dict[str, Any]
+    lower: bool
+    overlap: float | None
+    words: list[int]
+    taken: str
+    doubts: list[str]
+
+    @property
+    def gain(self) -> int:
+        """What makes a difference positive where it is better."""
+        return -1 if self.lower else 1
+
+    def facts(self) -> dict[str, Any]:
+        """What a table tells of itself."""
+        return {
+            "metric": self.metric,
+            "baseline": self.baseline.placement,
+            "unit": self.unit,
+            "lower_is_better": self.lower,
+            "rope": self.options.get("rope"),
+            "overlap": self.overlap,
+        }
+
+
+def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
+    """The paired units of a metric; those of a comparison, if nothing else is asked."""
+    made = getattr(source, "evidence", None)
+    if isinstance(made, Evidence):  # a comparison's
+        options, metric = made.options | options, metric or made.metric
+        if options == made.options and metric == made.metric:
+            return made
+        source = made.source
+    words, lower = _checked(options)
+    runs, pairs = runs_of(source), column_names(options.get("pair_by", PAIR_BY))
+    scores, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))
+    scores = score_table(scores, metric, pairs)
+    cells = paired_cells(scores, metric, options.get("baseline", "none"), pairs)
+    unit = OUTER if nested and cells.unit == "split" else cells.unit
+    overlap, taken, doubts = _of_splits(runs, cells, unit, options)
+    lower = lower_is_better(metric) if lower is None else lower
+    if lower is None:
+        doubts.append(
+            f"the name of {metric!r} does not tell which way is better: higher is "
+            "taken for it, and lower_is_better= says"
+        )
+    return Evidence(
+        **vars(cells) | {"unit": unit},
+        source=source,
+        metric=metric,
+        options=options,
+        lower=bool(lower),
+        overlap=overlap,
+        words=words,
+        taken=taken,
+        doubts=doubts,
+    )
+
+
+def _checked(options: dict[str, Any]) -> tuple[list[int], Any]:
+    """The key's words and which way is better, if that is said."""
+    for name in ("rope", "overlap"):
+        if options.get(name) is not None:
+            check_number(name, options[name], kind="a number or None")
+    lower = options.get("lower_is_better")
+    if lower is not None and not isinstance(lower, bool | np.bool_):
+        raise TypeError(f"lower_is_better must be a bool or None, got {lower!r}.")
+    return seed_words(options.get("key")), lower
+
+
+def _of_splits(
+    runs: pd.DataFrame, cells: Cells, unit: str, options: dict[str, Any]
+) -> tuple[float | None, str, list[str]]:
+    """The overlap, what the data said, and what neither they nor the caller did."""
+    given, carried = options.get("overlap"), runs.attrs.get("overlap")
+    overlap = carried if given is None else given
+    if cells.unit != "split":
+        return given, "", []
+    if overlap is None:
+        doubt = (
+            f"nothing is known of the {len(cells.units)} {unit}s, which are taken as "
+            "independent: give overlap=1/(k-1) for k folds, or overlap=0 for "
+            "independent draws"
+        )
+        return None, "", [doubt]
+    taken = [f"overlap {overlap:.4g}"] if given is None and overlap else []
+    if unit == OUTER and options.get("outer") is None:
+        taken.append(f"{len(cells.units)} {unit}s")
+    return overlap, " and ".join(taken) + ": as the data says" * bool(taken), []
+
+
+def paired_cells(
+    table: pd.DataFrame, metric: str, baseline: str, pair_by: Sequence[str]
+) -> Cells:
+    """Pair every run of a checked table with the baseline's, and average over units."""
     columns = cell_columns(table)
     reference = _reference(table, columns, baseline)
     names = table[columns].drop_duplicates().to_dict("records")
@@ -133,34 +252,38 @@ def paired_cells(
     table, cell = table.iloc[order], cell[order]
     _refuse_repeats(table, columns, pair_by)
     partners, paired = _partners(table, reference, pair_by, metric)
-    scores, finite = table[metric].to_numpy(), table["finite"].to_numpy()
-    precision = float(np.finfo(float).eps) if counts else precision_of(scores)
-    rounding = 2 * precision * np.maximum(np.abs(scores), np.abs(partners))
+    scores = table[metric].to_numpy()
+    rounding = (
+        2 * table.attrs["precision"] * np.maximum(np.abs(scores), np.abs(partners))
+    )
     differences = _without_rounding(scores - partners, rounding)
     unit_name, unit, units = _units(table, pair_by)
-    place, shape = cell * len(units) + unit, (len(names), len(units))
-    by_unit, roundings, means = (
-        _means(values, place, shape) for values in (differences, rounding, scores)
-    )
-    lost = paired & ~np.isfinite(differences)
-    number = [np.bincount(cell, each) for each in (None, paired, lost, ~finite)]
-    if not number[1].all():
+
+    def means(values: np.ndarray) -> np.ndarray:
+        return _means(values, cell * len(units) + unit, (len(names), len(units)))
+
+    def counts(which: np.ndarray) -> np.ndarray:
+        return np.bincount(cell[which], minlength=len(names))
+
+    pairs = counts(paired)
+    if not pairs.all():
         raise ValueError(
-            f"{joined(names[number[1].argmin()])} must share {' and '.join(pair_by)} "
-            f"with a run of the baseline {baseline!r}, got no such pair."
+            f"{joined(names[pairs.argmin()])} must share {' and '.join(pair_by)} with "
+            f"a run of the baseline {baseline!r}, got no such pair."
         )
-    cells = [
-        Cell(
-            name,
-            name["placement"] == baseline,
-            means[i],
-            _tied(by_unit[i], roundings[i]),
-            float(np.nansum(roundings[i])),
-            *(int(each[i]) for each in number),
-        )
-        for i, name in enumerate(names)
-    ]
-    return Cells(cells, unit_name, units, precision)
+    roundings = means(rounding)
+    cells = map(
+        Cell,
+        names,
+        [name["placement"] == baseline for name in names],
+        means(scores),
+        map(_tied, means(differences), roundings),
+        np.nansum(roundings, axis=1),
+        np.bincount(cell),
+        counts(~table["finite"].to_numpy()),
+        counts(paired & ~np.isfinite(differences)) / pairs,
+    )
+    return Cells(list(cells), unit_name, units, table.attrs["precision"])
 
 
 def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:
@@ -231,19 +354,6 @@ def _means(values: np.ndarray, place: np.ndarray, shape: tuple[int, int]) -> np.
         return (sums / counts).reshape(shape)
 
 
-def precision_of(scores: np.ndarray) -> float:
-    """The relative precision of scores, as float32 or float64 has it.
-
-    Scores of training are float32, and 9 digits of decimal text hold one: what has no
-    more than that is taken for float32.
-    """
-    known = scores[np.isfinite(scores)]
-    with np.errstate(over="ignore"):
-        single = (known.astype(np.float32) == known).all()
-    single = single or all(float(f"{score:.9g}") == score for score in known)
-    return float(np.finfo(np.float32 if single else np.float64).eps)
-
-
 def _without_rounding(differences: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     """Differences, 0 where they are within their rounding of it."""
     return np.where(np.abs(differences) <= rounding, 0.0, differences)
@@ -260,3 +370,26 @@ def _tied(differences: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     if not values.size or (values - within).max() > (values + within).min():
         return differences
     return np.where(known, values[within.argmin()], np.nan)
+
+
+def check_number(
+    name: str, value: Any, *, least: float = 0.0, kind: str = "a number"
+) -> None:
+    """Refuse what is no finite number, or below the least."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number:
+        raise TypeError(f"{name} must be {kind}, got {value!r}.")
+    if not (np.isfinite(value) and value >= least):
+        bound = "" if least == -np.inf else f" and >= {least:g}"
+        raise ValueError(f"{name} must be finite{bound}, got {value}.")
+
+
+def check_options(function: str, given: Iterable[str]) -> None:
+    """Refuse options that are none, in the name of the function that was called."""
+    known = Options.__annotations__
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{function} must be given its own arguments and, of compare, "
+                f"{', '.join(known)}, got {name!r}."
+            )

@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 
 from jaxnoise.evidence.compare import (
     Comparison,
-    Options,
     comparison_of,
     source_of,
     titled_groups,
@@ -22,7 +21,7 @@ from jaxnoise.evidence.compare import (
 from jaxnoise.evidence.format import cell_titles, in_words, said, which_is_better
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source, runs_of, score_table
-from jaxnoise.evidence.units import Cell
+from jaxnoise.evidence.units import Cell, Options
 
 VERDICTS = {
     "better": (style.BLUE, "o"),
@@ -173,13 +172,12 @@ def seed_slopes(
         3
     """
     rows = comparison_of("seed_slopes", result, metric, options)
-    others, facts = _others(rows), rows.attrs
+    others, facts, baseline = _others(rows), rows.attrs, rows.evidence.baseline
     figure, panels = style.panels(len(others), 2.6, ax, columns, share_x=False)
-    for panel, title, cell in zip(
-        panels, _titles(rows, others), others.cells, strict=True
-    ):
-        style.title(panel, title, _slopes(panel, rows.baseline, cell, rows.gain))
-        names = [style.wrapped(each.placement, 14) for each in (rows.baseline, cell)]
+    drawn = zip(panels, _titles(rows, others), others.cells, strict=True)
+    for panel, title, cell in drawn:
+        style.title(panel, title, _slopes(panel, baseline, cell, rows.evidence.gain))
+        names = [style.wrapped(each.placement, 14) for each in (baseline, cell)]
         panel.set_xticks([0, 1], names, parse_math=False, usetex=False)
         panel.set_xlim(-0.25, 1.25)
         style.plain(panel)
@@ -202,16 +200,9 @@ def _slopes(ax: Axes, baseline: Cell, cell: Cell, gain: int) -> str:
     for left, change, sign in changes:
         if np.isfinite(change):
             color, line = SLOPES[{1: "better", -1: "worse", 0: "equal"}[int(sign)]]
-            ax.plot(
-                [0, 1],
-                [left, left + change],
-                color=color,
-                linestyle=line,
-                linewidth=1,
-                marker=".",
-                markersize=4,
-                alpha=alpha,
-            )
+            look: Any = {"color": color, "linestyle": line, "alpha": alpha}
+            ends = [left, left + change]
+            ax.plot([0, 1], ends, **look, linewidth=1, marker=".", markersize=4)
     n = len(cell.unit_differences)
     equal = int((signs == 0).sum())
     note = f"n = {n}, {int((signs > 0).sum())} better"
@@ -302,15 +293,10 @@ def _points(ax: Axes, y: int, scores: np.ndarray, bins: np.ndarray, look: Any) -
     place = np.arange(len(scores)) - first  # in its column: 0, 1, -1, 2, -2, ...
     place = (place + 1) // 2 * np.where(place % 2, 1, -1)
     step = min(0.14, 2 * HEIGHT / max(counts.max(initial=1), 1))
-    ax.scatter(
-        scores,
-        y + step * place,
-        s=14 if len(scores) <= 200 else 5,
-        facecolors=to_rgba(look["color"], 0.3),
-        edgecolors=look["color"],
-        linewidths=0.8 if len(scores) <= 200 else 0.4,
-        marker=look["marker"],
-    )
+    size, edge = (14, 0.8) if len(scores) <= 200 else (5, 0.4)
+    faint = {"facecolors": to_rgba(look["color"], 0.3), "edgecolors": look["color"]}
+    look = {"marker": look["marker"], "s": size, "linewidths": edge} | faint
+    ax.scatter(scores, y + step * place, **look)
 
 
 def _box(ax: Axes, y: int, scores: np.ndarray) -> None:
@@ -318,14 +304,9 @@ def _box(ax: Axes, y: int, scores: np.ndarray) -> None:
     if not len(scores):
         return
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
-    ink = style.ink()
-    line: Any = {"color": ink, "linewidth": 0.9, "zorder": 3}
-    ax.add_line(
-        Line2D(
-            [low, high, high, low, low],
-            [y - HEIGHT, y - HEIGHT, y + HEIGHT, y + HEIGHT, y - HEIGHT],
-            **line,
-        )
-    )
-    ax.add_line(Line2D([middle, middle], [y - HEIGHT, y + HEIGHT], **line))
+    top, bottom = y - HEIGHT, y + HEIGHT
+    line: Any = {"color": style.ink(), "linewidth": 0.9, "zorder": 3}
+    box = [low, high, high, low, low], [top, top, bottom, bottom, top]
+    ax.add_line(Line2D(*box, **line))
+    ax.add_line(Line2D([middle, middle], [top, bottom], **line))
     ax.plot(scores.mean(), y, marker="D", markersize=5, markerfacecolor="none", **line)

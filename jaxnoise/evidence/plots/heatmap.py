@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, to_rgb
 
-from jaxnoise.evidence.compare import Comparison, Options, comparison_of
+from jaxnoise.evidence.compare import Comparison, comparison_of
 from jaxnoise.evidence.format import (
     count,
     decimals,
@@ -18,6 +18,7 @@ from jaxnoise.evidence.format import (
 )
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
+from jaxnoise.evidence.units import Options
 
 DARK, LIGHT = "#010101", "#ffffff"
 MISSING = "#b0b0b0"  # no colour of the maps, nor of a page
@@ -210,7 +211,7 @@ def _colour_bar(ax: Axes, image: Any, rows: Comparison, value: str, label: str) 
     note = f"mean, {count(noisy['n'], facts['unit'])}; {better}"
     lines = style.wrapped(what, 36), style.wrapped(note, 36)
     bar.set_label("\n".join(lines), fontsize=style.SMALL)
-    reference = float(rows.baseline.score_interval.mean)
+    reference = float(rows.evidence.baseline.score_interval.mean)
     low, high = image.get_clim()
     if value == "mean" and low <= reference <= high:
         for color, width in ((LIGHT, 4), (DARK, 1.5)):  # one of them stands out

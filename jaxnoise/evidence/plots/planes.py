@@ -42,9 +42,8 @@ def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
     for name in ("train", "test"):
         if name in data:
             _points(ax, data[name], name, filled=name == "train")
-    style.legend(
-        ax, *ax.get_legend_handles_labels(), fontsize=8, loc="upper right", ncols=2
-    )
+    handles, _ = ax.get_legend_handles_labels()
+    style.legend(ax, handles, fontsize=8, loc="upper right", ncols=2)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
     _plane(ax)
@@ -97,8 +96,8 @@ def decision_regions(
         values = np.asarray(function(plane.reshape(-1, 2))).reshape(plane.shape[:2])
         _regions(panel, line, values)
         if best_radius is not None:
-            circle = Circle((0, 0), best_radius, fill=False, **style.best_style())
-            panel.add_patch(circle)
+            best = style.best_style()
+            panel.add_patch(Circle((0, 0), best_radius, fill=False, **best))
         _points(panel, data.train, "train", filled=True)
         style.title(panel, title)
         _plane(panel)
@@ -110,12 +109,10 @@ def decision_regions(
     handles.append(Line2D([], [], color=style.ink(), linewidth=1.3, label="boundary"))
     if best_radius is not None:
         handles.append(Line2D([], [], **style.best_style(), label="best possible"))
-    labels = [str(handle.get_label()) for handle in handles]
     if ax is None:
-        place: dict[str, Any] = {"loc": "outside lower center", "ncols": 2}
-        style.legend(figure, handles, labels, **place)
+        style.legend(figure, handles, loc="outside lower center", ncols=2)
     else:
-        style.legend(panels[0], handles, labels, loc="upper right")
+        style.legend(panels[0], handles, loc="upper right")
     return figure
 
 
@@ -128,17 +125,8 @@ def _check_data(data: Any) -> None:
 
 def _regions(ax: Axes, line: np.ndarray, values: np.ndarray) -> None:
     """Probabilities over the plane, and the boundary where there is one."""
-    ax.pcolormesh(
-        line,
-        line,
-        expit(values),
-        cmap="RdBu",
-        vmin=0,
-        vmax=1,
-        alpha=0.6,
-        shading="auto",
-        rasterized=True,
-    )
+    look: Any = {"cmap": "RdBu", "vmin": 0, "vmax": 1, "alpha": 0.6}
+    ax.pcolormesh(line, line, expit(values), **look, shading="auto", rasterized=True)
     if values.min() < 0 < values.max():
         ink = [style.ink()]
         ax.contour(line, line, values, levels=[0], colors=ink, linewidths=1.3)
@@ -151,18 +139,13 @@ def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:
             f"data must have points of shape (rows, 2), got {np.shape(x)}."
         )
     for target, (color, marker) in enumerate(CLASSES):
-        chosen = np.ravel(y) == target
-        first, second = np.asarray(x)[chosen].T
-        ax.scatter(
-            first,
-            second,
-            s=26,
-            marker=marker,
-            facecolors=color if filled else "none",
-            edgecolors=style.ink() if filled else color,
-            linewidths=0.6 if filled else 1,
-            label=f"{name}, class {target}",
-        )
+        look: Any = {"facecolors": "none", "edgecolors": color, "linewidths": 1}
+        if filled:
+            ink = style.ink()
+            look = {"facecolors": color, "edgecolors": ink, "linewidths": 0.6}
+        label = f"{name}, class {target}"
+        x1, x2 = np.asarray(x)[np.ravel(y) == target].T
+        ax.scatter(x1, x2, s=26, marker=marker, label=label, **look)
 
 
 def _plane(ax: Axes) -> None:

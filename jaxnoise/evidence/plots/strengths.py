@@ -16,11 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullFormatter
 
-from jaxnoise.evidence.compare import Comparison, Options, comparison_of
+from jaxnoise.evidence.compare import Comparison, comparison_of
 from jaxnoise.evidence.format import count
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
-from jaxnoise.evidence.units import Cell
+from jaxnoise.evidence.units import Cell, Options
 
 GAP = 0.6  # between labels, in sizes of their font
 
@@ -77,7 +77,7 @@ def strength_curve(
     rows = comparison_of("strength_curve", result, metric, options)
     drawn = _drawn(rows, scale)
     ours, ax = ax is None, style.new_axes(ax)
-    reference = rows.baseline
+    reference = rows.evidence.baseline
     handles = [_baseline(ax, reference)]
     for i, placement in enumerate(drawn["placement"].sort_index().unique()):
         group = drawn[drawn["placement"] == placement]
@@ -131,17 +131,11 @@ def _baseline(ax: Axes, cell: Cell) -> Line2D:
 
 def _line(ax: Axes, group: pd.DataFrame, reference: float, look: Any) -> Any:
     """Means, and bars from the interval of the difference."""
-    bars = [group["difference"] - group["low"], group["high"] - group["difference"]]
-    return ax.errorbar(
-        group["strength"],
-        reference + group["difference"],
-        yerr=np.nan_to_num(bars),
-        **look,
-        markersize=5,
-        capsize=3,
-        label=group["placement"].iloc[0],
-        zorder=3,
-    )
+    difference, low, high = (group[name] for name in ("difference", "low", "high"))
+    bars = np.nan_to_num([difference - low, high - difference])
+    options = {"markersize": 5, "capsize": 3, "zorder": 3} | look
+    options["label"] = group["placement"].iloc[0]
+    return ax.errorbar(group["strength"], reference + difference, bars, **options)
 
 
 def _units(ax: Axes, strengths: pd.Series, cells: list[Cell], look: Any) -> None:
@@ -149,11 +143,10 @@ def _units(ax: Axes, strengths: pd.Series, cells: list[Cell], look: Any) -> None
     scores = np.column_stack([cell.scores for cell in cells])
     lines = [np.column_stack([strengths, ys]) for ys in scores]
     faint: Any = {"alpha": max(0.03, min(0.35, 6 / max(len(lines), 1))), "zorder": 1.5}
-    ax.add_collection(
-        LineCollection(lines, colors=look["color"], linewidths=0.7, **faint)
-    )
+    look = {"colors": look["color"], "linewidths": 0.7} | faint
+    ax.add_collection(LineCollection(lines, **look))
     x, y = np.concatenate(lines).T
-    ax.scatter(x, y, s=5, color=look["color"], **faint)
+    ax.scatter(x, y, s=5, color=look["colors"], **faint)
 
 
 def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
@@ -161,16 +154,9 @@ def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
     lost = rows[rows["diverged"] > 0]
     if lost.empty:
         return False
-    ax.plot(
-        lost["strength"],
-        np.ones(len(lost)),
-        linestyle="",
-        marker="x",
-        color=style.ink(),
-        transform=ax.get_xaxis_transform(),
-        clip_on=False,
-        label="runs diverged here",
-    )
+    cross: Any = {"linestyle": "", "marker": "x", "color": style.ink()}
+    cross |= {"transform": ax.get_xaxis_transform(), "clip_on": False}
+    ax.plot(lost["strength"], [1] * len(lost), **cross, label="runs diverged here")
     return True
 
 

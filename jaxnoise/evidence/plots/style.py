@@ -7,7 +7,7 @@ figures suit a dark style too.
 """
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -45,10 +45,8 @@ def ink() -> Any:
 
 def placement_style(index: int) -> dict[str, Any]:
     """Colour and marker of the placement with this number."""
-    return {
-        "color": PLACEMENTS[index % len(PLACEMENTS)],
-        "marker": MARKERS[index % len(MARKERS)],
-    }
+    color, marker = (of[index % len(of)] for of in (PLACEMENTS, MARKERS))
+    return {"color": color, "marker": marker}
 
 
 def band_style(color: Any) -> dict[str, Any]:
@@ -80,15 +78,15 @@ def wrapped(name: Any, width: int = 28, lines: int = 3) -> str:
 
 
 def legend(
-    owner: Axes | Figure, handles: Sequence[Any], labels: Iterable[str], **options: Any
+    owner: Any, handles: Sequence[Any], title: str = "", **options: Any
 ) -> Legend:
     """A legend of names shown as they are, also such as begin with an underscore."""
     options = {"frameon": False, "fontsize": SMALL} | options
-    places = [str(i) for i in range(len(handles))]
-    make: Any = owner.legend
-    made: Legend = make(handles, places, **options)
-    for text, label in zip(made.get_texts(), labels, strict=True):
-        literal(text).set_text(wrapped(label))
+    made = owner.legend(handles, [str(i) for i in range(len(handles))], **options)
+    for text, handle in zip(made.get_texts(), handles, strict=True):
+        literal(text).set_text(wrapped(handle.get_label()))
+    made.set_title(title, prop=FontProperties(size=SMALL))
+    literal(made.get_title())
     made.set_alignment("left")
     return made
 
@@ -101,10 +99,10 @@ def legend_outside(
     The figure grows as high as its legend. On given axes it is inside them, and short.
     """
     if not ours:  # there may be others at the right
-        _titled(ax, handles, short)
+        legend(ax, handles, short)
         return
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0}
-    made = _titled(ax, handles, text, **place)
+    made = legend(ax, handles, text, **place)
     texts = [made.get_title(), *made.get_texts()]
     lines = sum(each.get_text().count("\n") + 1 for each in texts)
     figure: Any = ax.figure
@@ -129,22 +127,13 @@ def legend_beside(
     text = ("; " if below else "\n").join(notes).replace("; (", " (")
     spare = [other for other in figure.axes if not other.axison]
     if given is not None:
-        _titled(axes[0], handles, text)
+        legend(axes[0], handles, text)
     elif below:
-        _titled(figure, handles, text, loc="outside lower center", ncols=len(handles))
+        legend(figure, handles, text, loc="outside lower center", ncols=len(handles))
     elif spare:
-        _titled(spare[0], handles, text, loc="center left")
+        legend(spare[0], handles, text, loc="center left")
     else:
-        _titled(figure, handles, text, loc="outside right center")
-
-
-def _titled(owner: Any, handles: Sequence[Any], text: str, **place: Any) -> Legend:
-    labels = [handle.get_label() for handle in handles]
-    made = legend(owner, handles, labels, **place)
-    made.set_title(text, prop=FontProperties(size=SMALL))
-    literal(made.get_title())
-    made.set_alignment("left")
-    return made
+        legend(figure, handles, text, loc="outside right center")
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
@@ -163,11 +152,7 @@ def _checked(ax: Any) -> Axes:
 
 
 def panels(
-    count: int,
-    height: float,
-    ax: Any = None,
-    columns: int | None = None,
-    share_x: bool = True,
+    count: int, height: float, ax: Any, columns: int | None = None, share_x: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """The given axes, one a panel, or a new figure's, which share their scales."""
     if ax is not None:
@@ -180,15 +165,9 @@ def panels(
         return figure, given
     columns = columns or {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = -(-count // columns)
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(max(2.5 * columns + 0.6, 4.6), height * rows + 0.6),
-        sharex=share_x,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    size = max(2.5 * columns + 0.6, 4.6), height * rows + 0.6
+    options: Any = {"figsize": size, "squeeze": False, "layout": "constrained"}
+    figure, grid = plt.subplots(rows, columns, sharex=share_x, sharey=True, **options)
     for spare in grid.flat[count:]:
         spare.set_axis_off()
     return figure, list(grid.flat[:count])
@@ -221,14 +200,8 @@ def outer_labels(
 
 def beside(ax: Axes, y: int, text: str) -> None:
     """A note at the right of a row."""
-    ax.text(
-        1.02,
-        y,
-        text,
-        transform=ax.get_yaxis_transform(),
-        verticalalignment="center",
-        fontsize=SMALL,
-    )
+    right = ax.get_yaxis_transform()
+    ax.text(1.02, y, text, transform=right, va="center", fontsize=SMALL)
 
 
 def rows_of(ax: Axes | None, titles: Sequence[str], margin: float, row: float) -> Axes:

@@ -20,9 +20,7 @@ from jaxnoise.evidence.compare import (
     LEAST_UNITS,
     MOST_LOST,
     Comparison,
-    Options,
     comparison_of,
-    evidence_of,
     shows_options,
     source_of,
 )
@@ -42,7 +40,8 @@ from jaxnoise.evidence.report.sentences import STILL, answer, limits
 from jaxnoise.evidence.report.tables import FILTERS, MARKS, names_of, provenance
 from jaxnoise.evidence.select import Selection, chosen
 from jaxnoise.evidence.table import Source, lower_is_better, runs_of
-from jaxnoise.results import SweepResult, cell_columns, sets_of
+from jaxnoise.evidence.units import Options, evidence_of
+from jaxnoise.results import cell_columns, sets_of
 
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
 QUESTION = "Would noise help this model, where, how much, and how sure are we?"
@@ -115,12 +114,16 @@ def report(
         >>> "There is no verdict on input, 0.1 against none" in page
         True
     """
-    _check_kinds(result, path, config)
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path, got {type(path).__name__}.")
+    if config is not None and not isinstance(config, Mapping):
+        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
+    runs = runs_of(source_of(result), "result")
     if metric is None and not isinstance(result, Comparison):
-        metric = _default_metric(result)
+        metric = _default_metric(runs)
     rows = comparison_of("report", result, metric, options)
     metric = rows.attrs["metric"]
-    score_set, name = _set_and_name(runs_of(source_of(rows)), metric)
+    score_set, name = _set_and_name(runs, metric)
     choice, unchosen = _choose(rows, choose_on, score_set, name)
     words = in_words(metric)
     page = _template().render(
@@ -168,18 +171,6 @@ def _found(
     }
 
 
-def _check_kinds(result: Any, path: Any, config: Any) -> None:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, got {type(path).__name__}.")
-    if config is not None and not isinstance(config, Mapping):
-        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
-    if not isinstance(result, SweepResult | pd.DataFrame):
-        raise TypeError(
-            "result must be a SweepResult or a pandas table, "
-            f"got {type(result).__name__}."
-        )
-
-
 def _choose(
     rows: Comparison, choose_on: str | None, score_set: str, name: str
 ) -> tuple[Selection | None, str]:
@@ -193,9 +184,8 @@ def _choose(
         return None, f"Nothing was chosen on the {choose_on} rows: {error}"
 
 
-def _default_metric(result: Source) -> str:
+def _default_metric(runs: pd.DataFrame) -> str:
     """The first score of the set that tells most, and no loss if there is another."""
-    runs = runs_of(result)
     found = _scores_of(runs)
     if not found:
         raise ValueError(
@@ -217,11 +207,9 @@ def _scores_of(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
     names = [
         column
         for column in runs
-        if isinstance(column, str)
+        if not str(column).startswith("best_")
         and column not in known
-        and not column.startswith("best_")
-        and pd.api.types.is_numeric_dtype(runs[column])
-        and not pd.api.types.is_bool_dtype(runs[column])
+        and runs[column].dtype.kind in "iuf"
     ]
     return dict(zip(names, sets_of(names), strict=True))
 

@@ -26,7 +26,7 @@ from jaxnoise.evidence.format import (
     which_is_better,
 )
 from jaxnoise.evidence.plots.page import drawn_for_page
-from jaxnoise.results import SweepResult, sets_of
+from jaxnoise.results import sets_of
 
 MOST_PANELS = 12
 MOST_SPOKEN = 24  # rows that a figure's text reads out
@@ -41,12 +41,7 @@ class Illustration(NamedTuple):
     markup: str
 
 
-class Sketch(NamedTuple):
-    """A figure that is still to be drawn."""
-
-    caption: str
-    spoken: list[str]
-    draw: Callable[[], Any]
+Sketch = tuple[str, list[str], Callable[[], Any]]  # caption, numbers, and what draws
 
 
 def illustrations(
@@ -62,76 +57,74 @@ def illustrations(
     """
     made = []
     few, note = _few(rows)
-    sketches = [
-        *_differences(rows),
-        *_scores(rows, best, label),
-        *_slopes(few, note, label),
-        *_curves(few, note, name, best),
-    ]
-    for i, sketch in enumerate(sketches):
-        kind, markup = drawn_for_page(sketch.draw, f"figure-{i + 1}")
-        spoken = sketch.spoken[:MOST_SPOKEN]
-        if len(sketch.spoken) > MOST_SPOKEN:
-            spoken.append(f"and {len(sketch.spoken) - MOST_SPOKEN} more")
-        alt = f"{sketch.caption} {'; '.join(spoken)}."
+    sketches = [*_scores(rows, best, label), *_panels(few, note, label)]
+    sketches += _curves(few, note, name, best)
+    for i, (caption, spoken, draw) in enumerate(sketches):
+        kind, markup = drawn_for_page(draw, f"figure-{i + 1}")
+        more = len(spoken) - MOST_SPOKEN
+        spoken = spoken[:MOST_SPOKEN] + [f"and {more} more"] * (more > 0)
+        alt = f"{caption} {'; '.join(spoken)}."
         if kind == "svg":
             head = f'<svg role="img" aria-label="{escape(alt)}"'
             markup = markup.replace("<svg", head, 1)
-        made.append(Illustration(sketch.caption, alt, kind, markup))
+        made.append(Illustration(caption, alt, kind, markup))
     return made
 
 
-def _differences(rows: Comparison) -> Iterator[Sketch]:
-    others = _others(rows)
-    if len(others):
-        yield Sketch(
-            f"Difference to {_baseline(rows)} in {_score(rows)}, mean and 95 % "
-            f"interval ({_units(rows)}; {_better(rows)}).",
-            _say_differences(others),
-            partial(plots.forest, rows),
-        )
+def _words(rows: Comparison) -> tuple[str, str, str, str]:
+    """Baseline, score, units and which way is better, as captions name them."""
+    facts = rows.attrs
+    units = count((_others(rows) if len(rows) > 1 else rows)["n"], facts["unit"])
+    better = which_is_better(facts["lower_is_better"])
+    return short(facts["baseline"]), in_words(facts["metric"]), units, better
+
+
+def _others(rows: Comparison) -> Comparison:
+    return rows[rows["verdict"] != "baseline"]
 
 
 def _scores(
     rows: Comparison, best: float | None, label: str | None
 ) -> Iterator[Sketch]:
-    """Scores against the strength, of two strengths at once, and of every run."""
-    which = f"({_units(rows)}; {_better(rows)})."
-    if _has_strengths(_others(rows)):
-        yield Sketch(
-            f"{_capital(_score(rows))} against the noise's strength {which}",
+    """Figures of all placements and strengths at once."""
+    others, (baseline, score, units, better) = _others(rows), _words(rows)
+    which = f"({units}; {better})."
+    drawn: Any = {"best": best, "label": label}
+    if len(others):
+        yield (
+            f"Difference to {baseline} in {score}, mean and 95 % interval {which}",
+            _say_differences(others),
+            partial(plots.forest, rows),
+        )
+    if _has_strengths(others):
+        yield (
+            f"{_capital(score)} against the noise's strength {which}",
             _say_scores(rows),
-            partial(plots.strength_curve, rows, best=best, label=label),
+            partial(plots.strength_curve, rows, **drawn),
         )
-    for placement in _of_two_strengths(_others(rows)):
-        yield Sketch(
-            f"Difference to {_baseline(rows)} in {_score(rows)} for the two strengths "
-            f"of {short(placement)} {which}",
+    for placement in _of_two_strengths(others):
+        options: Any = {"value": "difference", "placement": placement, "label": label}
+        yield (
+            f"Difference to {baseline} in {score} for the two strengths of "
+            f"{short(placement)} {which}",
             _say_differences(rows[rows["placement"] == placement]),
-            partial(
-                plots.strength_heatmap,
-                rows,
-                value="difference",
-                placement=placement,
-                label=label,
-            ),
+            partial(plots.strength_heatmap, rows, **options),
         )
-    baseline = rows.attrs["baseline"]
-    yield Sketch(
-        f"{_capital(_score(rows))} of every run ({_better(rows)}).",
+    drawn["baseline"] = rows.attrs["baseline"]
+    yield (
+        f"{_capital(score)} of every run ({better}).",
         _say_scores(rows),
-        partial(
-            plots.score_distribution, rows, baseline=baseline, best=best, label=label
-        ),
+        partial(plots.score_distribution, rows, **drawn),
     )
 
 
-def _slopes(few: Comparison, note: str, label: str | None) -> Iterator[Sketch]:
+def _panels(few: Comparison, note: str, label: str | None) -> Iterator[Sketch]:
     """A panel a placement and strength."""
+    baseline, score, units, better = _words(few)
     if len(_others(few)):
-        yield Sketch(
-            f"What becomes of each {few.attrs['unit']} of {_baseline(few)} in "
-            f"{_score(few)} ({_units(few)}; {_better(few)}).{note}",
+        yield (
+            f"What becomes of each {few.attrs['unit']} of {baseline} in {score} "
+            f"({units}; {better}).{note}",
             _say_wins(few),
             partial(plots.seed_slopes, few, label=label, columns=2),
         )
@@ -142,21 +135,16 @@ def _curves(
 ) -> Iterator[Sketch]:
     """Against the epoch, where there are curves."""
     result = source_of(few)
-    curves = result.curves if isinstance(result, SweepResult) else ()
-    names = {metric for _, metric in sets_of(curves)} if len(curves) else set()
+    curves = getattr(result, "curves", None) or {}
+    names = {metric for _, metric in sets_of(curves)} if curves else set()
     for metric in dict.fromkeys([name, "loss"]):
         if metric in names and len(result.epochs):
-            yield Sketch(
+            options: Any = {"metric": metric, "best": best if metric == name else None}
+            yield (
                 f"{_capital(in_words(metric))} against the epoch, mean and one "
                 f"standard deviation over runs.{note}",
                 _say_last_epoch(few, metric),
-                partial(
-                    plots.learning_curves,
-                    few,
-                    metric=metric,
-                    best=best if metric == name else None,
-                    columns=2,
-                ),
+                partial(plots.learning_curves, few, columns=2, **options),
             )
 
 
@@ -164,7 +152,7 @@ def _few(rows: Comparison) -> tuple[Comparison, str]:
     """The baseline and, of many, the best strength of each placement; and a note."""
     if len(rows) <= MOST_PANELS:
         return rows, ""
-    gains = (rows.gain * rows["mean"]).fillna(-np.inf)
+    gains = (rows.evidence.gain * rows["mean"]).fillna(-np.inf)
     at = gains.groupby(rows["placement"], sort=False).idxmax()
     reference = rows.index[rows["verdict"] == "baseline"]
     kept = sorted({*at.iloc[:MOST_PANELS], *reference})
@@ -172,22 +160,6 @@ def _few(rows: Comparison) -> tuple[Comparison, str]:
         f" Of {len(rows)} placements and strengths the best of each placement is shown."
     )
     return rows.loc[kept], note
-
-
-def _others(rows: Comparison) -> Comparison:
-    return rows[rows["verdict"] != "baseline"]
-
-
-def _baseline(rows: Comparison) -> str:
-    return short(rows.attrs["baseline"])
-
-
-def _score(rows: Comparison) -> str:
-    return in_words(rows.attrs["metric"])
-
-
-def _better(rows: Comparison) -> str:
-    return which_is_better(rows.attrs["lower_is_better"])
 
 
 def _of_two_strengths(others: Comparison) -> list[str]:
@@ -206,46 +178,35 @@ def _has_strengths(others: pd.DataFrame) -> bool:
     return bool((positive["placement"].value_counts() > 1).any())
 
 
-def _units(rows: Comparison) -> str:
-    others = _others(rows)
-    return count((others if len(others) else rows)["n"], rows.attrs["unit"])
-
-
 def _say_differences(rows: pd.DataFrame) -> list[str]:
-    digits = difference_decimals(rows)
-    spoken = []
+    """The differences with their intervals and verdicts, but for the baseline."""
+    spoken, digits = [], difference_decimals(rows)
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
-        if row.verdict == "baseline":
-            continue
-        verdict = said(row.verdict)
-        if not np.isfinite(row.difference):
-            spoken.append(f"{title}: no finite pair, {verdict}")
-            continue
-        text = f"{title}: {signed(row.difference, digits)}"
+        text = "no finite pair"
+        if np.isfinite(row.difference):
+            text = signed(row.difference, digits)
         if np.isfinite(row.low):
             text += f" ({signed(row.low, digits)} to {signed(row.high, digits)})"
-        spoken.append(f"{text}, {verdict}")
+        if row.verdict != "baseline":
+            spoken.append(f"{title}: {text}, {said(row.verdict)}")
     return spoken
 
 
 def _say_scores(rows: pd.DataFrame) -> list[str]:
-    digits = score_decimals(rows)
-    spoken = []
+    spoken, digits = [], score_decimals(rows)
     for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
-        if np.isfinite(row.mean):
-            sd = f" ± {fixed(row.sd, digits)}" if np.isfinite(row.sd) else ""
-            spoken.append(f"{title}: {fixed(row.mean, digits)}{sd}")
-        else:
-            spoken.append(f"{title}: no finite run")
+        sd = f" ± {fixed(row.sd, digits)}" if np.isfinite(row.sd) else ""
+        known = np.isfinite(row.mean)
+        text = f"{fixed(row.mean, digits)}{sd}" if known else "no finite run"
+        spoken.append(f"{title}: {text}")
     return spoken
 
 
 def _say_wins(rows: pd.DataFrame) -> list[str]:
-    titles = pd.Series(cell_titles(rows), rows.index)
     return [
-        f"{titles[at]}: better in {row['win_probability']:.0%} of {row['n']}"
-        for at, row in rows.iterrows()
-        if row["verdict"] != "baseline" and np.isfinite(row["win_probability"])
+        f"{title}: better in {row.win_probability:.0%} of {row.n}"
+        for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True)
+        if np.isfinite(row.win_probability)
     ]
 
 

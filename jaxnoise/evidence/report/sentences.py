@@ -15,7 +15,6 @@ from jaxnoise.evidence.compare import (
     LEAST_UNITS,
     MOST_LOST,
     Comparison,
-    evidence_of,
     judgements,
     out_of_reach,
     source_of,
@@ -35,6 +34,7 @@ from jaxnoise.evidence.format import (
 )
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
+from jaxnoise.evidence.units import evidence_of
 from jaxnoise.results import SweepResult, cell_columns
 
 STILL = 0.05  # of a curve's whole way; less is no movement
@@ -244,7 +244,7 @@ def _unlike(
     verdicts = {
         cell.key: verdict
         for cell, (*_, verdict) in zip(
-            evidence.cells.cells, judgements(evidence), strict=True
+            evidence.cells, judgements(evidence), strict=True
         )
     }
     found: dict[tuple[str, str], list[str]] = {}
