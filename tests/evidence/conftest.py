@@ -1,4 +1,4 @@
-"""A headless Chromium that tests can ask about a page."""
+"""A page without its figures, and a headless Chromium that tests can ask about one."""
 
 import json
 import os
@@ -95,6 +95,44 @@ class Browser:
         for pipe in (self.process.stdin, self.process.stdout):
             pipe.close()
         self.folder.cleanup()
+
+
+@pytest.fixture(scope="session")
+def nested_sweep():
+    """A sweep of nested folds, three by two, at toy size."""
+    import optax
+
+    import jaxnoise as jn
+
+    def recipe(stddev):
+        model = jn.MLP((4,), 1, hidden_noise=jn.GaussianNoise(stddev))
+        return jn.Recipe(model, jn.losses.binary_cross_entropy, optax.adam(0.01))
+
+    data = jn.data.circles(40, 36, population=2)  # one size of folds: one program
+    return jn.sweep(
+        {"none": recipe, "hidden": recipe},
+        strengths={"hidden": [0.1, 0.3]},
+        data=jn.data.nested_folds(*data.train, outer=3, inner=2, stratify=True),
+        seeds=2,
+        epochs=1,
+        batch_size=32,
+    )
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Pages without figures, which take the time."""
+    from jaxnoise.evidence import report
+
+    monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Bootstraps of few draws, where nobody looks at them."""
+    from jaxnoise.evidence import paired
+
+    monkeypatch.setattr(paired, "RESAMPLES", 99)
 
 
 @pytest.fixture(scope="session")

@@ -251,7 +251,7 @@ def test_pytree_strengths():
 @pytest.mark.parametrize(("k", "inflation"), [(5, 1.1630), (8, 1.4236)])
 def test_choosing_on_test_inflates_by_the_expected_maximum(k, inflation):
     """Of k that are all the same; on validation nothing is gained or lost."""
-    n, simulations = 10, 150
+    n, simulations = 10, 60
     cells = [("none", 0.0), *(("input", float(i)) for i in range(1, k))]
     optimism, honest = [], []
     for i in range(simulations):
@@ -267,30 +267,8 @@ def test_choosing_on_test_inflates_by_the_expected_maximum(k, inflation):
 
 
 @pytest.mark.filterwarnings("ignore:select. .* units are few")
-def test_a_sweep_of_nested_folds():
-    """From data to choice, at toy size."""
-    import optax
-
-    data = jn.data.circles(40, 39, population=2)
-    splits = jn.data.nested_folds(*data.train, outer=3, inner=2, stratify=True)
-
-    def recipe(stddev):
-        return jn.Recipe(
-            jn.MLP((4,), 1, hidden_noise=jn.GaussianNoise(stddev)),
-            jn.losses.binary_cross_entropy,
-            optax.adam(0.01),
-            {"accuracy": jn.metrics.binary_accuracy},
-        )
-
-    result = jn.sweep(
-        {"none": recipe, "hidden": recipe},
-        strengths={"hidden": [0.1, 0.3]},
-        data=splits,
-        seeds=2,
-        epochs=3,
-        batch_size=16,
-    )
-    found = jn.select(result, metric="loss", outer=3)
+def test_a_sweep_of_nested_folds(nested_sweep):
+    found = jn.select(nested_sweep, metric="loss")
     assert found.n == len(found.choices) == 3
     assert found.verdict in ("none", "baseline")
     assert found.low < found.score < found.high

@@ -89,7 +89,7 @@ def told(call, **options):
     return [str(each.message) for each in seen]
 
 
-def test_an_unknown_name_is_warned_of_once(tmp_path):
+def test_an_unknown_name_is_warned_of_once(tmp_path, no_figures, few_draws):
     """In the name of what was called, and not again inside it."""
     for name, call in calls("margin", tmp_path).items():
         (message,) = told(call)
@@ -100,7 +100,7 @@ def test_an_unknown_name_is_warned_of_once(tmp_path):
         assert told(call) == []
 
 
-def test_a_comparison_is_not_warned_of_again(tmp_path):
+def test_a_comparison_is_not_warned_of_again(tmp_path, no_figures):
     with pytest.warns(UserWarning, match="does not tell which way"):
         rows = jn.compare(table("margin"), metric="test_margin")
     for call in (jn.plots.forest, jn.plots.seed_slopes, jn.plots.strength_curve):
@@ -108,4 +108,6 @@ def test_a_comparison_is_not_warned_of_again(tmp_path):
     assert told(lambda: jn.report(rows, tmp_path / "page.html")) == []
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "does not tell which way is better" in page
-    assert rows.doubts[0] in page.replace("&#39;", "'").replace("The name", "the name")
+    assert rows.evidence.doubts[0] in page.replace("&#39;", "'").replace(
+        "The name", "the name"
+    )

@@ -63,7 +63,7 @@ def test_the_verdict_of_select_is_that_of_its_difference():
         assert (found.verdict == "no evidence") == (not excludes or p >= 0.05)
 
 
-def test_report_takes_outer_folds(tmp_path):
+def test_report_takes_outer_folds(tmp_path, no_figures):
     path = jn.report(table(), tmp_path / "page.html", outer=OUTER)
     text = re.sub(r"\s+", " ", path.read_text("utf-8"))
     assert f"n = {OUTER} outer folds" in text
@@ -170,7 +170,7 @@ def test_select_says_of_how_many_the_difference_is():
     assert f"n = {OUTER * INNER - 4}, verdict" in str(found)
 
 
-def test_the_report_says_when_no_verdict_is_possible(tmp_path):
+def test_the_report_says_when_no_verdict_is_possible(tmp_path, no_figures):
     rng = np.random.default_rng(2)
     cells = [("none", 0.0), *(("input", float(s)) for s in range(1, 31))]
     rows = [
@@ -189,7 +189,7 @@ def test_the_report_says_when_no_verdict_is_possible(tmp_path):
     assert "it takes 11." in re.sub(r"\s+", " ", text)
 
 
-def test_the_report_finds_the_metric_among_other_columns(tmp_path):
+def test_the_report_finds_the_metric_among_other_columns(tmp_path, no_figures):
     scores = table().rename(columns={"test_accuracy": "accuracy"})
     scores = scores.drop(columns="validation_accuracy")
     scores.insert(4, "lr", 0.1)

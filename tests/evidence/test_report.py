@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.evidence import report
 
 EVIL = "<script>alert(1)</script>"
 NAMES = (
@@ -125,10 +124,24 @@ def draw(tmp_path):
 
 
 @pytest.fixture
-def write(draw, monkeypatch):
-    """The page without its figures, which take the time."""
-    monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
+def write(draw, no_figures):
+    """The page without its figures."""
     return draw
+
+
+WORDS = {"question": "Does it?", "config": {"rate": 0.1, "nothing": None}}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """One page with all its figures, which takes the time; for many to read."""
+    folder = tmp_path_factory.mktemp("page")
+    return jn.report(made_up(CELLS, gain=GAIN), folder / "report.html", **WORDS)
+
+
+@pytest.fixture(scope="module")
+def page(path):
+    return Reader(path.read_text("utf-8"))
 
 
 HEADINGS = (
@@ -137,8 +150,7 @@ HEADINGS = (
 )
 
 
-def test_what_is_on_the_page(result, draw):
-    page = draw(result, question="Does it?", config={"rate": 0.1, "nothing": None})
+def test_what_is_on_the_page(page):
     assert list(page.sections)[1:] == list(HEADINGS)
     assert page.text("Question") == "Does it?"
     made = page.text("How it was made")
@@ -178,8 +190,7 @@ def test_answer_and_table_have_the_numbers_of_compare(result, write):
         assert "10 " + " ".join(f"{score:.4f}" for score in scores) in table
 
 
-def test_every_figure_says_its_numbers(result, draw):
-    page = draw(result, metric="test_accuracy")
+def test_every_figure_says_its_numbers(result, page):
     labels = [svg["aria-label"] for svg in page.all("svg")]
     assert all(svg["role"] == "img" for svg in page.all("svg"))
     row = compared(result, metric="test_accuracy").iloc[3]
@@ -452,8 +463,7 @@ def test_text_of_the_user_is_only_text(draw):
     assert "49" not in page.text("Question")
 
 
-def test_nothing_leaves_the_page(result, draw):
-    page = draw(result)
+def test_nothing_leaves_the_page(page):
     for tag, attributes in page.elements:
         assert tag not in ("script", "link", "iframe", "object", "base", "form")
         for name, value in attributes.items():
@@ -464,14 +474,12 @@ def test_nothing_leaves_the_page(result, draw):
                 assert target.startswith("#")
 
 
-def test_no_address_in_the_file(result, tmp_path):
-    path = jn.report(result, tmp_path / "report.html")
+def test_no_address_in_the_file(path):
     text = path.read_text("utf-8")
     assert not re.search(r"https?:|//www|@import|@font-face|url\((?!#)", text)
 
 
-def test_names_within_the_page_are_unique(result, draw):
-    page = draw(result)
+def test_names_within_the_page_are_unique(page):
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
     for _, attributes in page.elements:
@@ -483,17 +491,16 @@ def test_names_within_the_page_are_unique(result, draw):
                 assert attributes[name].removeprefix("#") in ids
 
 
-def test_structure_for_readers_who_hear_it(result, draw):
-    page = draw(result)
+def test_structure_for_readers_who_hear_it(page):
     assert page.all("html") == [{"lang": "en"}]
     tags = [tag for tag, _ in page.elements]
     assert tags.count("h1") == 1
     assert [t for t in tags if re.fullmatch(r"h\d", t)] == ["h1"] + ["h2"] * 6
-    assert tags.count("table") == tags.count("caption") == 3
+    assert tags.count("table") == tags.count("caption") == 4
     assert {th["scope"] for th in page.all("th")} == {"row", "col"}
     figures = page.all("figure")
     scrolls = [a for a in page.all("div") if "scroll" in a.get("class", "")]
-    assert len(scrolls) == 3 < len(figures)
+    assert len(scrolls) == 4 < len(figures)
     assert all(a["role"] == "region" for a in scrolls)
     assert all(a["tabindex"] == "0" and a["aria-labelledby"] for a in scrolls + figures)
 
@@ -505,21 +512,21 @@ def test_undefined_numbers_are_dashes(draw):
         assert not re.search(r"\bnan\b|\bNone\b|\binf\b", page.text(heading))
 
 
-def test_same_input_same_page(result, tmp_path):
+def test_same_input_same_page(path, result, tmp_path):
+    """Whatever the user's own settings of matplotlib, which have no say."""
     import matplotlib.pyplot as plt
 
-    pages, open_before = [], plt.get_fignums()
-    for i in range(2):
-        text = jn.report(result, tmp_path / f"{i}.html").read_text("utf-8")
-        pages.append(re.sub(r"<time.*?</time>", "", text))
-        plt.rcParams["font.size"] = 20  # the user's own settings have no say
-    plt.rcdefaults()
+    open_before = plt.get_fignums()
+    with plt.rc_context({"font.size": 20}):
+        again = jn.report(result, tmp_path / "again.html", **WORDS)
+    pages = [
+        re.sub(r"<time.*?</time>", "", p.read_text("utf-8")) for p in (path, again)
+    ]
     assert pages[0] == pages[1]
     assert plt.get_fignums() == open_before
 
 
-def test_written_as_a_whole_or_not_at_all(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
+def test_written_as_a_whole_or_not_at_all(result, tmp_path, monkeypatch, no_figures):
     path = tmp_path / "made" / "on the way" / "report.html"
     assert jn.report(result, str(path), title="ä first") == path
     assert "ä first" in path.read_text("utf-8")
@@ -535,8 +542,7 @@ def test_written_as_a_whole_or_not_at_all(result, tmp_path, monkeypatch):
 
 
 @pytest.mark.bad_input
-def test_what_cannot_be_reported(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
+def test_what_cannot_be_reported(result, tmp_path, no_figures):
     file = tmp_path / "file"
     file.touch()
     for path in (tmp_path, file / "report.html", tmp_path / "\0"):

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.evidence import compare as module
+from jaxnoise.evidence import paired, units
 
 CELLS = [("none", 0.0), ("input", 0.1), ("input", 0.3), ("hidden", 0.1)]
 
@@ -56,9 +56,9 @@ def test_what_it_carries(result, rows):
     """Units and differences of each row, and how it was made."""
     assert rows.evidence.source is result
     assert rows.evidence.options["rope"] == 0.001
-    assert rows.evidence.cells.units.tolist() == list(range(12))
+    assert rows.evidence.units.tolist() == list(range(12))
     assert rows.caution == ""
-    assert rows.doubts == []
+    assert rows.evidence.doubts == []
     wide = result.runs.pivot(
         index="seed", columns=["placement", "strength"], values="test_accuracy"
     )
@@ -66,7 +66,7 @@ def test_what_it_carries(result, rows):
         assert (cell.placement, cell.strength) == name
         np.testing.assert_array_equal(cell.scores, wide[name])
         np.testing.assert_array_equal(cell.differences, wide[name] - wide["none", 0.0])
-    assert rows.baseline.placement == "none"
+    assert rows.evidence.baseline.placement == "none"
 
 
 def test_it_travels_through_pandas(rows):
@@ -80,8 +80,9 @@ def test_it_travels_through_pandas(rows):
     assert pickle.loads(pickle.dumps(rows)).evidence.unit == "seed"
     joined = pd.concat([rows, rows])
     assert joined.evidence is None
-    with pytest.raises(AttributeError, match="has no evidence any more"):
-        _ = joined.cells
+    assert "verdict" in str(joined)
+    with pytest.raises(ValueError, match="metric must be a column of the runs"):
+        jn.plots.forest(joined)
 
 
 def test_nobody_computes_it_again(rows, tmp_path, monkeypatch):
@@ -90,7 +91,7 @@ def test_nobody_computes_it_again(rows, tmp_path, monkeypatch):
     def again(*_, **__):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(module, "bootstrap_interval", again)
+    monkeypatch.setattr(paired, "bootstrap_interval", again)
     pictures = [
         jn.plots.forest(rows),
         jn.plots.strength_curve(rows),
@@ -101,13 +102,13 @@ def test_nobody_computes_it_again(rows, tmp_path, monkeypatch):
     assert "band: within ± 0.001" in pictures[0].get_xlabel()
     assert jn.seeds_needed(0.01, result_or_table=rows) > 6
     assert jn.report(rows, tmp_path / "page.html").exists()
-    monkeypatch.setattr(module, "paired_cells", again)
+    monkeypatch.setattr(units, "paired_cells", again)
     with pytest.raises(AssertionError, match="computed again"):
         jn.plots.forest(rows, baseline="hidden")
     plt.close("all")
 
 
-def test_the_same_from_a_result_and_a_comparison(result, rows, tmp_path):
+def test_the_same_from_a_result_and_a_comparison(result, rows, tmp_path, no_figures):
     pages = [
         re.sub(r"<time.*?</time>", "", jn.report(what, path, **more).read_text("utf-8"))
         for what, path, more in (
@@ -150,7 +151,7 @@ def told(call):
 FACTS = {"overlap": 0.25, "outer": [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]}
 
 
-def test_the_overlap_of_the_data_is_used_and_said(tmp_path):
+def test_the_overlap_of_the_data_is_used_and_said(tmp_path, no_figures):
     result = made(splits=12, seeds=2, attrs={"overlap": 0.25}, gain=0.02)
     rows = jn.compare(result, metric="test_accuracy")
     given = jn.compare(made(12, 2, gain=0.02), metric="test_accuracy", overlap=0.25)
@@ -171,7 +172,7 @@ def test_the_overlap_of_the_data_is_used_and_said(tmp_path):
     assert "corrected for an overlap of 0.25" in page
 
 
-def test_outer_folds_of_the_data_are_the_units(tmp_path):
+def test_outer_folds_of_the_data_are_the_units():
     result = made(splits=12, seeds=2, attrs=FACTS)
     (rows, warned) = told(lambda: jn.compare(result, metric="test_accuracy"))
     given = told(
@@ -189,12 +190,12 @@ def test_outer_folds_of_the_data_are_the_units(tmp_path):
     some = result.where(split=[3, 4, 6, 7, 8, 10])  # whatever splits there are
     rows = told(lambda: jn.compare(some, metric="test_accuracy"))[0]
     assert rows["n"].tolist() == [3] * 4
-    assert rows.evidence.cells.units.tolist() == [1, 2, 3]
+    assert rows.evidence.units.tolist() == [1, 2, 3]
     found = told(lambda: jn.select(result))[0]
     assert (found.unit, found.n) == ("outer fold", 4)
 
 
-def test_unknown_splits_are_warned_of_once(tmp_path):
+def test_unknown_splits_are_warned_of_once(tmp_path, no_figures, few_draws):
     result = made(splits=12, seeds=1)
     calls = {
         "compare": lambda **o: jn.compare(result, metric="test_accuracy", **o),
@@ -220,26 +221,9 @@ def test_one_split_has_no_overlap():
     assert len(str(rows).splitlines()) == 6
 
 
-def test_a_sweep_hands_on_what_its_data_say():
-    """From folds to the table, at toy size."""
-    import optax
-
-    def recipe(stddev):
-        model = jn.MLP((2,), 1, hidden_noise=jn.GaussianNoise(stddev))
-        return jn.Recipe(model, jn.losses.binary_cross_entropy, optax.sgd(0.1))
-
-    data = jn.data.nested_folds(
-        *jn.data.circles(40, 39, population=2).train, outer=3, inner=2
-    )
-    result = jn.sweep(
-        {"none": recipe, "hidden": recipe},
-        strengths={"hidden": [0.1]},
-        data=data,
-        seeds=1,
-        epochs=1,
-        batch_size=32,
-    )
-    rows = told(lambda: jn.compare(result, metric="test_loss"))[0]
+def test_a_sweep_hands_on_what_its_data_say(nested_sweep):
+    """From folds to the table."""
+    rows = told(lambda: jn.compare(nested_sweep, metric="test_loss"))[0]
     assert rows.attrs["unit"] == "outer fold"
     assert rows.attrs["overlap"] == 0.5
-    assert rows["n"].tolist() == [3, 3]
+    assert rows["n"].tolist() == [3, 3, 3]

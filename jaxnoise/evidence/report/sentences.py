@@ -5,7 +5,6 @@ template puts into words, to be read before believing it.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from jaxnoise.evidence.format import (
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
 from jaxnoise.evidence.units import evidence_of
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.results import SweepResult
 
 STILL = 0.05  # of a curve's whole way; less is no movement
 ROUNDING = 1e-6  # of a share of rows
@@ -49,12 +48,12 @@ COUNTED = {  # of so many comparisons
 }
 
 
-def answer(rows: pd.DataFrame, chosen: Any = None) -> str:
+def answer(rows: Comparison, choice: Selection | None = None) -> str:
     """One sentence, with its uncertainty.
 
     Args:
         rows: of `compare`.
-        chosen: the `Selection`, if placement and strength were chosen on other rows.
+        choice: the `Selection`, if placement and strength were chosen on other rows.
     """
     facts = rows.attrs
     metric, baseline = in_words(facts["metric"]), short(facts["baseline"])
@@ -62,11 +61,11 @@ def answer(rows: pd.DataFrame, chosen: Any = None) -> str:
     if others.empty:
         return f"Nothing can be said about noise: only {baseline} was run."
     titles = pd.Series(cell_titles(rows), rows.index)[others.index]
-    if chosen is not None:
-        first = f"Chosen on the {chosen.choose_on} rows"
-        at = row_of(rows, chosen)
-        if at in others.index:
-            return f"{first}: {_of_one(others.loc[at], titles[at], facts)}."
+    if choice is not None:
+        first = f"Chosen on the {choice.choose_on} rows"
+        for at, cell in zip(others.index, others.cells, strict=True):
+            if (cell.placement, cell.strength) == (choice.placement, choice.strength):
+                return f"{first}: {_of_one(others.loc[at], titles[at], facts)}."
         itself = f"{baseline} itself, without noise, in {metric}"
         return f"{first}: {itself}; {_range(others, facts)}."
     if len(others) == 1:
@@ -78,23 +77,11 @@ def answer(rows: pd.DataFrame, chosen: Any = None) -> str:
     )
 
 
-def row_of(rows: pd.DataFrame, chosen: Any) -> Any:
-    """The index of the chosen placement and strength among the rows of `compare`."""
-    parts = chosen.strength
-    parts = parts if isinstance(parts, Mapping) else {"strength": parts}
-    same = rows["placement"] == chosen.placement
-    for column in cell_columns(rows)[1:]:
-        part = parts.get(column.removeprefix("strength."), np.nan)
-        same &= (rows[column] == part) | (rows[column].isna() & pd.isna(part))
-    return rows.index[same][0]
-
-
-def _counts(others: pd.DataFrame, facts: dict[str, Any]) -> list[str]:
+def _counts(others: Comparison, facts: dict[str, Any]) -> list[str]:
     """How many comparisons got which verdict."""
     counts = []
     for verdict, words in COUNTED.items():
-        n = int((others["verdict"] == verdict).sum())
-        if n:
+        if n := int((others["verdict"] == verdict).sum()):
             every = "all " if n == len(others) else ""
             counts.append(f"{every}{n} {'is' if n == 1 else 'are'} {words}")
     undecided = others[others["verdict"] == "none"]
@@ -110,25 +97,23 @@ def _counts(others: pd.DataFrame, facts: dict[str, Any]) -> list[str]:
 def _of_one(row: Any, title: str, facts: dict[str, Any]) -> str:
     """What the verdict says of one placement and strength."""
     metric, baseline = in_words(facts["metric"]), short(facts["baseline"])
-    verdict = row["verdict"]
-    if verdict in ("better", "worse"):
-        text = f"{title} is {verdict} than {baseline} in {metric}"
-    elif verdict == "equivalent":
+    unit, n = facts["unit"], row["n"]
+    text = f"{title} is {row['verdict']} than {baseline} in {metric}"
+    if row["verdict"] == "equivalent":
         text = f"{title} is equivalent to {baseline} in {metric}, "
         text += f"within ± {facts['rope']:g}"
-    elif verdict == "none":
-        text = f"there is no verdict on {title} against {baseline} in {metric}, as "
-        text += _why_none(row, facts)
-    else:
+    elif row["verdict"] == "no evidence":
         text = f"there is no evidence that {title} differs from {baseline} in {metric}"
+    elif row["verdict"] == "none":
+        why = (
+            f"it takes {LEAST_UNITS} {unit}s and there {'is' if n == 1 else 'are'} {n}"
+        )
+        if n >= LEAST_UNITS:
+            why = f"more than {MOST_LOST:.0%} of the pairs were lost to divergence"
+        text = (
+            f"there is no verdict on {title} against {baseline} in {metric}, as {why}"
+        )
     return f"{text}; {_numbers(row, facts)}"
-
-
-def _why_none(row: Any, facts: dict[str, Any]) -> str:
-    if row["n"] < LEAST_UNITS:
-        there = f"there is {row['n']}" if row["n"] == 1 else f"there are {row['n']}"
-        return f"it takes {LEAST_UNITS} {facts['unit']}s and {there}"
-    return f"more than {MOST_LOST:.0%} of the pairs were lost to divergence"
 
 
 def _numbers(row: Any, facts: dict[str, Any]) -> str:
@@ -137,20 +122,20 @@ def _numbers(row: Any, facts: dict[str, Any]) -> str:
     if not np.isfinite(row["difference"]):
         return f"no pair is finite ({n})"
     digits = difference_decimals(row)
+    difference, low, high = (
+        signed(row[x], digits) for x in ("difference", "low", "high")
+    )
     if not np.isfinite(row["low"]):
-        difference = f"the difference is {signed(row['difference'], digits)}"
-        return f"{difference}, without an interval ({n})"
-    difference = f"the mean difference is {signed(row['difference'], digits)}"
-    low, high = signed(row["low"], digits), signed(row["high"], digits)
+        return f"the difference is {difference}, without an interval ({n})"
     return (
-        f"{difference} (95 % interval {low} to {high}, {n}, "
+        f"the mean difference is {difference} (95 % interval {low} to {high}, {n}, "
         f"Holm-adjusted p {p_words(row['p_holm'])})"
     )
 
 
-def _highlight(rows: pd.DataFrame, titles: pd.Series, facts: dict[str, Any]) -> str:
+def _highlight(rows: Comparison, titles: pd.Series, facts: dict[str, Any]) -> str:
     """The largest gain, else the largest loss, else the range of all."""
-    gains = rows["difference"] * (-1 if facts["lower_is_better"] else 1)
+    gains = rows.evidence.gain * rows["difference"]
     better, worse = (gains[rows["verdict"] == word] for word in ("better", "worse"))
     if len(better):
         at = better.idxmax()
@@ -162,24 +147,26 @@ def _highlight(rows: pd.DataFrame, titles: pd.Series, facts: dict[str, Any]) -> 
     return f"{which} {titles[at]}: {_numbers(rows.loc[at], facts)}"
 
 
-def _range(rows: pd.DataFrame, facts: dict[str, Any]) -> str:
+def _range(rows: Comparison, facts: dict[str, Any]) -> str:
     """Where the differences and their intervals lie."""
     n = count(rows["n"], facts["unit"])
     known = rows[np.isfinite(rows["difference"])]
     if known.empty:
         return f"no pair is finite ({n})"
+    ends = (
+        known["difference"].agg(["min", "max"]),
+        (known["low"].min(), known["high"].max()),
+    )
     digits = difference_decimals(known)
-    ends = [known["difference"].min(), known["difference"].max()]
-    low, high = (signed(end, digits) for end in ends)
+    (low, high), (lowest, highest) = (
+        [signed(x, digits) for x in pair] for pair in ends
+    )
+    text = f"mean differences lie between {low} and {high}"
     if len(known) == 1:
         text = f"the mean difference is {low}"
-    else:
-        text = f"mean differences lie between {low} and {high}"
-    ends = [known["low"].min(), known["high"].max()]
-    if not np.isfinite(ends).all():
+    if not np.isfinite(ends[1]).all():
         return f"{text}, without intervals ({n})"
-    low, high = (signed(end, digits) for end in ends)
-    return f"{text}, their 95 % intervals between {low} and {high} ({n})"
+    return f"{text}, their 95 % intervals between {lowest} and {highest} ({n})"
 
 
 def _and(parts: list[str]) -> str:
