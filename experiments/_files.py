@@ -313,6 +313,12 @@ def insert(text: str, table: str, name: str) -> str:
     return f"{before}{start}\n\n{table.strip()}\n\n{end}{after}"
 
 
+def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
     """`jn.compare` for tables that say n themselves; `print_cautions` says the rest."""
     import jaxnoise as jn

@@ -33,6 +33,26 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=program, description=first, formatter_class=Help)
         print_everywhere()
 
+    def option(
+        self,
+        name: str,
+        kind: Callable[[str], Any],
+        default: Any,
+        told: str,
+        metavar: str | None = None,
+        *,
+        several: bool = False,
+        choices: Sequence[str] | None = None,
+    ) -> None:
+        """An option that takes a value, or ``several``."""
+        more: dict[str, Any] = {"nargs": "+"} if several else {}
+        more |= {"choices": choices} if choices else {"metavar": metavar}
+        self.add_argument(name, type=kind, default=default, help=told, **more)
+
+    def switch(self, name: str, told: str) -> None:
+        """An option that is there or not."""
+        self.add_argument(name, action="store_true", help=told)
+
     def error(self, message: str) -> NoReturn:
         one_line = " ".join(message.split())
         print(f"{self.prog}: error: {one_line}", file=sys.stderr)
@@ -161,18 +181,14 @@ def add_options(
     parser: Parser, *, seeds: int, out: str, quick: str | None = None
 ) -> None:
     """The options that all experiments share; ``quick`` says what a quick run does."""
-    add = parser.add_argument
-    add("--seeds", type=count, default=seeds, help="runs of each kind")
-    add("--seed", type=seed, default=0, help="the first seed")
-    add("--out", type=Path, default=Path(out), help="where files go")
-    add("--no-plots", action="store_true", help="write no pictures")
-    add(
-        "--report",
-        action="store_true",
-        help="also write report.html, one page with answer, table, figures and limits",
-    )
+    parser.option("--seeds", count, seeds, "runs of each kind")
+    parser.option("--seed", seed, 0, "the first seed")
+    parser.option("--out", Path, Path(out), "where files go")
+    parser.switch("--no-plots", "write no pictures")
+    told = "also write report.html, one page with answer, table, figures and limits"
+    parser.switch("--report", told)
     if quick:
-        add("--quick", action="store_true", help=quick)
+        parser.switch("--quick", quick)
 
 
 def add_training(
@@ -186,50 +202,32 @@ def add_training(
     batch_size: int | None = None,
 ) -> None:
     """What is trained: placements and strengths, and how; None is of the study."""
-    add = parser.add_argument
     names = ["none", *placements, "all"]
-    study = " (default: of the study)"
-    add(
+    about = f"{', '.join(names)}, or several of them: {about}"
+    parser.add_argument(
         "--placement",
         nargs="+",
         choices=names,
         default="all",
         metavar="PLACE",
-        help=f"{', '.join(names)}, or several of them: {about}",
+        help=about,
     )
-    add("--stddev", type=strength, nargs="+", metavar="S", help=about_strengths)
-    add(
-        "--epochs",
-        type=count,
-        default=epochs,
-        help="passes through the train set" + study * (epochs is None),
-    )
-    add(
-        "--batch-size",
-        type=count,
-        default=batch_size,
-        help="rows of a minibatch" + study * (batch_size is None),
-    )
-    add("--learning-rate", type=positive, default=learning_rate, help="of Adam")
+    parser.option("--stddev", strength, None, about_strengths, "S", several=True)
+    study = " (default: of the study)"
+    told = "passes through the train set" + study * (epochs is None)
+    parser.option("--epochs", count, epochs, told)
+    told = "rows of a minibatch" + study * (batch_size is None)
+    parser.option("--batch-size", count, batch_size, told)
+    parser.option("--learning-rate", positive, learning_rate, "of Adam")
 
 
 def add_draws(parser: Parser, draws: int) -> None:
     """How the rows of real data are divided."""
-    add = parser.add_argument
-    add(
-        "--validation",
-        type=size,
-        help="rows held out of the train rows to choose strengths on; 0 for none "
-        "(default: of the study)",
-    )
-    add(
-        "--draws",
-        type=count,
-        default=draws,
-        help="draws of train and validation rows; more than one are the units of the "
-        "intervals",
-    )
-    add("--data-seed", type=seed, default=0, help="seed of the first draw")
+    told = "rows held out of the train rows to choose strengths on; 0 for none "
+    parser.option("--validation", size, None, told + "(default: of the study)")
+    told = "draws of train and validation rows; more than one are the units of the "
+    parser.option("--draws", count, draws, told + "intervals")
+    parser.option("--data-seed", seed, 0, "seed of the first draw")
 
 
 def check_placement(

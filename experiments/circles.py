@@ -52,7 +52,7 @@ ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid", "silu")
 def parse(argv: Sequence[str] | None) -> tuple[o.Parser, argparse.Namespace]:
     """The options, checked: a bad one ends the program before any training."""
     parser = o.Parser("circles.py", __doc__)
-    add = parser.add_argument
+    option = parser.option
     o.add_training(
         parser,
         list(DEFAULT_STRENGTH),
@@ -66,31 +66,17 @@ def parse(argv: Sequence[str] | None) -> tuple[o.Parser, argparse.Namespace]:
         epochs=4000,
         batch_size=32,
     )
-    add(
-        "--input-stddev",
-        type=o.strength,
-        metavar="S",
-        help=f"strength on the inputs for both (default: {INPUT_STDDEV})",
-    )
-    add(
-        "--hidden-units",
-        type=o.count,
-        nargs="+",
-        default=500,
-        metavar="N",
-        help="width of the hidden layer, or widths of several",
-    )
-    add(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="relu",
-        help="function after every hidden layer",
-    )
-    add("--samples", type=o.count, default=100, help="train and test points together")
-    add("--train-size", type=o.count, default=30, help="train points")
-    add("--data-noise", type=o.strength, default=0.1, help="stddev of the points")
-    add("--data-seed", type=o.seed, default=1, help="seed of the points")
-    add("--population-seed", type=o.seed, default=12345, help="seed of the population")
+    told = f"strength on the inputs for both (default: {INPUT_STDDEV})"
+    option("--input-stddev", o.strength, None, told, "S")
+    told = "width of the hidden layer, or widths of several"
+    option("--hidden-units", o.count, 500, told, "N", several=True)
+    told = "function after every hidden layer"
+    option("--activation", str, "relu", told, choices=ACTIVATIONS)
+    option("--samples", o.count, 100, "train and test points together")
+    option("--train-size", o.count, 30, "train points")
+    option("--data-noise", o.strength, 0.1, "stddev of the points")
+    option("--data-seed", o.seed, 1, "seed of the points")
+    option("--population-seed", o.seed, 12345, "seed of the population")
     o.add_options(parser, seeds=30, out="results/circles")
     options = parser.parse_args(argv)
 

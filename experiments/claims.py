@@ -18,16 +18,16 @@ from typing import Any
 import _options as o
 import pandas as pd
 from _claims import files
-from _claims.page import NAME, insert, page
+from _claims.measures import all_claims
+from _claims.page import NAME, in_readme, page
 from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
-from _claims.readers import readers, rivals
 from _claims.rules import ROPE, Claim, judge
 from _claims.runs import run_all
 from _claims.scores import ACCURACY, LOSS, Scores, methods
-from _claims.tutorial import tutorial
 from _files import (
     Files,
     finish,
+    insert,
     print_table,
     progress,
     train_and_report,
@@ -54,15 +54,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         + ", ".join(f"{value} {name}" for name, value in QUICK.items())
         + ", unless they are given",
     )
-    add = parser.add_argument
-    add("--draws", type=o.count, default=100, help="fresh draws of the data")
-    add("--epochs", type=o.count, default=4000, help="passes through train rows")
-    add(
-        "--again",
-        action="store_true",
-        help="judge the runs that are in --out again, and train nothing",
+    parser.option("--draws", o.count, 100, "fresh draws of the data")
+    parser.option("--epochs", o.count, 4000, "passes through train rows")
+    parser.switch(
+        "--again", "judge the runs that are in --out again, and train nothing"
     )
-    add("--into", type=Path, metavar="FILE", help="also put the table into this README")
+    parser.option("--into", Path, None, "also put the table into this README", "FILE")
     if parser.parse_args(argv).quick:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(argv)
@@ -124,12 +121,12 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
         best = jn.data.circles_bayes()
         scores = Scores(result)
         table = methods(scores)
-        claims = [*tutorial(scores, size), *readers(scores), *rivals(scores, table)]
+        claims = list(all_claims(scores, table, size))
         verdicts = judge(claims)
         written.write("claims.md", page(result, size, claims, verdicts, table))
         if options.into:
             before = options.into.read_text("utf-8")
-            readme = insert(before, result, size, claims, verdicts)
+            readme = insert(before, in_readme(result, size, claims, verdicts), NAME)
             if why := try_replacing(options.into, readme):
                 written.missing[str(options.into)] = why
         runs, cost = run_count(size)

@@ -77,14 +77,7 @@ def few(name: str, size: int) -> study.Study:
 
 def add_train_size(parser: o.Parser) -> None:
     """The script's own option."""
-    parser.add_argument(
-        "--train-size",
-        type=o.count,
-        nargs="+",
-        default=TRAIN_SIZES,
-        metavar="N",
-        help="train rows",
-    )
+    parser.option("--train-size", o.count, TRAIN_SIZES, "train rows", "N", several=True)
 
 
 main = study.command(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import _options as o
-from _files import FAILED, SUMMARY, insert, read_summary, try_replacing
+from _files import FAILED, SUMMARY, insert, markdown, read_summary, try_replacing
 
 NAME = "verdicts"  # of its place in a README
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
@@ -34,11 +34,10 @@ NOTES = (
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked."""
     parser = o.Parser("verdicts.py", __doc__)
-    add = parser.add_argument
-    add("--out", type=Path, default=Path("results"), help="where files go")
-    add("--again", action="store_true", help="run no script whose files are there")
-    add("--quick", action="store_true", help="run the scripts at toy size")
-    add("--into", type=Path, metavar="FILE", help="also put the table into this README")
+    parser.option("--out", Path, Path("results"), "where files go")
+    parser.switch("--again", "run no script whose files are there")
+    parser.switch("--quick", "run the scripts at toy size")
+    parser.option("--into", Path, None, "also put the table into this README", "FILE")
     options = parser.parse_args(argv)
     o.check_into(parser, options.into, NAME)
     options.out = o.writable_directory(parser, options.out)
@@ -60,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     studies = [each for script in SCRIPTS for each in summaries(options.out / script)]
     text = table(studies)
-    print(text)
-    failed = try_replacing(options.out / "verdicts.md", f"{text}\n")
+    print(text, end="")
+    failed = try_replacing(options.out / "verdicts.md", text)
     if options.into:
         readme = insert(options.into.read_text("utf-8"), text, NAME)
         failed += try_replacing(options.into, readme)
@@ -80,9 +79,7 @@ def summaries(folder: Path) -> list[dict[str, Any]]:
 
 def table(studies: Sequence[dict[str, Any]]) -> str:
     """What is said of the table, and the table, in Markdown."""
-    lines = [HEADING, ["---"] * len(HEADING), *map(row, studies)]
-    rows = (f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([NOTES, "", *rows])
+    return f"{NOTES}\n\n{markdown(HEADING, list(map(row, studies)))}"
 
 
 def row(study: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """How a claim is decided: numbers with intervals, the range each is claimed to lie in.
 
 `measure` makes a `Measure` of one value a unit; `judge` gives every `Claim` its verdict
-by `RULE`, and no verdict is written anywhere else.
+by the rule in page.md, and no verdict is written anywhere else.
 """
 
 import math
@@ -17,22 +17,6 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 VERDICTS = (HOLDS, FAILS, OPEN)
 ROPE = 0.01  # of accuracy: one point in a hundred
 THIS, DRAWS = "this data set", "fresh draws"
-RULE = f"""\
-A claim is read as one number or several, each with the range in which the claim puts
-it; numbers under "beside" are shown and decide nothing. Differences are paired, unit
-by unit. A unit is a seed on the tutorial's own points ("{THIS}", which tells nothing
-of other points), or a fresh draw of the points with a seed of its own ("{DRAWS}").
-Intervals are 95 % t-intervals of the mean over units. A number with a sign is a
-difference: with noise minus without where nothing else is said.
-
-- **{HOLDS}**: every number's interval lies within its range;
-- **{FAILS}**: at least one lies wholly outside;
-- **{OPEN}**: all else, and what has fewer than {LEAST_UNITS} units or lost more than
-  {MOST_LOST:.0%} of them to divergence.
-
-The first two also need p < {ALPHA} against the nearest end of the range, after Holm's
-adjustment for all the numbers that decide in the table. Differences of accuracy below
-{ROPE:g} are read as little, and above as marked."""
 
 
 class Range(NamedTuple):
@@ -116,17 +100,17 @@ class Claim(NamedTuple):
         return f"{text}; beside: {'; '.join(beside)}" if beside else text
 
 
-def above(low: float) -> Range:
-    """Claimed to be above."""
-    return Range(low, math.inf)
-
-
-def below(high: float) -> Range:
-    """Claimed to be below."""
-    return Range(-math.inf, high)
-
-
-LITTLE = Range(-ROPE, ROPE)
+def range_of(text: str | None) -> Range | None:
+    """Of a text like "above 0", "below 0.01", "0.45 to 0.55", "little"; None is none."""
+    if text is None:
+        return None
+    if text == "little":
+        return Range(-ROPE, ROPE)
+    first, *_, last = text.split()
+    low, high = {"above": (last, "inf"), "below": ("-inf", last)}.get(
+        first, (first, last)
+    )
+    return Range(float(low), float(high))
 
 
 def measure(
@@ -170,7 +154,7 @@ def fact(
 
 
 def judge(claims: Sequence[Claim]) -> list[str]:
-    """The verdicts, by `RULE`."""
+    """The verdicts, by the rule in page.md."""
     deciding = [each for claim in claims for each in claim.deciding()]
     adjusted = iter(holm([each.p for each in deciding]))
     return [

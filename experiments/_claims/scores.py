@@ -13,7 +13,7 @@ from _files import select
 
 import jaxnoise as jn
 from _claims.plan import DRAWS, PLACEMENTS, RIVALS, STRENGTHS
-from _claims.rules import ROPE, Measure, Range, measure
+from _claims.rules import ROPE
 
 Where = tuple[str, str, float | None]  # study, placement, strength
 ACCURACY, LOSS = "population_accuracy", "population_loss"
@@ -45,15 +45,6 @@ class Scores:
     def difference(self, a: Where, b: Where, metric: str = ACCURACY) -> pd.Series:
         """The metric at a minus that at b, by the units that have both runs."""
         return paired(self.of(a, metric), self.of(b, metric))
-
-    def lift(self, a: Where, b: Where, claimed: Range, name: str = "") -> list[Measure]:
-        """Of a minus b: population accuracy decides, test accuracy and loss do not."""
-        test = self.difference(a, b, "test_accuracy")
-        return [
-            measure(f"{name}population accuracy", self.difference(a, b), claimed),
-            measure("test accuracy", test),
-            measure("population loss", self.difference(a, b, LOSS), form="+.3f"),
-        ]
 
     def curves(self, where: Where, name: str) -> np.ndarray:
         """Curves, a row a unit."""

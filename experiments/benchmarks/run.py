@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         metavar="benchmark",
         help=f"which to run, of {', '.join(BENCHMARKS)} (default: all)",
     )
-    parser.add_argument("--quick", action="store_true", help="toy sizes, for tests")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.switch("--quick", "toy sizes, for tests")
+    parser.option("--out", Path, Path("results/benchmarks"), "where files go")
     options = parser.parse_args(argv)
     for name in options.benchmarks:
         if name not in BENCHMARKS:

@@ -15,7 +15,7 @@ from scipy import stats
 import jaxnoise as jn
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("files", "page", "plan", "readers", "rules", "runs", "scores", "tutorial")
+MODULES = ("files", "measures", "page", "plan", "rules", "runs", "scores")
 VERDICTS = {"holds", "does not hold", "undecided"}
 PLACEMENTS = ["input", "hidden", "activation", "weights", "gradients", "labels"]
 RIVALS = [
@@ -338,7 +338,7 @@ def test_the_page(our, quick, summary):
         line = next(line for line in page.splitlines() if line.startswith(row))
         assert line.endswith(f"| **{claim['verdict']}** |")
         assert line.count("|") == 7
-    assert our.rules.RULE in page
+    assert "- **undecided**: all else, and what has fewer than 6 units or lost" in page
     assert "600 runs: 6 seeds" in page
     assert "Interrupted" not in page
     methods = page.split("## Noise and its rivals")[1].split("## ")[0]
@@ -461,24 +461,33 @@ def verdict(our, *measures):
 
 def test_each_verdict_is_reached(our):
     r = our.rules
-    measure, above, below = r.measure, r.above, r.below
+    measure = r.measure
+    above, below = (
+        lambda at, word=word: r.range_of(f"{word} {at}") for word in ("above", "below")
+    )
     up, level, down = (spread(mean, 0.02) for mean in (0.05, 0.0, -0.05))
     assert verdict(our, measure("", up, above(0))) == "holds"
     assert verdict(our, measure("", down, above(0))) == "does not hold"
     assert verdict(our, measure("", level, above(0))) == "undecided"
     assert verdict(our, measure("", down, below(0))) == "holds"
     assert verdict(our, measure("", up, below(0.03))) == "does not hold"
-    assert verdict(our, measure("", level, r.LITTLE)) == "holds"
-    assert verdict(our, measure("", up, r.LITTLE)) == "does not hold"
-    assert verdict(our, measure("", spread(0.01, 0.02), r.LITTLE)) == "undecided"
-    assert verdict(our, measure("", spread(0.05, 0.5), r.LITTLE)) == "undecided"
+    assert verdict(our, measure("", level, r.range_of("little"))) == "holds"
+    assert verdict(our, measure("", up, r.range_of("little"))) == "does not hold"
+    assert (
+        verdict(our, measure("", spread(0.01, 0.02), r.range_of("little")))
+        == "undecided"
+    )
+    assert (
+        verdict(our, measure("", spread(0.05, 0.5), r.range_of("little")))
+        == "undecided"
+    )
 
 
 def test_all_numbers_of_a_claim_must_agree(our):
     r = our.rules
-    good = r.measure("", spread(0.05, 0.02), r.above(0))
-    bad = r.measure("", spread(-0.05, 0.02), r.above(0))
-    unsure = r.measure("", spread(0.0, 0.02), r.above(0))
+    good = r.measure("", spread(0.05, 0.02), r.range_of("above 0"))
+    bad = r.measure("", spread(-0.05, 0.02), r.range_of("above 0"))
+    unsure = r.measure("", spread(0.0, 0.02), r.range_of("above 0"))
     beside = r.measure("", spread(-0.05, 0.02))
     assert verdict(our, good, good, beside) == "holds"
     assert verdict(our, good, unsure) == "undecided"
@@ -488,20 +497,22 @@ def test_all_numbers_of_a_claim_must_agree(our):
 def test_few_units_and_lost_ones_decide_nothing(our):
     r = our.rules
     values = spread(0.05, 0.001, 20)
-    assert verdict(our, r.measure("", values[:5], r.above(0))) == "undecided"
-    assert verdict(our, r.measure("", values[:6], r.above(0))) == "holds"
+    assert verdict(our, r.measure("", values[:5], r.range_of("above 0"))) == "undecided"
+    assert verdict(our, r.measure("", values[:6], r.range_of("above 0"))) == "holds"
     one_lost, two_lost = values.copy(), values.copy()
     one_lost[:1] = two_lost[:2] = np.nan
-    assert verdict(our, r.measure("", one_lost, r.above(0))) == "holds"
-    assert verdict(our, r.measure("", two_lost, r.above(0))) == "undecided"
+    assert verdict(our, r.measure("", one_lost, r.range_of("above 0"))) == "holds"
+    assert verdict(our, r.measure("", two_lost, r.range_of("above 0"))) == "undecided"
     for nothing in ([], [0.5], [np.nan] * 8):
-        assert verdict(our, r.measure("", nothing, r.above(0))) == "undecided"
+        assert (
+            verdict(our, r.measure("", nothing, r.range_of("above 0"))) == "undecided"
+        )
 
 
 def test_holm_counts_every_number_of_the_table(our):
     """An interval just above 0 decides alone, but not among many."""
     r = our.rules
-    close = r.measure("", spread(0.01, 0.025), r.above(0))
+    close = r.measure("", spread(0.01, 0.025), r.range_of("above 0"))
     assert close.low > 0
     assert 0.01 < close.p < 0.05
     claims = [r.Claim(str(i), "us", "fresh draws", [close]) for i in range(10)]
@@ -513,17 +524,17 @@ def test_holm_counts_every_number_of_the_table(our):
 
 def test_p_is_against_the_nearest_end(our):
     values, r = spread(0.004, 0.02), our.rules
-    found = r.measure("", values, r.LITTLE).p
+    found = r.measure("", values, r.range_of("little")).p
     np.testing.assert_allclose(found, stats.ttest_1samp(values, 0.01).pvalue)
 
 
 def test_equal_values_are_a_sign_test(our):
     r = our.rules
-    found = r.measure("", np.zeros(10), r.above(-0.01))
+    found = r.measure("", np.zeros(10), r.range_of("above -0.01"))
     assert (found.low, found.high, found.p) == (0, 0, 2 / 2**10)
     assert verdict(our, found) == "holds"
     assert str(found).strip() == "0.0000"
-    at_the_end = r.measure("", np.zeros(10), r.above(0))
+    at_the_end = r.measure("", np.zeros(10), r.range_of("above 0"))
     assert at_the_end.p == 1
     assert verdict(our, at_the_end) == "undecided"
 
@@ -531,22 +542,27 @@ def test_equal_values_are_a_sign_test(our):
 def test_a_standard_deviation_as_a_root(our):
     values, r = spread(0.7, 0.012, 200), our.rules
     squares = (values - values.mean()) ** 2 * 200 / 199
-    found = r.measure("sd", squares, r.below(1 / 70), form=".4f", root=True)
+    found = r.measure(
+        "sd", squares, r.range_of("below 0.0142857"), form=".4f", root=True
+    )
     np.testing.assert_allclose(found.mean, values.std(ddof=1))
     assert found.low < found.mean < found.high
     assert verdict(our, found) == "holds"
-    wide = r.measure("sd", 4 * squares, r.below(1 / 70), root=True)
+    wide = r.measure("sd", 4 * squares, r.range_of("below 0.0142857"), root=True)
     assert verdict(our, wide) == "does not hold"
 
 
 def test_how_numbers_are_written(our):
     r = our.rules
-    found = r.measure("accuracy", spread(-0.0035, 0.001), r.LITTLE)
+    found = r.measure("accuracy", spread(-0.0035, 0.001), r.range_of("little"))
     assert str(found) == "accuracy −0.0035 [−0.0039, −0.0031]"
     assert str(r.measure("loss", spread(0.00001, 0.0001), form="+.3f")) == (
         "loss 0.000 [0.000, 0.000]"
     )
-    ends = [str(c) for c in (r.above(0), r.below(0.01), r.LITTLE)]
+    ends = [
+        str(c)
+        for c in (r.range_of("above 0"), r.range_of("below 0.01"), r.range_of("little"))
+    ]
     assert ends == ["above 0", "below 0.01", "between −0.01 and 0.01"]
     assert str(r.fact("share", 0.21, 100)) == "share 0.210"
 
@@ -603,11 +619,7 @@ def verdicts(our, result):
     size = our.plan.Size(6, 6)
     scores = our.scores.Scores(result)
     methods = our.scores.methods(scores)
-    claims = [
-        *our.tutorial.tutorial(scores, size),
-        *our.readers.readers(scores),
-        *our.readers.rivals(scores, methods),
-    ]
+    claims = list(our.measures.all_claims(scores, methods, size))
     return {
         (claim.says, claim.on): verdict
         for claim, verdict in zip(claims, our.rules.judge(claims), strict=True)
