@@ -101,7 +101,7 @@ class Claim(NamedTuple):
 
 
 def range_of(text: str | None) -> Range | None:
-    """Of a text like "above 0", "below 0.01", "0.45 to 0.55", "little"; None is none."""
+    """Of "above 0", "below 0.01", "0.45 to 0.55" or "little"; None is no range."""
     if text is None:
         return None
     if text == "little":
