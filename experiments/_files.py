@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -204,19 +205,24 @@ class Files:
 
         self.write(name, make)
 
-    def page(self, result: Any, options: argparse.Namespace, **arguments: Any) -> None:
-        """report.html; arguments are those of `jn.report`."""
+    def page(
+        self,
+        source: Any,
+        options: argparse.Namespace,
+        *,
+        runs: "pd.DataFrame",
+        **arguments: Any,
+    ) -> None:
+        """report.html, as `jn.report` makes it of the source and further arguments."""
         import jaxnoise as jn
         from jaxnoise.results import strengths_of
 
         config = dict(vars(options))
-        if "stddev" in config and config["stddev"] is None:
-            noisy = result.runs[result.runs["placement"] != "none"]
-            config["stddev"] = strengths_of(noisy[["placement", "strength"]]) or None
-        self.write(
-            "report.html",
-            lambda path: jn.report(result, path, config=config, **arguments),
-        )
+        if config.get("stddev", 0) is None:
+            noisy = runs.loc[runs["placement"] != "none", ["placement", "strength"]]
+            config["stddev"] = strengths_of(noisy) or None
+        make = partial(jn.report, source, config=config, **arguments)
+        self.write("report.html", make)
 
     def keep(self, *names: str) -> None:
         """Files that are there are of this run, too."""
@@ -319,7 +325,7 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
+def compare(*args: Any, **arguments: Any) -> Any:
     """`jn.compare` for tables that say n themselves; `print_cautions` says the rest."""
     import jaxnoise as jn
 
@@ -328,7 +334,7 @@ def compare(*args: Any, **arguments: Any) -> "pd.DataFrame":
         return jn.compare(*args, **arguments)
 
 
-def print_cautions(rows: "jn.Comparison") -> None:
+def print_cautions(rows: Any) -> None:
     """What `jn.compare` warns of: few units, or too few for any verdict."""
     if rows.caution:
         print(f"caution: {rows.caution}.")

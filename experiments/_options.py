@@ -191,33 +191,29 @@ def add_options(
         parser.switch("--quick", quick)
 
 
-def add_training(
-    parser: Parser,
-    placements: Sequence[str],
-    about: str,
-    about_strengths: str,
-    *,
-    learning_rate: float,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-) -> None:
-    """What is trained: placements and strengths, and how; None is of the study."""
-    names = ["none", *placements, "all"]
-    about = f"{', '.join(names)}, or several of them: {about}"
+def add_placement(parser: Parser, known: Sequence[str], about: str) -> None:
+    """The option ``--placement``, one name or several."""
+    names = ["none", *known, "all"]
     parser.add_argument(
         "--placement",
         nargs="+",
         choices=names,
         default="all",
         metavar="PLACE",
-        help=about,
+        help=f"{', '.join(names)}, or several of them: {about}",
     )
-    parser.option("--stddev", strength, None, about_strengths, "S", several=True)
-    study = " (default: of the study)"
-    told = "passes through the train set" + study * (epochs is None)
-    parser.option("--epochs", count, epochs, told)
-    told = "rows of a minibatch" + study * (batch_size is None)
-    parser.option("--batch-size", count, batch_size, told)
+
+
+def add_training(
+    parser: Parser, epochs: int | None, batch_size: int | None, learning_rate: float
+) -> None:
+    """How long and how fast; None is the study's."""
+    for name, default, told in (
+        ("--epochs", epochs, "passes through the train set"),
+        ("--batch-size", batch_size, "rows of a minibatch"),
+    ):
+        more = " (default: of the study)" if default is None else ""
+        parser.option(name, count, default, told + more)
     parser.option("--learning-rate", positive, learning_rate, "of Adam")
 
 

@@ -42,7 +42,7 @@ class Shown(NamedTuple):
         data: of the first split.
         options: of the study.
         metric: that is judged, with its set.
-        tables: a comparison by metric.
+        table: the comparison in it.
         rows: of the summary.
         verdicts: of the summary.
     """
@@ -51,7 +51,7 @@ class Shown(NamedTuple):
     data: jn.Data
     options: argparse.Namespace
     metric: str
-    tables: Mapping[str, Any]
+    table: Any
     rows: Sequence[dict[str, Any]]
     verdicts: Sequence[dict[str, Any]]
 
@@ -66,7 +66,7 @@ def curves_and_strengths(files: Files, shown: Shown) -> None:
         draw = partial(jn.plots.learning_curves, each, metric=metric)
         files.picture(f"{metric}.png", draw)
     if any(row["strength"] for row in told):
-        draw = partial(jn.plots.strength_curve, result, metric=shown.metric)
+        draw = partial(jn.plots.strength_curve, shown.table)
         files.picture("strengths.png", draw)
 
 
@@ -128,7 +128,7 @@ class Study:
     every_epoch: bool = False
     keep_params: bool = False
     shown: Mapping[str, int] | None = None
-    page: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    page: Mapping[str, Any] = MappingProxyType({})
     draw: Callable[[Files, Shown], None] = curves_and_strengths
     notes: Callable[[Shown], None] | None = None
     more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
@@ -155,11 +155,10 @@ def command(
     studies: Mapping[str, Study] | Callable[[argparse.Namespace], Sequence[Study]],
     placements: Sequence[str],
     *,
-    learning_rate: float,
-    draws: int = 1,
     choice: tuple[str, Sequence[str], str] | None = None,
-    add: Callable[[o.Parser], Any] = lambda parser: None,
-    **quick: Any,
+    check: Callable[[o.Parser, argparse.Namespace], None] | None = None,
+    quick: Mapping[str, Any] = MappingProxyType({}),
+    **settings: Any,
 ) -> Callable[..., int]:
     """The ``main`` of a script: its options, and the studies that they ask for.
 
@@ -168,11 +167,10 @@ def command(
         about: its docstring.
         studies: by the name that chooses them, or a function of the options.
         placements: of all studies.
-        learning_rate: unless one is given.
-        draws: unless they are given.
         choice: an option that chooses among the studies, its values, and its help.
-        add: adds the script's own options.
-        **quick: defaults of these in a quick run.
+        check: checks the script's own options.
+        quick: what of them is other in a quick run.
+        **settings: of `script_parser`.
     """
 
     def chosen(options: argparse.Namespace) -> Sequence[Study]:
@@ -182,37 +180,55 @@ def command(
         return [study for name, study in studies.items() if asked in (name, "all")]
 
     def main(argv: Sequence[str] | None = None) -> int:
-        made = o.Parser(program, about)
-        o.add_training(
-            made,
-            placements,
-            "where noise enters; each is trained beside none, on the same seeds",
-            "strengths of the placement: standard deviations, and for labels the rate "
-            "of flips (default: a grid of each)",
-            learning_rate=learning_rate,
-        )
-        o.add_draws(made, draws)
-        o.add_options(
-            made,
-            seeds=10,
-            out=f"results/{program.removesuffix('.py')}",
-            quick=f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and "
-            "strength, unless they are given",
-        )
+        made = script_parser(program, about, placements, **settings)
         if choice:
             option, values, told = choice
-            values = [*values, "all"]
-            made.add_argument(f"--{option}", choices=values, default="all", help=told)
-        add(made)
-        if made.parse_args(argv).quick:
+            made.option(f"--{option}", str, "all", told, choices=[*values, "all"])
+        if getattr(made.parse_args(argv), "quick", False):
             toy = {"epochs": 1, "seeds": QUICK_SEEDS, "draws": 1}
             made.set_defaults(**toy, placement=placements[0], **quick)
         options = made.parse_args(argv)
         o.check_placement(made, options, placements)
+        if check:
+            check(made, options)
         o.check_options(made, options)
         return run_studies(made, options, chosen)
 
     return main
+
+
+def script_parser(
+    program: str,
+    about: str | None,
+    placements: Sequence[str],
+    *,
+    learning_rate: float,
+    about_noise: tuple[str, str] | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seeds: int = 10,
+    draws: int | None = 1,
+    add: Callable[[o.Parser], None] | None = None,
+) -> o.Parser:
+    """The options of a script, with its defaults; ``draws`` None is made-up data."""
+    made = o.Parser(program, about)
+    where, strengths = about_noise or (
+        "where noise enters; each is trained beside none, on the same seeds",
+        "strengths of the placement: standard deviations, and for labels the rate "
+        "of flips (default: a grid of each)",
+    )
+    o.add_placement(made, placements, where)
+    made.option("--stddev", o.strength, None, strengths, "S", several=True)
+    o.add_training(made, epochs, batch_size, learning_rate)
+    quick = f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, "
+    quick += "unless they are given"
+    if draws is not None:
+        o.add_draws(made, draws)
+    if add:
+        add(made)
+    out = f"results/{program.removesuffix('.py')}"
+    o.add_options(made, seeds=seeds, out=out, quick=None if draws is None else quick)
+    return made
 
 
 def run_studies(
@@ -321,14 +337,14 @@ def report(
         files.curves(result)
         files.tell_of(result, options)
         tables = {name: compare(result, metric=name) for name in names}
-        rows = summarise(tables, told)
+        table, rows = tables[told], summarise(tables, told)
         judged = verdicts(tables, study.metric) if study.choices else []
-        shown = Shown(result, data, options, told, tables, rows, judged)
+        shown = Shown(result, data, options, told, table, rows, judged)
         files.summary |= {
             "study": study.name,
             "train_rows": jn.data.row_count(data.train),
             "metric": told,
-            "unit": tables[told].attrs["unit"],
+            "unit": table.attrs["unit"],
             "rows": rows,
             "verdicts": judged,
         }
@@ -337,14 +353,14 @@ def report(
         print_rows(rows, study.shown or {f"{s}_{study.metric}": 4 for s in sets}, told)
         if study.notes:
             study.notes(shown)
-        print_cautions(tables[told])
+        print_cautions(table)
         print_diverged(rows)
         print_verdicts(judged, chosen="validation" in sets)
         files.summary |= study.more(files, shown) if study.more else {}
         if options.report:
             title = study.title or f"Does noise help? {study.name}"
-            asked = {"metric": told, "title": title, "question": study.question}
-            files.page(result, options, **asked, **study.page)
+            asked = {"title": title, "question": study.question, **study.page}
+            files.page(table, options, runs=result.runs, **asked)
     return finish(result, options, files)
 
 

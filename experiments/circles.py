@@ -43,29 +43,23 @@ PLACES = {
     "labels": "on the labels",
 }
 INPUT_STDDEV = 0.01  # of the placement `both`
+ABOUT = (
+    "where noise enters; hidden is before the activation function, activation after "
+    "it, both is input and hidden; labels flips them",
+    "strengths of the placement: standard deviations, of the hidden layer for both, "
+    "and for labels the rate of flips (default: "
+    + ", ".join(f"{s} for {p}" for p, s in DEFAULT_STRENGTH.items())
+    + ")",
+)
 SETS = ("train", "test", "population")
 SHOWN = {"train_accuracy": 3, "test_accuracy": 3, "population_accuracy": 4}
 LABELS = {"accuracy": "accuracy", "loss": "cross-entropy (nats)"}
 ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid", "silu")
 
 
-def parse(argv: Sequence[str] | None) -> tuple[o.Parser, argparse.Namespace]:
-    """The options, checked: a bad one ends the program before any training."""
-    parser = o.Parser("circles.py", __doc__)
+def add_own(parser: o.Parser) -> None:
+    """The options of the points and of the network."""
     option = parser.option
-    o.add_training(
-        parser,
-        list(DEFAULT_STRENGTH),
-        "where noise enters; hidden is before the activation function, activation "
-        "after it, both is input and hidden; labels flips them",
-        "strengths of the placement: standard deviations, of the hidden layer for "
-        "both, and for labels the rate of flips (default: "
-        + ", ".join(f"{s} for {p}" for p, s in DEFAULT_STRENGTH.items())
-        + ")",
-        learning_rate=1e-3,
-        epochs=4000,
-        batch_size=32,
-    )
     told = f"strength on the inputs for both (default: {INPUT_STDDEV})"
     option("--input-stddev", o.strength, None, told, "S")
     told = "width of the hidden layer, or widths of several"
@@ -77,22 +71,21 @@ def parse(argv: Sequence[str] | None) -> tuple[o.Parser, argparse.Namespace]:
     option("--data-noise", o.strength, 0.1, "stddev of the points")
     option("--data-seed", o.seed, 1, "seed of the points")
     option("--population-seed", o.seed, 12345, "seed of the population")
-    o.add_options(parser, seeds=30, out="results/circles")
-    options = parser.parse_args(argv)
 
-    noisy = o.check_placement(parser, options, list(DEFAULT_STRENGTH))
-    if options.input_stddev is not None and "both" not in noisy:
+
+def check_own(parser: o.Parser, options: argparse.Namespace) -> None:
+    """The parser's error if they do not fit, and what follows from them."""
+    both = "both" in o.noisy_placements(options, DEFAULT_STRENGTH)
+    if options.input_stddev is not None and not both:
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:
         parser.error(
             f"argument --train-size: must be less than --samples ({options.samples}), "
             f"got {options.train_size}"
         )
-    if "both" in noisy and options.input_stddev is None:
+    if both and options.input_stddev is None:
         options.input_stddev = INPUT_STDDEV
     options.hidden_units = o.one_or_list(options.hidden_units)
-    o.check_options(parser, options)
-    return parser, options
 
 
 def studies(options: argparse.Namespace) -> list[study.Study]:
@@ -159,7 +152,7 @@ def draw(best: Any, files: Files, shown: study.Shown) -> None:
             f"{metric}.png",
             partial(
                 jn.plots.learning_curves,
-                result,
+                shown.table,
                 metric=metric,
                 best=getattr(best, metric),
                 label=label,
@@ -168,9 +161,7 @@ def draw(best: Any, files: Files, shown: study.Shown) -> None:
     if result.runs["placement"].nunique() > 1:
         files.picture(
             "differences.png",
-            lambda: jn.plots.forest(
-                result, metric=shown.metric, label="accuracy gained over no noise"
-            ),
+            lambda: jn.plots.forest(shown.table, label="accuracy gained over no noise"),
         )
     kept = zip(result.runs.itertuples(), result.variables, strict=True)
     if any(row.finite and variables is not None for row, variables in kept):
@@ -226,11 +217,20 @@ def tutorials_lines(best: Any, files: Files, shown: study.Shown) -> Mapping[str,
     return {"bayes": best._asdict()}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, print, write; the exit code."""
-    parser, options = parse(argv)
-    return study.run_studies(parser, options, studies)
-
+main = study.command(
+    "circles.py",
+    __doc__,
+    studies,
+    list(DEFAULT_STRENGTH),
+    about_noise=ABOUT,
+    add=add_own,
+    check=check_own,
+    seeds=30,
+    draws=None,
+    learning_rate=1e-3,
+    epochs=4000,
+    batch_size=32,
+)
 
 if __name__ == "__main__":
     o.run(main)

@@ -249,9 +249,11 @@ def write_report(
     scores: Scores, best: Any, options: argparse.Namespace, written: Files
 ) -> None:
     """The page about noise in six places, over fresh draws."""
+    runs = scores.table(["none", *PLACEMENTS])
     written.page(
-        scores.table(["none", *PLACEMENTS]),
+        runs,
         options,
+        runs=runs,
         metric=ACCURACY,
         title="Noise in six places, on fresh draws of two circles",
         question="Would noise on inputs, before or after the activation, on weights, "

@@ -89,7 +89,7 @@ main = study.command(
     draws=10,
     choice=("data", list(TASKS), "the data set"),
     add=add_train_size,
-    train_size=TRAIN_SIZES[:1],
+    quick={"train_size": TRAIN_SIZES[:1]},
 )
 
 if __name__ == "__main__":

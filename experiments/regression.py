@@ -9,6 +9,7 @@ holds a linear model with noisy inputs to Bishop's law: what it learns is, on th
 average, ridge regression with ``alpha = rows * stddev**2``.
 """
 
+import argparse
 from functools import partial
 from typing import Any
 
@@ -35,60 +36,68 @@ def sine(train_size: int, *, validation: int, seed: int) -> jn.Data:
 
 def ridge_law(files: Files, shown: study.Shown) -> dict[str, Any]:
     """A linear model with noisy inputs, against ridge regression and least squares."""
-    from sklearn.linear_model import LinearRegression, Ridge
-
     options = shown.options
-    data = jn.data.diabetes(seed=options.data_seed)
-    x, y = data.train
-
-    def recipe(noise: Any) -> jn.Recipe:
-        return jn.Recipe(
-            model=jn.MLP((), 1, input_noise=noise),
-            loss=jn.losses.squared_error,
-            optimizer=optax.sgd(RIDGE_RATE),
-        )
-
-    noisy = jn.sweep(
-        {"input": lambda stddev: recipe(jn.GaussianNoise(stddev))},
-        strengths={"input": RIDGE_STRENGTHS},
-        data=data,
-        seeds=range(options.seed, options.seed + options.seeds),
-        epochs=100 if options.quick else RIDGE_EPOCHS,
-        batch_size=len(x),
-        curves=(),
-        keep_params=True,
-    )
-    least = LinearRegression().fit(x, y[:, 0]).coef_
-    rows = []
+    x, y = jn.data.diabetes(seed=options.data_seed).train
+    rows = against_ridge(linear(options), x, y)
     print("a linear model with noisy inputs: root mean square over its weights")
     print("strength  to ridge  one run's spread  to least squares")
-    for stddev in RIDGE_STRENGTHS:
-        runs = noisy.runs["strength"] == stddev
-        weights = np.stack(
-            [
-                params["output"]["kernel"][:, 0]
-                for params, kept in zip(noisy.params, runs, strict=True)
-                if kept
-            ]
-        )
-        ridge = Ridge(alpha=len(x) * stddev**2).fit(x, y[:, 0]).coef_
-        mean = weights.mean(axis=0)
-        row = {
-            "strength": stddev,
-            "to ridge": _rms(mean - ridge),
-            "spread": _rms(weights - mean),
-            "to least squares": _rms(mean - least),
-            "weights": mean.tolist(),
-            "ridge": ridge.tolist(),
-        }
-        rows.append(row)
+    for row in rows:
         print(
-            f"{stddev:<8g}  {row['to ridge']:<8.4f}  {row['spread']:<16.4f}  "
+            f"{row['strength']:<8g}  {row['to ridge']:<8.4f}  {row['spread']:<16.4f}  "
             f"{row['to least squares']:.4f}"
         )
     if not options.no_plots:
         files.picture("ridge.png", lambda: draw_ridge(rows, x, y))
     return {"ridge": rows}
+
+
+def linear(options: argparse.Namespace) -> jn.SweepResult:
+    """Linear models that were trained with noise on their inputs."""
+
+    def recipe(stddev: Any) -> jn.Recipe:
+        return jn.Recipe(
+            model=jn.MLP((), 1, input_noise=jn.GaussianNoise(stddev)),
+            loss=jn.losses.squared_error,
+            optimizer=optax.sgd(RIDGE_RATE),
+        )
+
+    data = jn.data.diabetes(seed=options.data_seed)
+    return jn.sweep(
+        {"input": recipe},
+        strengths={"input": RIDGE_STRENGTHS},
+        data=data,
+        seeds=range(options.seed, options.seed + options.seeds),
+        epochs=100 if options.quick else RIDGE_EPOCHS,
+        batch_size=jn.data.row_count(data.train),
+        curves=(),
+        keep_params=True,
+    )
+
+
+def against_ridge(
+    result: jn.SweepResult, x: np.ndarray, y: np.ndarray
+) -> list[dict[str, Any]]:
+    """By strength, how far the weights are from where the law puts them."""
+    from sklearn.linear_model import LinearRegression, Ridge
+
+    least = LinearRegression().fit(x, y[:, 0]).coef_
+    rows = []
+    for stddev in RIDGE_STRENGTHS:
+        params = result.where(strength=stddev).params
+        weights = np.stack([each["output"]["kernel"][:, 0] for each in params])
+        ridge = Ridge(alpha=len(x) * stddev**2).fit(x, y[:, 0]).coef_
+        mean = weights.mean(axis=0)
+        rows.append(
+            {
+                "strength": stddev,
+                "to ridge": _rms(mean - ridge),
+                "spread": _rms(weights - mean),
+                "to least squares": _rms(mean - least),
+                "weights": mean.tolist(),
+                "ridge": ridge.tolist(),
+            }
+        )
+    return rows
 
 
 def draw_ridge(rows: list[dict[str, Any]], x: np.ndarray, y: np.ndarray) -> Any:

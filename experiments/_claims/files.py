@@ -51,20 +51,16 @@ def read(out: Path) -> tuple[jn.SweepResult, dict[str, Any]]:
         summary = read_summary(out)
         runs = pd.read_csv(out / "runs.csv")
         curves: dict[str, Any] = {}
-        epochs = np.array([])
         for study, name in CURVES.items():
             with np.load(out / name, allow_pickle=False) as arrays:
-                epochs = arrays["epoch"]
                 _fill(curves, runs, study, dict(arrays))
+        made = ("complete", "compile_seconds", "run_seconds", "device")
         return jn.SweepResult(
             runs=runs,
+            epochs=curves.pop("epoch"),
             curves=curves,
-            epochs=epochs,
             variables=(None,) * len(runs),
-            complete=summary["complete"],
-            compile_seconds=summary["compile_seconds"],
-            run_seconds=summary["run_seconds"],
-            device=summary["device"],
+            **{name: summary[name] for name in made},
         ), summary["config"]
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not as it was written: {error!r}") from error
@@ -74,23 +70,21 @@ def _fill(
     curves: dict[str, Any], runs: pd.DataFrame, study: str, arrays: dict[str, Any]
 ) -> None:
     """The arrays (cell, seed, epoch) of one file, at the rows of its runs."""
-    cells = list(zip(arrays["placement"], arrays["strength"], strict=True))
-    for name, values in arrays.items():
-        if values.ndim != 3:
-            continue
-        nothing = np.full((len(runs), values.shape[2]), np.nan, np.float32)
-        filled = curves.setdefault(name, nothing)
-        for cell, (placement, strength) in zip(values, cells, strict=True):
-            rows = _rows(runs, study, str(placement), float(strength))
-            seeds = runs["seed"].to_numpy()[rows]
-            filled[rows] = cell[np.searchsorted(arrays["seed"], seeds)]
+    curves["epoch"] = arrays["epoch"]
+    for at, cell in enumerate(
+        zip(arrays["placement"], arrays["strength"], strict=True)
+    ):
+        rows = _rows(runs, study, *cell)
+        seeds = np.searchsorted(arrays["seed"], runs["seed"].to_numpy()[rows])
+        for name in [name for name in arrays if arrays[name].ndim == 3]:
+            shape = len(runs), len(arrays["epoch"])
+            filled = curves.setdefault(name, np.full(shape, np.nan, np.float32))
+            filled[rows] = arrays[name][at, seeds]
 
 
 def _rows(
     runs: pd.DataFrame, study: str, placement: str, strength: float
 ) -> np.ndarray:
-    same = runs["strength"] == strength
-    if strength != strength:  # NaN, of `both`
-        same = runs["strength"].isna()
-    chosen = (runs["study"] == study) & (runs["placement"] == placement) & same
-    return chosen.to_numpy()
+    """Where they are; a strength of NaN is that of `both`."""
+    same = np.isclose(runs["strength"], strength, rtol=0, atol=0, equal_nan=True)
+    return same & (runs["study"] == study) & (runs["placement"] == placement).to_numpy()

@@ -74,6 +74,23 @@ def _plain(_: Any) -> jn.Recipe:
     return recipe({})
 
 
+def _programs(study: Study, size: Size) -> tuple[dict[str, Any], dict[str, Any], Any]:
+    """Recipes and strengths by program, and which cell a run of them is."""
+    recipes: dict[str, Any] = {}
+    strengths: dict[str, list[dict[str, float]]] = {}
+    rows = []
+    for number, cell in enumerate(study.cells):
+        levels = levels_of(cell, size)
+        name = " ".join(["clean"] * cell.clean + sorted(levels))
+        recipes[name], columns = _plain, {"strength": 0.0}
+        if levels:
+            recipes[name] = clean_backward if cell.clean else recipe
+            strengths.setdefault(name, []).append(levels)
+            columns = {f"strength.{part}": level for part, level in levels.items()}
+        rows.append({"placement": name, **columns, "cell": number})
+    return recipes, strengths, pd.DataFrame(rows)
+
+
 def _train(
     study: Study,
     seeds: list[int],
@@ -82,19 +99,7 @@ def _train(
     progress: Callable[[int, int], None],
 ) -> jn.SweepResult:
     """The cells of a study on one data set; the table has the cells' own columns."""
-    recipes: dict[str, Any] = {}
-    strengths: dict[str, list[dict[str, float]]] = {}
-    rows = []
-    for number, cell in enumerate(study.cells):
-        levels = levels_of(cell, size)
-        name = " ".join(["clean"] * cell.clean + sorted(levels))  # of its program
-        if levels:
-            recipes[name] = clean_backward if cell.clean else recipe
-            strengths.setdefault(name, []).append(levels)
-            columns = {f"strength.{part}": level for part, level in levels.items()}
-        else:
-            recipes[name], columns = _plain, {"strength": 0.0}
-        rows.append({"placement": name, **columns, "cell": number})
+    recipes, strengths, plan = _programs(study, size)
     data = data_of(study, draw, size)
     result = jn.sweep(
         recipes,
@@ -109,7 +114,6 @@ def _train(
     )
     if result.runs.empty:
         return result
-    plan = pd.DataFrame(rows)
     on = [column for column in plan if column != "cell"]
     numbers = result.runs[on].merge(plan, how="left", on=on)["cell"]
     cells = [study.cells[number] for number in numbers]

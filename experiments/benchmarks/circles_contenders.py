@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 import numpy as np
-from worker import Repeat
+from worker import Repeat, compiled_by
 
 UNITS, STDDEV, INPUT_STDDEV = 500, 0.1, 0.01
 SETS = ("train", "test")
@@ -141,77 +141,78 @@ def growing(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
 
 def obvious_jax(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     """What one writes in JAX: ``jit(vmap(scan))`` with ``jax.random.normal``."""
-    import time
-
     import jax
     import jax.numpy as jnp
     import optax
 
-    arrays = problem(options)
-    x, y = arrays["x_train"], arrays["y_train"]
-    x_test, y_test = arrays["x_test"], arrays["y_test"]
-    seeds, epochs, site = options["seeds"], options["epochs"], options["site"]
+    arrays, site = problem(options), options["site"]
+    train, test = ((arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS)
     optimizer = optax.adam(**adam(options))
 
-    def init(key: Any) -> Any:
-        if options.get("check"):
-            w1, w2 = jnp.asarray(arrays["w1"]), jnp.asarray(arrays["w2"])
-        else:
-            keys = jax.random.split(key)
-            glorot = jax.nn.initializers.glorot_uniform()
-            w1, w2 = glorot(keys[0], (2, UNITS)), glorot(keys[1], (UNITS, 1))
-        return {"w1": w1, "b1": jnp.zeros(UNITS), "w2": w2, "b2": jnp.zeros(1)}
-
-    def logits(params: Any, x: Any, key: Any = None) -> Any:
-        noisy = site if key is not None else "none"
-        if noisy in ("input", "both"):
-            key, sub = jax.random.split(key)
-            x = x + INPUT_STDDEV * jax.random.normal(sub, x.shape)
-        h = x @ params["w1"] + params["b1"]
-        if noisy in ("hidden", "both"):
-            h = h + STDDEV * jax.random.normal(key, h.shape)
-        h = jax.nn.relu(h)
-        if noisy == "activation":
-            h = h + STDDEV * jax.random.normal(key, h.shape)
-        return h @ params["w2"] + params["b2"]
-
     def loss(params: Any, x: Any, y: Any, key: Any = None) -> Any:
-        return optax.sigmoid_binary_cross_entropy(logits(params, x, key), y).mean()
+        z = jax_logits(params, x, site if key is not None else "none", key)
+        return optax.sigmoid_binary_cross_entropy(z, y).mean()
 
     def accuracy(params: Any, x: Any, y: Any) -> Any:
-        return ((logits(params, x) > 0) == (y > 0.5)).mean()
+        return ((jax_logits(params, x, "none", None) > 0) == (y > 0.5)).mean()
 
-    def train(seed: Any) -> Any:
+    def one_run(seed: Any) -> Any:
         key = jax.random.key(seed)
-        params = init(key)
+        params = first_weights(key, arrays if options.get("check") else None)
 
         def step(carry: Any, i: Any) -> Any:
             params, state = carry
-            grads = jax.grad(loss)(params, x, y, jax.random.fold_in(key, i))
+            grads = jax.grad(loss)(params, *train, jax.random.fold_in(key, i))
             updates, state = optimizer.update(grads, state, params)
             params = optax.apply_updates(params, updates)
-            scores = accuracy(params, x, y), accuracy(params, x_test, y_test)
-            return (params, state), (*scores, loss(params, x_test, y_test))
+            scores = accuracy(params, *train), accuracy(params, *test)
+            return (params, state), (*scores, loss(params, *test))
 
         carry = (params, optimizer.init(params))
-        return jax.lax.scan(step, carry, jnp.arange(epochs))[1]
+        return jax.lax.scan(step, carry, jnp.arange(options["epochs"]))[1]
 
-    started = time.perf_counter()
-    program = jax.jit(jax.vmap(train)).lower(jnp.arange(seeds)).compile()
-    compiled = time.perf_counter() - started
+    program = jax.jit(jax.vmap(one_run))
 
     def repeat() -> Any:
-        curves = jax.block_until_ready(program(jnp.arange(seeds)))
+        curves = jax.block_until_ready(program(jnp.arange(options["seeds"])))
         return curves[2][0].tolist() if options.get("check") else None
 
-    repeat()
-    return repeat, {"compile_seconds": compiled}
+    notes = compiled_by(repeat)
+    return repeat, notes
+
+
+def first_weights(key: Any, arrays: dict[str, np.ndarray] | None) -> dict[str, Any]:
+    """Glorot's, or those that all contenders begin a check with."""
+    import jax
+    import jax.numpy as jnp
+
+    glorot = jax.nn.initializers.glorot_uniform()
+    keys = jax.random.split(key)
+    w1, w2 = glorot(keys[0], (2, UNITS)), glorot(keys[1], (UNITS, 1))
+    if arrays is not None:
+        w1, w2 = jnp.asarray(arrays["w1"]), jnp.asarray(arrays["w2"])
+    return {"w1": w1, "b1": jnp.zeros(UNITS), "w2": w2, "b2": jnp.zeros(1)}
+
+
+def jax_logits(params: Any, x: Any, site: str, key: Any) -> Any:
+    """The network with noise at a site."""
+    import jax
+
+    def noisy(x: Any, stddev: float, key: Any) -> Any:
+        return x + stddev * jax.random.normal(key, x.shape)
+
+    if site in ("input", "both"):
+        key, sub = jax.random.split(key)
+        x = noisy(x, INPUT_STDDEV, sub)
+    h = x @ params["w1"] + params["b1"]
+    h = noisy(h, STDDEV, key) if site in ("hidden", "both") else h
+    h = jax.nn.relu(h)
+    h = noisy(h, STDDEV, key) if site == "activation" else h
+    return h @ params["w2"] + params["b2"]
 
 
 def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     """``fit`` with the tutorial's layers; ``KERAS_BACKEND`` says on what."""
-    import time
-
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
@@ -248,10 +249,7 @@ def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
         zeros = np.zeros(UNITS, np.float32), np.zeros(1, np.float32)
         model.set_weights([arrays["w1"], zeros[0], arrays["w2"], zeros[1]])
         return lambda: fit(epochs).history["val_loss"], {}
-    started = time.perf_counter()
-    fit(10)
-    compiled = time.perf_counter() - started
-    return lambda: fit(epochs) and None, {"compile_seconds": compiled}
+    return lambda: fit(epochs) and None, compiled_by(lambda: fit(10))
 
 
 def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
@@ -259,73 +257,77 @@ def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     import torch
 
     torch.set_num_threads(options["threads"])
-    arrays, site, epochs = problem(options), options["site"], options["epochs"]
-    seeds, batch = options["seeds"], (options["seeds"],) if options["seeds"] else ()
-    x, y = torch.tensor(arrays["x_train"]), torch.tensor(arrays["y_train"])
-    x_test, y_test = torch.tensor(arrays["x_test"]), torch.tensor(arrays["y_test"])
     torch.manual_seed(0)
-
-    def weights(name: str) -> Any:
-        shape = arrays[name].shape
-        if options.get("check"):
-            first = torch.tensor(arrays[name]).expand(*batch, *shape).clone()
-        else:
-            limit = (6 / sum(shape)) ** 0.5
-            first = torch.empty(*batch, *shape).uniform_(-limit, limit)
-        return first.requires_grad_()
-
-    w1, w2 = weights("w1"), weights("w2")
-    b1 = torch.zeros(*batch, *(1,) * len(batch), UNITS, requires_grad=True)
-    b2 = torch.zeros(*batch, *(1,) * len(batch), 1, requires_grad=True)
+    arrays, seeds, check = problem(options), options["seeds"], options.get("check")
+    tensors = {name: torch.tensor(values) for name, values in arrays.items()}
+    train, test = ((tensors[f"x_{kind}"], tensors[f"y_{kind}"]) for kind in SETS)
+    params = torch_weights(tensors, seeds, check)
+    settings = adam(options)
     optimizer = torch.optim.Adam(
-        [w1, b1, w2, b2],
-        lr=adam(options)["learning_rate"],
-        eps=adam(options)["eps"],
-        fused=True,
+        params, lr=settings["learning_rate"], eps=settings["eps"], fused=True
     )
-    affine = (
-        (lambda b, x, w: torch.baddbmm(b, x.expand(seeds, *x.shape[-2:]), w))
-        if seeds
-        else torch.addmm
-    )
-
-    def logits(x: Any, train: bool) -> Any:
-        noisy = site if train else "none"
-        if noisy in ("input", "both"):
-            x = x.expand(*batch, *x.shape)
-            x = x + INPUT_STDDEV * torch.randn_like(x)
-        h = affine(b1, x, w1)
-        if noisy in ("hidden", "both"):
-            h = h + STDDEV * torch.randn_like(h)
-        h = torch.relu(h)
-        if noisy == "activation":
-            h = h + STDDEV * torch.randn_like(h)
-        return affine(b2, h, w2)
-
     cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
 
     def loss(z: Any, y: Any) -> Any:  # the sum over seeds keeps their gradients apart
         return cross_entropy(z, y.expand_as(z)) * max(seeds, 1)
 
-    def repeat() -> Any:
+    def run(epochs: int) -> Any:
         curve = []
         for _ in range(epochs):
             optimizer.zero_grad(set_to_none=True)
-            loss(logits(x, True), y).backward()
+            loss(torch_logits(params, train[0], options["site"]), train[1]).backward()
             optimizer.step()
             with torch.no_grad():
-                for points, labels in ((x, y), (x_test, y_test)):
-                    z = logits(points, False)
-                    ((z > 0) == (labels > 0.5)).float().mean((-2, -1))
-                if options.get("check"):
-                    curve.append(float(loss(z, y_test)) / max(seeds, 1))
+                for x, y in (train, test):
+                    z = torch_logits(params, x, "none")
+                    ((z > 0) == (y > 0.5)).float().mean((-2, -1))
+                if check:
+                    curve.append(float(loss(z, y)) / max(seeds, 1))
         return curve or None
 
-    if not options.get("check"):
-        steps, epochs = epochs, 5
-        repeat()  # warm-up
-        epochs = steps
-    return repeat, {}
+    if not check:
+        run(5)  # warm-up
+    return lambda: run(options["epochs"]), {}
+
+
+def torch_weights(tensors: dict[str, Any], seeds: int, check: bool | None) -> list[Any]:
+    """First weights and biases, of one run or a batch of them."""
+    import torch
+
+    batch = (seeds,) if seeds else ()
+    found = []
+    for name, size in (("w1", UNITS), ("w2", 1)):
+        shape = tensors[name].shape
+        limit = (6 / sum(shape)) ** 0.5
+        first = torch.empty(*batch, *shape).uniform_(-limit, limit)
+        if check:
+            first = tensors[name].expand(*batch, *shape).clone()
+        found += [first, torch.zeros(*batch, *(1,) * len(batch), size)]
+    return [each.requires_grad_() for each in found]
+
+
+def torch_logits(params: list[Any], x: Any, site: str) -> Any:
+    """The network with noise at a site."""
+    import torch
+
+    w1, b1, w2, b2 = params
+    batch = w1.shape[:-2]
+
+    def affine(b: Any, x: Any, w: Any) -> Any:
+        if not batch:
+            return torch.addmm(b, x, w)
+        return torch.baddbmm(b, x.expand(*batch, *x.shape[-2:]), w)
+
+    if site in ("input", "both"):
+        x = x.expand(*batch, *x.shape)
+        x = x + INPUT_STDDEV * torch.randn_like(x)
+    h = affine(b1, x, w1)
+    if site in ("hidden", "both"):
+        h = h + STDDEV * torch.randn_like(h)
+    h = torch.relu(h)
+    if site == "activation":
+        h = h + STDDEV * torch.randn_like(h)
+    return affine(b2, h, w2)
 
 
 CONTENDERS = {

@@ -1,9 +1,15 @@
 """The picture of the benchmarks."""
 
 from pathlib import Path
+from typing import Any
 
 from _files import try_replacing
-from benchmark_report import Report
+from benchmark_report import Entry, Report
+
+PANELS = {
+    "circles hidden": "training step with noise and curves, µs per run",
+    "layer float32": "noise layer, ns per element",
+}
 
 
 def draw(report: Report, path: Path) -> str:
@@ -11,15 +17,10 @@ def draw(report: Report, path: Path) -> str:
 
     Why there is no picture, or "".
     """
-    panels = [
-        ("circles hidden", "training step with noise and curves, µs per run"),
-        ("layer float32", "noise layer, ns per element"),
-    ]
-    shown = [
-        (title, entries)
-        for benchmark, title in panels
-        if (entries := [e for e in report.entries if e["benchmark"] == benchmark])
-    ]
+    shown: dict[str, list[Entry]] = {}
+    for entry in sorted(report.entries, key=lambda entry: -entry["value"]):
+        if entry["benchmark"] in PANELS:
+            shown.setdefault(PANELS[entry["benchmark"]], []).append(entry)
     if not shown:
         return ""
     import matplotlib
@@ -27,31 +28,30 @@ def draw(report: Report, path: Path) -> str:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    heights = [len(entries) + 1.5 for _, entries in shown]
+    heights = [len(entries) + 1.5 for entries in shown.values()]
     figure, axes = plt.subplots(
         len(shown),
-        1,
         figsize=(5.8, 0.28 * sum(heights)),  # legible on a phone
         height_ratios=heights,
         squeeze=False,
         layout="constrained",
     )
-    for axis, (title, entries) in zip(axes[:, 0], shown, strict=True):
-        entries = sorted(entries, key=lambda entry: -entry["value"])
-        values = [entry["value"] for entry in entries]
-        ours = [entry["name"].startswith("jaxnoise") for entry in entries]
-        bars = axis.barh(
-            [entry["name"] for entry in entries],
-            values,
-            color=["#0072b2" if mine else "#8c8c8c" for mine in ours],
-        )
-        labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
-        axis.bar_label(bars, labels, padding=3, fontsize=9)
-        axis.tick_params(labelsize=9)
-        axis.set_xscale("log")
-        axis.set_xlim(min(values) / 2, max(values) * 8)
+    for axis, (title, entries) in zip(axes[:, 0], shown.items(), strict=True):
+        bars(axis, entries)
         axis.set_title(title, loc="left", fontsize=9)
-        for label, mine in zip(axis.get_yticklabels(), ours, strict=True):
-            label.set_fontweight("bold" if mine else "normal")
-        axis.spines[["top", "right"]].set_visible(False)
     return try_replacing(path, lambda beside: figure.savefig(beside, dpi=150))
+
+
+def bars(axis: Any, entries: list[Entry]) -> None:
+    """A bar an entry, ours in blue."""
+    values = [entry["value"] for entry in entries]
+    ours = [entry["name"].startswith("jaxnoise") for entry in entries]
+    colors = ["#0072b2" if mine else "#8c8c8c" for mine in ours]
+    drawn = axis.barh([entry["name"] for entry in entries], values, color=colors)
+    labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
+    axis.bar_label(drawn, labels, padding=3, fontsize=9)
+    axis.tick_params(labelsize=9)
+    axis.set(xscale="log", xlim=(min(values) / 2, max(values) * 8))
+    for label, mine in zip(axis.get_yticklabels(), ours, strict=True):
+        label.set_fontweight("bold" if mine else "normal")
+    axis.spines[["top", "right"]].set_visible(False)

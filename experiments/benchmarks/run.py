@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,8 +44,8 @@ def sizes_of(name: str) -> argparse.Namespace:
     return argparse.Namespace(**tables["full"] | tables[name])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write; the exit code."""
+def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options, checked."""
     parser = o.Parser("run.py", __doc__)
     parser.add_argument(
         "benchmarks",
@@ -57,37 +58,40 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     for name in options.benchmarks:
         if name not in BENCHMARKS:
-            parser.error(
-                f"benchmark must be one of {', '.join(BENCHMARKS)}, got {name}"
-            )
-    out = o.writable_directory(parser, options.out)
-    report = Report()
+            known = ", ".join(BENCHMARKS)
+            parser.error(f"benchmark must be one of {known}, got {name}")
+    options.out = o.writable_directory(parser, options.out)
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write; the exit code."""
+    options, report = options_of(argv), Report()
     sizes = sizes_of("quick" if options.quick else "full")
-    failed = None
     with tempfile.TemporaryDirectory() as folder:
         try:
             for name in options.benchmarks or BENCHMARKS:
                 BENCHMARKS[name](report, sizes, Path(folder))
                 report.close()
         except (Unlike, KeyboardInterrupt) as error:  # what was measured is kept
-            failed = str(error) or "interrupted"
+            report.failed.append(str(error) or "interrupted")
         finally:
             report.close()
-    failed = "\n".join(filter(None, [failed, *report.failed])) or None
+    failed = "\n".join(report.failed)
     found = {
         "versions": versions(),
         "cores": CORES,
         "entries": report.entries,
         "ratios": report.ratios,
         "absent": report.absent,
-        "failed": failed,
+        "failed": failed or None,
     }
-    lost = try_replacing(out / "benchmarks.json", as_json(found))
-    lost += draw(report, out / "speed.png")
-    missed = [r for r in report.ratios if r["ratio"] < r["at_least"]]
-    for r in missed:
-        print(f"not reached: {r['benchmark']}, {r['name']}: {r['ratio']:.2f} x")
-    print(f"files in {out}")
+    lost = try_replacing(options.out / "benchmarks.json", as_json(found))
+    lost += draw(report, options.out / "speed.png")
+    for r in report.ratios:
+        if r["ratio"] < r["at_least"]:
+            print(f"not reached: {r['benchmark']}, {r['name']}: {r['ratio']:.2f} x")
+    print(f"files in {options.out}")
     if failed:
         print(failed, file=sys.stderr)
     return 1 if failed or lost else 0
