@@ -128,7 +128,7 @@ class Study:
     every_epoch: bool = False
     keep_params: bool = False
     shown: Mapping[str, int] | None = None
-    page: Mapping[str, Any] = MappingProxyType({})
+    page: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     draw: Callable[[Files, Shown], None] = curves_and_strengths
     notes: Callable[[Shown], None] | None = None
     more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
