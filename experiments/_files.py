@@ -71,15 +71,15 @@ def hash_of(path: Path) -> str:
 
 
 def read_summary(out: Path) -> dict[str, Any]:
-    """The summary in a folder, whose files are those of its run.
+    """The summary in a folder, of whose files none is of another run.
 
     Raises:
-        OSError: if it or a file is not there.
+        OSError: if it is not there.
         ValueError: if it is none, or a file is of another run.
     """
     summary: dict[str, Any] = json.loads((out / SUMMARY).read_text("utf-8"))
     for name, found in summary.get("files", {}).items():
-        if hash_of(out / name) != found:
+        if (out / name).exists() and hash_of(out / name) != found:
             raise ValueError(f"{name} is not of the run that {SUMMARY} tells of")
     return summary
 
@@ -224,9 +224,9 @@ class Files:
         make = partial(jn.report, source, config=config, **arguments)
         self.write("report.html", make)
 
-    def keep(self, *names: str) -> None:
-        """Files that are there are of this run, too."""
-        self.hashes |= {name: hash_of(self.out / name) for name in names}
+    def keep(self) -> None:
+        """The files that the summary tells of are of this run, too."""
+        self.hashes |= {name: hash_of(self.out / name) for name in self._earlier()}
 
     def tell_of(
         self, result: "jn.SweepResult", options: argparse.Namespace, **content: Any

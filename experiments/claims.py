@@ -23,7 +23,7 @@ from _claims.page import NAME, in_readme, page
 from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
 from _claims.rules import ROPE, Claim, judge
 from _claims.runs import run_all
-from _claims.scores import ACCURACY, LOSS, Scores, methods
+from _claims.scores import ACCURACY, LOSS, Scores, independent, methods
 from _files import (
     Files,
     finish,
@@ -113,7 +113,7 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
     """Print and write what the runs show."""
     with Files(options.out) as written:
         if options.again:
-            written.keep("runs.csv", *files.CURVES.values())
+            written.keep()
         else:
             files.write(result, written)
         written.tell_of(result, options)
@@ -242,7 +242,7 @@ def grid(scores: Scores) -> pd.DataFrame:
     kept = edges["strength.input"].isin([0.0, *inner["strength.input"]])
     kept &= edges["strength.hidden"].isin([0.0, *inner["strength.hidden"]])
     none = runs[runs["placement"] == "none"]
-    return pd.concat([none, edges[kept], inner], ignore_index=True)
+    return independent(pd.concat([none, edges[kept], inner], ignore_index=True))
 
 
 def write_report(

@@ -87,7 +87,7 @@ class Scores:
         """The whole draws' runs of some placements, as `jn.compare` takes them."""
         runs = self.runs[self.runs["study"] == "draws"]
         chosen = runs["placement"].isin(placements) & runs["split"].isin(self.draws)
-        return runs[chosen].reset_index(drop=True)
+        return independent(runs[chosen].reset_index(drop=True))
 
     def chosen(
         self, placements: Sequence[str], metric: str = "accuracy", prefix: str = ""
@@ -127,6 +127,12 @@ class Scores:
         return np.array([], int)
 
 
+def independent(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, which says that its splits are fresh draws."""
+    table.attrs["overlap"] = 0.0
+    return table
+
+
 def paired(a: pd.Series, b: pd.Series) -> pd.Series:
     """What a is above b, by the units that both have."""
     units = a.index.intersection(b.index)
@@ -155,7 +161,7 @@ def methods(scores: Scores) -> pd.DataFrame:
             columns |= {f"chosen_{metric}": epochs for metric in METRICS}
         table = pd.DataFrame(columns).dropna().rename_axis("split").reset_index()
         rows.append(table.assign(placement=name, strength=0.0, seed=0))
-    return pd.concat(rows, ignore_index=True)
+    return independent(pd.concat(rows, ignore_index=True))
 
 
 def by_draw(table: pd.DataFrame, method: str, metric: str = ACCURACY) -> pd.Series:

@@ -117,9 +117,22 @@ def test_a_folder_that_mixes_two_runs_says_so(made, tmp_path):
     (tmp_path / "runs.csv").write_text("of another run")
     with pytest.raises(ValueError, match="runs.csv is not of the run"):
         made.read_summary(tmp_path)
-    (tmp_path / "runs.csv").unlink()
-    with pytest.raises(FileNotFoundError):
-        made.read_summary(tmp_path)
+    (tmp_path / "runs.csv").unlink()  # one may take what one needs of a folder
+    assert "runs.csv" in made.read_summary(tmp_path)["files"]
+
+
+def test_what_is_kept_is_of_the_run(made, tmp_path, capsys):
+    write_all(made, tmp_path)
+    (tmp_path / "b.txt").unlink()
+    with made.Files(tmp_path) as files:
+        files.keep()
+        files.write("a.txt", "another")
+    assert capsys.readouterr().err == ""
+    assert set(made.read_summary(tmp_path)["files"]) == {
+        "runs.csv",
+        "curves.npz",
+        "a.txt",
+    }
 
 
 def test_an_error_of_another_kind_leaves_a_summary(made, tmp_path):
