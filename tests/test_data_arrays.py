@@ -104,11 +104,11 @@ REFUSED = {  # x: the message, after "train "
     ),
     "masked": (
         np.ma.masked_equal(column(-999, 1), -999),
-        "must be finite, got 3 masked values in x, column 1; drop or impute them first",
+        "must be finite, got 3 masked values of 12 in x, column 1; drop or impute",
     ),
     "masked rows": (
         [np.ma.masked_equal([1, -999], -999)] * ROWS,
-        "must be finite, got 6 masked values in x; drop or impute",
+        "must be finite, got 6 masked values of 12 in x, column 1; drop",
     ),
     "nan": (column(np.nan, 1), "must be finite, got 3 NaN or .* of 12 in x, column 1;"),
     "datetimes": (column("2026-01-01", dtype="M8[D]")[:, 1], TIMES),

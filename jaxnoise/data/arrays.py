@@ -43,12 +43,15 @@ def as_array(name: str, part: str, leaf: Any, *, narrow: bool = True) -> np.ndar
         leaf: what NumPy takes as an array of numbers, or a table of pandas.
         narrow: whether in the type that JAX will use, or in its own.
     """
+    kind = "NaN or infinite"
+    if any(map(np.ma.is_masked, leaf if isinstance(leaf, list) else [leaf])):
+        leaf, kind = np.ma.filled(np.ma.array(leaf, float), np.nan), "masked"
     array = _numbers(name, part, leaf)
     bad = ~np.isfinite(array)
     if bad.any():
         raise ValueError(
-            f"{name} must be finite, got {bad.sum()} NaN or infinite values of "
-            f"{array.size} in {part}{_columns(leaf, bad)}; drop or impute them first."
+            f"{name} must be finite, got {bad.sum()} {kind} values of {array.size} in "
+            f"{part}{_columns(leaf, bad)}; drop or impute them first."
         )
     if not narrow:
         return array
@@ -61,12 +64,6 @@ def as_array(name: str, part: str, leaf: Any, *, narrow: bool = True) -> np.ndar
 def _numbers(name: str, part: str, leaf: Any) -> np.ndarray:
     if isinstance(leaf, pd.DataFrame | pd.Series):
         return _of_columns(name, part, leaf)
-    if hidden := _count_masked(leaf):
-        bad = np.ma.getmaskarray(leaf) if np.ma.isMA(leaf) else np.zeros(1, bool)
-        raise ValueError(
-            f"{name} must be finite, got {hidden} masked values in "
-            f"{part}{_columns(leaf, bad)}; drop or impute them first."
-        )
     try:
         array = np.empty((), object) if _is_sparse(leaf) else np.asarray(leaf)
     except (ValueError, TypeError):  # a ragged list, keys of JAX
@@ -78,12 +75,6 @@ def _numbers(name: str, part: str, leaf: Any) -> np.ndarray:
             f"{_cure(part, leaf, _example(array.flat))}."
         )
     return array
-
-
-def _count_masked(leaf: Any) -> int:
-    """Values that an array, or one in a list, hides; NumPy would bring them back."""
-    masked = filter(np.ma.isMA, leaf if isinstance(leaf, list) else [leaf])
-    return sum(int(np.ma.count_masked(entry)) for entry in masked)
 
 
 def _of_columns(name: str, part: str, table: Any) -> np.ndarray:
@@ -123,7 +114,7 @@ def _cure(part: str, leaf: Any, example: Any) -> str:
         return "give times as numbers, such as (t - t.min()) / pandas.Timedelta(days=1)"
     if isinstance(example, complex | np.complexfloating):
         return "give real and imaginary parts as columns of their own"
-    if isinstance(example, str) and _reads_as_number(example):
+    if isinstance(example, str) and pd.notna(pd.to_numeric(example, errors="coerce")):
         return "make numbers of texts by pandas.to_numeric"
     dtype = getattr(leaf, "dtype", None)
     if getattr(dtype, "names", None):
@@ -134,14 +125,6 @@ def _cure(part: str, leaf: Any, example: Any) -> str:
 
 def _is_sparse(leaf: Any) -> bool:
     return hasattr(leaf, "todense")
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _narrowed(name: str, part: str, leaf: Any, array: np.ndarray) -> np.ndarray:
