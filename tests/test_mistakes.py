@@ -302,7 +302,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     "sampler called": (
         TypeError,
         "sampler must be a function .* got an array of float32 and shape",
-        lambda: jn.add_noise(KEY, X, 0.1, sampler=jax.random.normal(KEY, (6, 3))),
+        lambda: jn.add_noise(KEY, X, 0.1, sampler=X),
     ),
     "one hot labels flipped": (
         ValueError,
