@@ -52,8 +52,6 @@ from typing import TYPE_CHECKING, Any
 from jaxnoise import data as data
 from jaxnoise import losses as losses
 from jaxnoise import metrics as metrics
-from jaxnoise.autodiff import straight_through as straight_through
-from jaxnoise.constraints import max_norm as max_norm
 from jaxnoise.data import Data as Data
 from jaxnoise.evidence.compare import compare as compare
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed
@@ -74,6 +72,7 @@ from jaxnoise.noise.functions import neftune_noise as neftune_noise
 from jaxnoise.noise.functions import salt_and_pepper as salt_and_pepper
 from jaxnoise.noise.functions import tree_add_gaussian_noise as tree_add_gaussian_noise
 from jaxnoise.noise.gradients import gradient_noise as gradient_noise
+from jaxnoise.noise.gradients import max_norm as max_norm
 from jaxnoise.noise.gradients import neelakantan_schedule as neelakantan_schedule
 from jaxnoise.noise.linen import AlphaDropout as AlphaDropout
 from jaxnoise.noise.linen import CorrelatedNoise as CorrelatedNoise
@@ -82,13 +81,14 @@ from jaxnoise.noise.linen import GaussianDropout as GaussianDropout
 from jaxnoise.noise.linen import GaussianNoise as GaussianNoise
 from jaxnoise.noise.linen import NEFTuneNoise as NEFTuneNoise
 from jaxnoise.noise.linen import Noise as Noise
+from jaxnoise.noise.linen import NoisyDense as NoisyDense
 from jaxnoise.noise.linen import SaltAndPepperNoise as SaltAndPepperNoise
-from jaxnoise.noise.noisy_dense import NoisyDense as NoisyDense
 from jaxnoise.noise.strengths import Learnable as Learnable
 from jaxnoise.noise.strengths import strength_prior as strength_prior
 from jaxnoise.noise.wrappers import clipped as clipped
 from jaxnoise.noise.wrappers import relative as relative
 from jaxnoise.noise.wrappers import snr_db as snr_db
+from jaxnoise.noise.wrappers import straight_through as straight_through
 from jaxnoise.results import RunResult as RunResult
 from jaxnoise.results import SweepResult as SweepResult
 from jaxnoise.training.devices import use_all_cores as use_all_cores
@@ -100,8 +100,8 @@ from jaxnoise.training.sweep import sweep as sweep
 if TYPE_CHECKING:
     from jaxnoise import nnx as nnx
     from jaxnoise.evidence.report import report as report
-    from jaxnoise.inspection import describe as describe
-    from jaxnoise.stripping import strip_noise as strip_noise
+    from jaxnoise.models.describe import describe as describe
+    from jaxnoise.models.strip import strip_noise as strip_noise
 
     plots: Any  # as matplotlib's types do not let an axes' figure be saved
 
@@ -109,8 +109,8 @@ _ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",
-    "describe": "jaxnoise.inspection:describe",
-    "strip_noise": "jaxnoise.stripping:strip_noise",
+    "describe": "jaxnoise.models.describe:describe",
+    "strip_noise": "jaxnoise.models.strip:strip_noise",
 }
 
 

@@ -3,8 +3,6 @@
 import inspect
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -29,10 +27,6 @@ def warn(message: str) -> None:
 
 def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-# Functions that are compiled in such a context are not those compiled elsewhere.
-_keys_shared = jax.make_user_context(False)
 
 
 def shown(value: Any) -> str:
@@ -150,15 +144,3 @@ def single_key(key: Any) -> Array:
             f"key must be a single key, got an array of shape {key.shape}."
         )
     return key
-
-
-@contextmanager
-def keys_shared() -> Iterator[None]:
-    """Let a vmapped axis share a key, which was given for all of it on purpose."""
-    with _keys_shared(True):
-        yield
-
-
-def are_keys_shared() -> bool:
-    """Whether rows of equal noise are on purpose."""
-    return bool(_keys_shared.value)

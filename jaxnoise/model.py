@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxnoise.checks import keys_shared, shown
+from jaxnoise.checks import shown
+from jaxnoise.noise.layer import keys_shared
 from jaxnoise.pickling import Pickled
 
 Variables = dict[str, Any]
@@ -99,7 +100,7 @@ class _Linen(Pickled):
         if not train:
             return self.module.apply(variables, x, train=False), variables
         noise, dropout = jax.random.split(key)  # type: ignore[arg-type]
-        with keys_shared():  # along axes of runs, which are paired
+        with keys_shared(True):  # along axes of runs, which are paired
             outputs, carried = self.module.apply(
                 variables,
                 x,

@@ -15,11 +15,7 @@ NAMES = sorted(
     and getattr(getattr(jn, name), "__module__", "").startswith("jaxnoise")
 )
 MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
-NNX = {
-    f"nnx.{name}": value
-    for name, value in vars(jn.nnx).items()
-    if not name.startswith("_") and not inspect.ismodule(value)
-}
+NNX = {f"nnx.{name}": getattr(jn.nnx, name) for name in dir(jn.nnx)}
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES

@@ -18,9 +18,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
-from jaxnoise.autodiff import safe_sqrt
 from jaxnoise.checks import as_array, check_function, shown, single_key
-from jaxnoise.noise.arguments import (
+from jaxnoise.noise.draw import (
     Sampler,
     apply_mask,
     as_axes,
@@ -31,6 +30,7 @@ from jaxnoise.noise.arguments import (
     fitting,
     floating,
     full_mask,
+    safe_sqrt,
     strength,
 )
 from jaxnoise.noise.sampling import standard_normal, standard_uniform
@@ -227,7 +227,7 @@ def _correlation(value: Any) -> Array:
     check_number("correlation", value)
     if np.shape(value) != ():
         raise TypeError(f"correlation must be one number, got shape {np.shape(value)}.")
-    if not isinstance(value, jax.core.Tracer) and not -1 <= value <= 1:
+    if not isinstance(value, jax.core.Tracer) and not -1 <= np.asarray(value) <= 1:
         raise ValueError(f"correlation must be from -1 to 1, got {value}.")
     return jnp.asarray(value)
 

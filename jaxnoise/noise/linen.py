@@ -2,22 +2,246 @@
 
 Noise when ``train=True``, the identity bit for bit otherwise. `Noise` takes any
 function ``(key, x) -> x``; the named layers, such as `GaussianNoise`, are short forms
-of it. The key comes from the stream ``"noise"``. The strength of a named layer is a
-number, an array that broadcasts against ``x``, traced or not; an Optax schedule of the
-layer's step, whose counter is carried in the collection ``"noise"``; or a `Learnable`.
+of it: ``GaussianNoise(0.1)`` is ``Noise(partial(add_gaussian_noise, stddev=0.1))``.
+
+The key comes from the stream ``"noise"``, and a missing stream is an error, never
+another stream in its place. The strength of a named layer is a number, an array that
+broadcasts against ``x``, traced or not; an Optax schedule of the layer's step, whose
+counter is carried in the collection ``"noise"``; or a `Learnable`. ``x`` has any shape
+and a floating type, and keeps both. Every layer raises TypeError if a strength is of
+another kind or ``x`` not floating, and ValueError if a strength is out of its range or
+a noisy call has no ``train``, no key stream, or a key that rows or steps would share.
 """
 
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import flax.linen as nn
 import jax
-from jaxtyping import ArrayLike
+import jax.numpy as jnp
+from flax.core.tracers import current_trace
+from jax.extend.core import set_current_trace, take_current_trace
+from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import NOISE, check_function
+from jaxnoise.checks import NOISE, check_function, is_count, shown
 from jaxnoise.noise import functions
-from jaxnoise.noise.linen_base import NamedNoise, NoiseFn, NoiseLayer
-from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
+from jaxnoise.noise.draw import NoiseFn, as_axes, check_strength, floating
+from jaxnoise.noise.layer import (
+    ByRateOrStddev,
+    Layer,
+    NamedLayer,
+    Noisy,
+    are_keys_shared,
+    own_key,
+)
+from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, check_level
+
+STATE = "noise"  # the collection of the counters of schedules
+LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
+LIFTED = ("scan(", "while_loop(")  # how Flax does, in a scope's path
+
+
+class TrainOnly(Layer, nn.Module, kw_only=True):
+    """The switch is ``train``, and the key of the stream ``"noise"``."""
+
+    train: bool | None = None
+
+    @nn.nowrap
+    def _path(self) -> str:
+        return "/".join(self.scope.path) if self.scope is not None else ""
+
+    @nn.nowrap
+    def _is_new(self) -> bool:
+        return self.scope is not None and self.is_initializing()
+
+    @nn.nowrap
+    def _asked(self, train: Any) -> Any:
+        if train is None and self.train is None:
+            raise ValueError(
+                f"{self._label()}: train must be given, train=True for noise or "
+                "train=False for none; it has no default."
+            )
+        if train is not None and self.train is not None:
+            raise ValueError(
+                f"{self._label()}: train was given to the constructor and to the call; "
+                "give it once."
+            )
+        return self.train if train is None else train
+
+    @nn.nowrap
+    def _key(self, source: Any, traced: bool) -> Array:
+        if self.scope is not None and self.has_rng("noise"):
+            key = self.make_rng("noise")
+            path = self.scope.path
+            # Flax joins the names of a path, so that a/b would share with ab.
+            return (
+                jax.random.fold_in(key, crc32(repr(path).encode())) if path[1:] else key
+            )
+        cause = (
+            "has a traced train (inside nn.remat, pass train by position and name it "
+            "in static_argnums; a keyword is always traced)"
+            if traced
+            else "is active (train=True)"
+        )
+        other = f"; for NNX there is jn.nnx.{type(self).__name__}"
+        raise ValueError(
+            f"{self._label()} {cause} but has no 'noise' key stream: pass "
+            "rngs={'noise': key} to apply, init with train=False, and inside nn.scan "
+            "or nn.vmap name it in split_rngs={'noise': True}"
+            f"{other if self.scope is None else ''}."
+        )
+
+    @nn.nowrap
+    def _own(self, key: Array, source: Any, used: Any, strength: Any) -> Array:
+        scope: Any = self.scope
+        given = self._given()
+        place = _shared_along(scope, used, given)
+        if place:
+            raise ValueError(f"{self._label()}: {_equal_noise(place)}")
+        if any("vmap(" in name for name in scope.debug_path):
+            return key  # what nn.vmap shares is said in its split_rngs
+        error = f"{self._label()}: {_equal_noise('a vmapped axis')}"
+        return own_key(key, used, given, error)
+
+    @nn.nowrap
+    def _given(self) -> list[Any]:
+        """Numbers that the constructor got: axes of theirs share noise on purpose."""
+        return []
+
+
+def _equal_noise(place: str) -> str:
+    return (
+        f"the noise would be the same along {place}: give every row or step a key of "
+        "its own, mapped or scanned over like x, or in a module use nn.vmap or nn.scan "
+        "with split_rngs={'noise': True}; to share noise on purpose, map or scan over "
+        "copies, jnp.broadcast_to(key, (n,)), or say split_rngs={'noise': False}."
+    )
+
+
+def _shared_along(scope: Any, used: Any, free: Any) -> str | None:
+    """What lies around the call and shares its key: a loop, or an axis inside apply.
+
+    The traces of functions under `jax.vmap` and in loops lie in each other; between
+    that of the call and that of its key are those along which the key is one. Axes
+    around `apply` are left to `own_key`, and the loops of Flax' own transforms share
+    by ``split_rngs`` alone, on purpose. A key that a loop hands to a function under
+    `jax.jit` is not seen.
+    """
+    with take_current_trace() as trace:
+        pass
+    source, inside, varies = _trace_of(scope.rngs["noise"].rng), True, False
+    lifted = any(name in part for part in scope.debug_path for name in LIFTED)
+    on_purpose = lifted or are_keys_shared()
+    while trace is not None and trace is not source:
+        varies |= any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(free))
+        with set_current_trace(trace):
+            inside &= current_trace() != scope.root.trace_level
+        debug = getattr(getattr(trace, "frame", None), "debug_info", None)
+        loop = getattr(debug, "traced_for", None) in LOOPS
+        if loop and not varies and (inside or not on_purpose):
+            return "the steps of a loop"
+        axis = inside and type(trace).__name__ == "BatchTrace"
+        if axis and any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(used)):
+            return "a vmapped axis"
+        trace = getattr(trace, "parent_trace", None)
+    return None
+
+
+def _trace_of(value: Any) -> Any:
+    return getattr(value, "_trace", None)
+
+
+class NoiseLayer(TrainOnly):
+    """A layer over a noise function."""
+
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*shape"],
+        train: Bool[ArrayLike, ""] | None = None,
+        *,
+        mask: Bool[ArrayLike, "..."] | None = None,
+    ) -> Float[Noisy, "*shape"]:
+        """Return ``x`` with noise if ``train``, and ``x`` itself if not.
+
+        Args:
+            x: values of any shape, floating.
+            train: whether noise is on; no default, unless given to the constructor.
+                A traced value selects, and needs the key stream either way.
+            mask: True where noise applies; x's shape or that of its leading axes.
+
+        Raises:
+            ValueError: if ``train`` is given twice or not at all, if the stream
+                ``"noise"`` is missing, or if the noise changes the shape.
+        """
+        return self._called(x, train, mask)
+
+
+class NamedNoise(NoiseLayer, NamedLayer, kw_only=True):
+    """A short form of `Noise`: a noise function with its arguments as fields."""
+
+    shared_axes: int | Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        name = self._strength_name()
+        check_level(type(self).__name__, name, getattr(self, name))
+        as_axes(self.shared_axes)
+        super().__post_init__()
+
+    @nn.nowrap
+    def _given(self) -> list[Any]:
+        value = getattr(self, self._strength_name())
+        return [] if callable(value) or isinstance(value, Learnable) else [value]
+
+    @nn.nowrap
+    def _level(self, name: str, train: Any) -> Any:
+        value = getattr(self, name)
+        if isinstance(value, Learnable):
+            return value.value(self._parameter(PREFIX + name, value))
+        return self._scheduled(name, value, train) if callable(value) else value
+
+    @nn.nowrap
+    def _parameter(self, name: str, value: Learnable) -> Array:
+        """The one parameter of all calls: Flax lets a scope make a name once."""
+        scope = self._bound()
+        if scope.has_variable("params", name):
+            return scope.get_variable("params", name)
+        if not self.is_initializing():
+            raise ValueError(
+                f"{self._label()} has a learnable strength, whose parameter must come "
+                "from init: apply(variables, x, ...) with variables = init(key, x, "
+                "train=False)."
+            )
+        return scope.param(name, lambda _: value.parameter())
+
+    @nn.nowrap
+    def _scheduled(self, name: str, schedule: Any, train: Any) -> Any:
+        """The strength of this step; the counter counts the layer's noisy calls."""
+        scope, counter = self._bound(), f"{name}_step"
+        mutable = scope.is_mutable_collection(STATE)
+        if train is not False and not mutable:
+            raise ValueError(
+                f"{self._label()} has a schedule, whose counter must be carried: pass "
+                f"mutable=['{STATE}'] to apply and keep the variables that it returns; "
+                f"inside nn.scan also variable_axes={{'params': 0, '{STATE}': 0}}."
+            )
+        step = scope.get_variable(STATE, counter, jnp.zeros((), jnp.int32))
+        if mutable:
+            on = False if self.is_initializing() else train
+            scope.put_variable(STATE, counter, step + jnp.asarray(on, jnp.int32))
+        return schedule(step)
+
+    @nn.nowrap
+    def _bound(self) -> Any:
+        """The scope, whose variables need no compact method around them."""
+        if self.scope is None:
+            raise ValueError(
+                f"{self._label()} has a schedule or a learnable strength, and must be "
+                "called inside a model or through init and apply."
+            )
+        return self.scope
 
 
 class Noise(NoiseLayer):
@@ -58,14 +282,11 @@ class Noise(NoiseLayer):
     def _given(self) -> list[Any]:
         fn = self.fn
         held = (fn.args, fn.keywords) if isinstance(fn, partial) else ()
-        return jax.tree.leaves(held)
+        return [leaf for leaf in jax.tree.leaves(held) if isinstance(leaf, Array)]
 
 
 class GaussianNoise(NamedNoise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
-
-    Short for ``Noise(partial(add_gaussian_noise, stddev=stddev))``.
-    ``x`` has any shape, which is kept.
 
     Attributes:
         stddev: standard deviation in the units of ``x``, at least 0, any size; a
@@ -74,10 +295,7 @@ class GaussianNoise(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without
-            ``train`` or a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -99,7 +317,6 @@ class GaussianNoise(NamedNoise):
 class CorrelatedNoise(NamedNoise):
     """``x + stddev * e``, e a stationary AR(1) process along an axis, in training.
 
-    Short for ``Noise(partial(add_correlated_noise, stddev=stddev, ...))``.
     ``x`` has any shape with that axis, which is kept.
 
     Attributes:
@@ -111,10 +328,7 @@ class CorrelatedNoise(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without
-            ``train`` or a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
@@ -137,9 +351,6 @@ class CorrelatedNoise(NamedNoise):
 class SaltAndPepperNoise(NamedNoise):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, in training.
 
-    Short for ``Noise(partial(salt_and_pepper, rate=rate, low=low, high=high))``.
-    ``x`` has any shape, which is kept.
-
     Attributes:
         rate: probability of a replacement, from 0 to 1; a number, an array or a
             schedule.
@@ -149,10 +360,7 @@ class SaltAndPepperNoise(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
@@ -177,7 +385,6 @@ class Dropout(NamedNoise):
 
     Short for ``Noise(partial(drop_units, rate=rate))``. Unlike Flax' own the rate may
     be traced, the key comes from the stream ``"noise"``, and a mask is kept.
-    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: probability of a 0, from 0 to 1; a number, an array or a schedule.
@@ -186,10 +393,7 @@ class Dropout(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -207,12 +411,11 @@ class Dropout(NamedNoise):
     rate: Strength
 
 
-class GaussianDropout(NamedNoise):
+class GaussianDropout(NamedNoise, ByRateOrStddev):
     """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
 
     Short for ``Noise(partial(multiply_gaussian_noise, stddev=stddev))``, with the
     mean and variance of dropout for ``stddev = sqrt(rate / (1 - rate))``.
-    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: the rate of the dropout that it is like, from 0 to below 1; a number, an
@@ -243,24 +446,9 @@ class GaussianDropout(NamedNoise):
     rate: Strength | None = None
     stddev: Strength | None = None
 
-    def __post_init__(self) -> None:
-        check_rate_or_stddev(self.rate, self.stddev)
-        super().__post_init__()
-
-    @nn.nowrap
-    def _arguments(self) -> list[str]:
-        return ["stddev" if self.rate is None else "rate"]
-
-    @nn.nowrap
-    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
-        return {"stddev": level if name == "stddev" else stddev_of_rate(level)}
-
 
 class AlphaDropout(NamedNoise):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, in training.
-
-    Short for ``Noise(partial(alpha_dropout, rate=rate))``.
-    ``x`` has any shape, which is kept.
 
     Attributes:
         rate: probability of a drop, from 0 to 1; a number, an array or a schedule.
@@ -268,10 +456,7 @@ class AlphaDropout(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without ``train`` or a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
@@ -303,10 +488,7 @@ class NEFTuneNoise(NamedNoise):
         train: the switch, if it is not given to each call.
 
     Raises:
-        TypeError: if ``alpha`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``alpha`` is negative, NaN or infinite; in the call, without
-            ``train`` or a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",
@@ -323,3 +505,85 @@ class NEFTuneNoise(NamedNoise):
 
     fn = staticmethod(functions.neftune_noise)
     alpha: Strength
+
+
+class NoisyDense(TrainOnly):
+    """A dense layer whose weights carry noise of learned strength, in training.
+
+    ``x @ (mu + sigma * outer(f(e), f(e'))) + b + s * f(e')`` with ``f(e) = sign(e)
+    sqrt(|e|)`` and p + q draws of ``e ~ N(0, 1)`` for p inputs and q outputs, one for
+    all rows of a call; else ``x @ mu + b``. Mu and b start uniform within
+    ``1 / sqrt(p)``, sigma and s (``kernel_stddev``, ``bias_stddev``) at
+    ``stddev_init / sqrt(p)``.
+
+    Attributes:
+        features: number of outputs, q.
+        stddev_init: the strength at first, times ``sqrt(p)``; at least 0.
+        use_bias: whether there is a bias.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``features`` is no count or ``stddev_init`` no number.
+        ValueError: if it is negative, NaN or infinite.
+
+    Reference:
+        M. Fortunato et al., "Noisy networks for exploration", ICLR 2018.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, x = jn.NoisyDense(3), jnp.ones((5, 2))
+        >>> variables = layer.init(jax.random.key(0), x, train=False)
+        >>> rngs = {"noise": jax.random.key(1)}
+        >>> layer.apply(variables, x, train=True, rngs=rngs).shape
+        (5, 3)
+    """
+
+    features: int
+    stddev_init: ArrayLike = 0.5
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        if not is_count(self.features):
+            raise TypeError(
+                f"features must be an int of at least 1, got {shown(self.features)}."
+            )
+        check_strength("stddev_init", self.stddev_init)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*rows inputs"],
+        train: Bool[ArrayLike, ""] | None = None,
+    ) -> Float[Array, "*rows outputs"]:
+        """Return the outputs, with fresh noise on the weights if ``train``.
+
+        Args:
+            x: inputs, floating.
+            train: whether noise is on; no default, unless given to the constructor.
+
+        Raises:
+            TypeError: if ``x`` is not floating.
+            ValueError: if ``train`` is given twice or not at all, if the stream
+                ``"noise"`` is missing, or ``x`` is a single number.
+        """
+        train = self._switch(train)
+        x = floating(x)
+        if not x.ndim:
+            raise ValueError("x must have an axis of inputs, got a single number.")
+        shape = (x.shape[-1], self.features)
+        bound = 1 / math.sqrt(max(1, shape[0]))
+
+        def weights(name: str, shape: tuple[int, ...]) -> dict[str, Array]:
+            def uniform(key: Array) -> Array:
+                return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+            constant = nn.initializers.constant(self.stddev_init * bound)
+            stddev = f"{name}_stddev"
+            mean = self.param(name, uniform)
+            return {name: mean, stddev: self.param(stddev, constant, shape)}
+
+        params = weights("kernel", shape)
+        if self.use_bias:
+            params |= weights("bias", shape[1:])
+        return self._product(params, x, train)

@@ -2,28 +2,268 @@
 
 A layer is active unless its ``deterministic`` is True, which ``model.train()``,
 ``model.eval()`` and ``nnx.view(model, deterministic=...)`` set; ``train=`` at the call
-wins. Keys come from the stream ``"noise"`` of the `nnx.Rngs` given to the constructor.
-As everywhere in NNX a default stream, ``nnx.Rngs(0)``, stands in for one that is not
-named; no stream at all is an error at the first noisy call. A strength is an
-`nnx.Variable`: another value, ``layer.stddev[...] = 0.2``, compiles nothing.
+wins. Keys come from the stream ``"noise"`` of the `nnx.Rngs` given to the constructor,
+forked for each layer. As everywhere in NNX a default stream, ``nnx.Rngs(0)``, stands in
+for one that is not named; no stream at all is an error at the first noisy call. A
+strength is an `nnx.Variable`: another value, ``layer.stddev[...] = 0.2``, compiles
+nothing. What strengths may be, and what layers raise, is as in `jaxnoise.noise.linen`.
+
+All layers take, by keyword,
+
+- ``shared_axes``: axes of ``x`` along which one draw is shared;
+- ``deterministic``: whether the layer starts switched off;
+- ``rngs``: where the stream ``"noise"`` comes from, or the default stream if there is
+  none of that name.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, dataclass_transform
+from zlib import crc32
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import ArrayLike
+from flax.errors import TraceContextError
+from jaxtyping import Array, ArrayLike, Bool, Float
 
-from jaxnoise.checks import NOISE, check_function
+from jaxnoise.checks import NOISE, check_function, is_count, shown, single_key
 from jaxnoise.noise import functions
-from jaxnoise.noise.nnx_base import (
-    NamedNoise,
-    NoiseFn,
-    NoiseLayer,
-    NoiseStrength,
-    Rngs,
+from jaxnoise.noise.draw import NoiseFn, as_axes, check_strength, floating
+from jaxnoise.noise.layer import (
+    ByRateOrStddev,
+    Layer,
+    NamedLayer,
+    Noisy,
+    is_observed,
+    own_key,
 )
-from jaxnoise.noise.strengths import Strength, check_rate_or_stddev, stddev_of_rate
+from jaxnoise.noise.strengths import (
+    PREFIX,
+    Learnable,
+    Strength,
+    check_level,
+    learned,
+    most_of,
+)
+
+Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
+NOT_GIVEN: Any = None
+WEIGHTS = ("kernel", "kernel_stddev", "bias", "bias_stddev")  # of a NoisyDense
+SHARED = (
+    "the noise would be the same along a vmapped axis: split the layers' streams, by "
+    "nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes({nnx.RngState: 0, ...: None}), "
+    "or share it on purpose by rngs=key at the call."
+)
+
+
+@nnx.register_variable_name("noise_strength")
+class NoiseStrength(nnx.Variable):
+    """A strength that is a number: traced, not trained.
+
+    Example:
+        >>> import jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(0.1, rngs=nnx.Rngs(0))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStrength))
+        {'stddev': Array(0.1, dtype=float32)}
+        >>> layer.stddev[...] = 0.2
+    """
+
+
+@nnx.register_variable_name("noise_step")
+class NoiseStep(nnx.Variable):
+    """The number of noisy calls of a layer with a schedule.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.GaussianNoise(lambda step: 0.1 * step, rngs=nnx.Rngs(0))
+        >>> _ = layer(jnp.ones(3))
+        >>> nnx.to_pure_dict(nnx.state(layer, jn.nnx.NoiseStep))
+        {'stddev_step': Array(1, dtype=int32)}
+    """
+
+
+if TYPE_CHECKING:
+
+    class Level:
+        """A field of a strength: given as any, held as a variable."""
+
+        def __get__(self, layer: Any, kind: Any) -> NoiseStrength: ...
+        def __set__(self, layer: Any, value: Strength | None) -> None: ...
+
+else:
+    Level = Strength
+
+
+@dataclass_transform(field_specifiers=(field,))
+class Declared:
+    """A class of annotated fields, as Linen's are: its constructor is made of them."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        dataclass(cls, repr=False, eq=False)
+        of_self = inspect.signature(cls.__init__)
+        parameters = list(of_self.parameters.values())[1:]
+        cls.__signature__ = of_self.replace(parameters=parameters)  # type: ignore[attr-defined]
+
+
+class TrainOnly(Layer, Declared, nnx.Module):
+    """The switch is ``deterministic``, and the key of the layer's own stream."""
+
+    path = ""  # in the model, where someone described it
+
+    deterministic: bool = field(default=False, kw_only=True)
+    rngs: Rngs = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.deterministic, bool):
+            raise TypeError(
+                f"{type(self).__name__}: deterministic must be a bool, "
+                f"got {shown(self.deterministic)}."
+            )
+        rngs = self.rngs
+        if isinstance(rngs, nnx.Rngs):
+            rngs = _stream(rngs)
+        elif not (rngs is None or isinstance(rngs, nnx.RngStream)):
+            raise TypeError(
+                f"{type(self).__name__}: rngs must be an nnx.Rngs, such as "
+                f"nnx.Rngs(noise=0), got {shown(rngs)}."
+            )
+        self.rngs = nnx.data(None if rngs is None else rngs.fork())
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """What `nnx.view` calls; `nnx.view_info` reads arguments indented by two.
+
+        Args:
+          deterministic: if True, no noise.
+        """
+        if deterministic is not None:
+            self.deterministic = deterministic
+
+    def _path(self) -> str:
+        return str(self.path)
+
+    def _asked(self, train: Any) -> Any:
+        return not self.deterministic if train is None else train
+
+    def _key(self, source: Any, traced: bool) -> Array:
+        if isinstance(source, jax.Array):
+            return source
+        if not (source is None or isinstance(source, nnx.Rngs | nnx.RngStream)):
+            raise TypeError(
+                f"{self._label()}: rngs must be an nnx.Rngs, a stream or a typed key, "
+                f"got {shown(source)}."
+            )
+        stream = self.rngs if source is None else source
+        if isinstance(stream, nnx.Rngs):
+            stream = _stream(stream)
+        if not isinstance(stream, nnx.RngStream):
+            raise ValueError(
+                f"{self._label()} is active but has no 'noise' key stream: pass "
+                "rngs=nnx.Rngs(noise=0) to the constructor or to the call, or switch "
+                "the noise off by model.eval() or train=False."
+            )
+        try:
+            return single_key(stream())
+        except TraceContextError as error:
+            raise ValueError(
+                f"{self._label()} is closed over by a function under jax.jit, jax.vmap "
+                "or the like, where its key stream cannot move on: use nnx.jit or "
+                "nnx.vmap with the model as an argument, nnx.merge(..., copy=True) "
+                "inside, or give rngs=key to the call."
+            ) from error
+
+    def _own(self, key: Array, source: Any, used: Any, strength: Any) -> Array:
+        if isinstance(source, jax.Array):
+            return key  # given on purpose
+        strength = () if callable(strength) else strength
+        return own_key(key, (used, strength), (), f"{self._label()}: {SHARED}")
+
+
+def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
+    """The stream of the noise, in NNX's way: a default stream stands in for it."""
+    return rngs["noise"] if "noise" in rngs or "default" in rngs else None
+
+
+class NoiseLayer(TrainOnly):
+    """A layer over a noise function."""
+
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*shape"],
+        train: Bool[ArrayLike, ""] | None = None,
+        *,
+        mask: Bool[ArrayLike, "..."] | None = None,
+        rngs: Any = None,
+    ) -> Float[Noisy, "*shape"]:
+        """Return ``x`` with noise if the layer is active, and ``x`` itself if not.
+
+        Args:
+            x: values of any shape, floating.
+            train: whether noise is on; None for what ``deterministic`` says. A traced
+                value selects, and needs the key stream either way.
+            mask: True where noise applies; x's shape or that of its leading axes.
+            rngs: an `nnx.Rngs`, a stream or a key, instead of the layer's own stream.
+
+        Raises:
+            TypeError: if ``train`` is no bool.
+            ValueError: if there is no key stream, the noise changes the shape, the key
+                would be the same along a vmapped axis of x, or the stream cannot move
+                on, as inside `jax.jit` of a function that closes over the layer.
+        """
+        return self._called(x, train, mask, rngs)
+
+
+class NamedNoise(NoiseLayer, NamedLayer):
+    """A short form of `Noise`: a noise function with its arguments as fields."""
+
+    shared_axes: int | Sequence[int] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.shared_axes = as_axes(self.shared_axes)
+        name = self.strength_name = super()._strength_name()
+        for other in self._arguments()[1:]:
+            value = getattr(self, other)
+            setattr(self, other, nnx.data(value) if hasattr(value, "dtype") else value)
+        value = vars(self).pop(name)
+        check_level(type(self).__name__, name, value)
+        self.schedule = None
+        if isinstance(value, Learnable):
+            self.floor = value.floor
+            setattr(self, PREFIX + name, nnx.Param(value.parameter()))
+        elif callable(value):
+            self.schedule = nnx.static(value)
+            setattr(self, f"{name}_step", NoiseStep(jnp.zeros((), jnp.int32)))
+        else:
+            setattr(self, name, nnx.data(NoiseStrength(jnp.asarray(value, float))))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A number for the strength goes into its variable, which compiles nothing."""
+        held = vars(self).get(name)
+        if isinstance(held, NoiseStrength) and not isinstance(value, nnx.Variable):
+            check_strength(name, value, most_of(name))
+            held.set_value(jnp.asarray(value, float))
+        else:
+            super().__setattr__(name, value)
+
+    def _strength_name(self) -> str:
+        return self.strength_name
+
+    def _level(self, name: str, train: Any) -> Any:
+        if hasattr(self, PREFIX + name):
+            return learned(getattr(self, PREFIX + name)[...], self.floor)
+        if self.schedule is None:
+            return getattr(self, name)[...]
+        step = getattr(self, f"{name}_step")
+        level = self.schedule(step[...])
+        if train is not False:
+            step[...] += jnp.asarray(train, jnp.int32)
+        return level
 
 
 class Noise(NoiseLayer):
@@ -31,9 +271,7 @@ class Noise(NoiseLayer):
 
     Args:
         fn: a function ``(key, x) -> x`` that keeps the shape, as in `jaxnoise.Noise`.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        deterministic, rngs: as every layer's.
 
     Raises:
         TypeError: if ``fn`` is no function of (key, x) alone, or ``rngs`` no
@@ -49,12 +287,11 @@ class Noise(NoiseLayer):
         [0.5 0.5 0.5]
     """
 
-    def __init__(
-        self, fn: NoiseFn, *, deterministic: bool = False, rngs: Rngs = None
-    ) -> None:
-        check_function("fn", fn, NOISE, 2)
-        super().__init__(deterministic=deterministic, rngs=rngs)
-        self.fn = nnx.static(fn)
+    fn: NoiseFn
+
+    def __post_init__(self) -> None:
+        check_function("fn", self.fn, NOISE, 2)
+        super().__post_init__()
 
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         return self.fn, self.fn
@@ -64,21 +301,14 @@ class GaussianNoise(NamedNoise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianNoise`, over `add_gaussian_noise`.
-    ``x`` has any shape, which is kept.
 
     Args:
         stddev: standard deviation in the units of ``x``, at least 0; a number,
             an array, a schedule or a `Learnable`.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -95,25 +325,8 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    stddev: NoiseStrength
-
-    _fn = staticmethod(functions.add_gaussian_noise)
-
-    def __init__(
-        self,
-        stddev: Strength,
-        *,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "stddev",
-            stddev,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-        )
+    fn = staticmethod(functions.add_gaussian_noise)
+    stddev: Level
 
 
 class CorrelatedNoise(NamedNoise):
@@ -127,16 +340,10 @@ class CorrelatedNoise(NamedNoise):
             an array, a schedule or a `Learnable`.
         correlation: of neighbours along the axis, from -1 to 1.
         axis: along which neighbours are correlated, such as time.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``stddev`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``stddev`` is negative, NaN or infinite; in the call, without a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         G. E. Uhlenbeck, L. S. Ornstein, "On the theory of the Brownian motion",
@@ -152,51 +359,26 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    stddev: NoiseStrength
-
-    _fn = staticmethod(functions.add_correlated_noise)
-
-    def __init__(
-        self,
-        stddev: Strength,
-        *,
-        correlation: ArrayLike,
-        axis: int,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "stddev",
-            stddev,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-            correlation=correlation,
-            axis=axis,
-        )
+    fn = staticmethod(functions.add_correlated_noise)
+    stddev: Level
+    correlation: ArrayLike = field(kw_only=True)
+    axis: int = field(kw_only=True)
 
 
 class SaltAndPepperNoise(NamedNoise):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, when active.
 
     The NNX form of `jaxnoise.SaltAndPepperNoise`, over `salt_and_pepper`.
-    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a replacement, from 0 to 1; a number, an array, or
             a schedule.
         low: the value of pepper, in the units of ``x``.
         high: the value of salt.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         R. C. Gonzalez, R. E. Woods, "Digital image processing", chapter 5.
@@ -211,48 +393,23 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    rate: NoiseStrength
-
-    _fn = staticmethod(functions.salt_and_pepper)
-
-    def __init__(
-        self,
-        rate: Strength,
-        *,
-        low: ArrayLike,
-        high: ArrayLike,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "rate",
-            rate,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-            low=low,
-            high=high,
-        )
+    fn = staticmethod(functions.salt_and_pepper)
+    rate: Level
+    low: ArrayLike = field(kw_only=True)
+    high: ArrayLike = field(kw_only=True)
 
 
 class Dropout(NamedNoise):
     """Inverted dropout: 0 at ``rate``, else ``x / (1 - rate)``, when active.
 
     The NNX form of `jaxnoise.Dropout`, over `drop_units`.
-    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a 0, from 0 to 1; a number, an array, or a schedule.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -267,42 +424,21 @@ class Dropout(NamedNoise):
         True
     """
 
-    rate: NoiseStrength
-
-    _fn = staticmethod(functions.drop_units)
-
-    def __init__(
-        self,
-        rate: Strength,
-        *,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "rate",
-            rate,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-        )
+    fn = staticmethod(functions.drop_units)
+    rate: Level
 
 
-class GaussianDropout(NamedNoise):
+class GaussianDropout(NamedNoise, ByRateOrStddev):
     """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianDropout`, over `multiply_gaussian_noise`.
-    ``x`` has any shape, which is kept.
 
     Args:
         rate: the rate of the dropout that it is like, below 1; a number, an array or a
             schedule. Give this or ``stddev``.
         stddev: standard deviation of the factor; a number, an array, a schedule or a
             `Learnable`.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
         ValueError: if both are given or none, or the rate is 1.
@@ -320,50 +456,22 @@ class GaussianDropout(NamedNoise):
         True
     """
 
-    rate: NoiseStrength
-    stddev: NoiseStrength
-
-    _fn = staticmethod(functions.multiply_gaussian_noise)
-
-    def __init__(
-        self,
-        rate: Strength | None = None,
-        *,
-        stddev: Strength | None = None,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        name = check_rate_or_stddev(rate, stddev)
-        super().__init__(
-            name,
-            stddev if rate is None else rate,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-        )
-
-    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
-        return {"stddev": level if name == "stddev" else stddev_of_rate(level)}
+    fn = staticmethod(functions.multiply_gaussian_noise)
+    rate: Level = NOT_GIVEN
+    stddev: Level = field(default=NOT_GIVEN, kw_only=True)
 
 
 class AlphaDropout(NamedNoise):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, when active.
 
     The NNX form of `jaxnoise.AlphaDropout`, over `alpha_dropout`.
-    ``x`` has any shape, which is kept.
 
     Args:
         rate: probability of a drop, from 0 to 1; a number, an array, or a schedule.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``rate`` is no number, array or schedule; in the call, if ``x`` is
-            not floating.
-        ValueError: if ``rate`` is not from 0 to 1; in the call, without a key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         G. Klambauer et al., "Self-normalizing neural networks", NIPS 2017.
@@ -377,25 +485,8 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    rate: NoiseStrength
-
-    _fn = staticmethod(functions.alpha_dropout)
-
-    def __init__(
-        self,
-        rate: Strength,
-        *,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "rate",
-            rate,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-        )
+    fn = staticmethod(functions.alpha_dropout)
+    rate: Level
 
 
 class NEFTuneNoise(NamedNoise):
@@ -407,16 +498,10 @@ class NEFTuneNoise(NamedNoise):
     Args:
         alpha: strength, at least 0; 5 to 15 in the paper; a number, an array, a
             schedule or a `Learnable`.
-        shared_axes: axes of ``x`` along which one draw is shared.
-        deterministic: whether the layer starts switched off.
-        rngs: where the stream ``"noise"`` comes from, or the default stream if there
-            is none of that name.
+        shared_axes, deterministic, rngs: as every layer's.
 
     Raises:
-        TypeError: if ``alpha`` is no number, array, schedule or `Learnable`; in the
-            call, if ``x`` is not floating.
-        ValueError: if ``alpha`` is negative, NaN or infinite; in the call, without a
-            key stream.
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
 
     Reference:
         N. Jain et al., "NEFTune: noisy embeddings improve instruction finetuning",
@@ -432,22 +517,119 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    alpha: NoiseStrength
+    fn = staticmethod(functions.neftune_noise)
+    alpha: Level
 
-    _fn = staticmethod(functions.neftune_noise)
 
-    def __init__(
+class NoisyDense(TrainOnly):
+    """A dense layer whose weights carry noise of learned strength, when active.
+
+    The NNX form of `jaxnoise.NoisyDense`, with the same parameters.
+
+    Args:
+        in_features: number of inputs, p.
+        out_features: number of outputs, q.
+        stddev_init: the strength at first, times ``sqrt(p)``; at least 0.
+        use_bias: whether there is a bias.
+        deterministic: whether the layer starts without noise.
+        rngs: where the streams ``"params"`` and ``"noise"`` come from.
+
+    Raises:
+        TypeError: if a number of features is no count or ``stddev_init`` no number.
+        ValueError: if it is negative, NaN or infinite.
+
+    Reference:
+        M. Fortunato et al., "Noisy networks for exploration", ICLR 2018.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.NoisyDense(2, 3, rngs=nnx.Rngs(0))
+        >>> layer(jnp.ones((5, 2))).shape
+        (5, 3)
+    """
+
+    in_features: int
+    out_features: int
+    stddev_init: ArrayLike = field(default=0.5, kw_only=True)
+    use_bias: bool = field(default=True, kw_only=True)
+    rngs: nnx.Rngs = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        sizes, rngs = (self.in_features, self.out_features), self.rngs
+        for name, size in zip(("in_features", "out_features"), sizes, strict=True):
+            if not is_count(size):
+                raise TypeError(
+                    f"{name} must be an int of at least 1, got {shown(size)}."
+                )
+        start = vars(self).pop("stddev_init")
+        check_strength("stddev_init", start)
+        super().__post_init__()
+        bound = 1 / math.sqrt(self.in_features)
+        shapes = {"kernel": sizes, "bias": sizes[1:] if self.use_bias else None}
+        for name, shape in shapes.items():
+            if shape is None:
+                continue
+            mean = jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
+            stddev = jnp.full(shape, jnp.asarray(start) * bound)
+            setattr(self, name, nnx.Param(mean))
+            setattr(self, f"{name}_stddev", nnx.Param(stddev))
+
+    def __call__(
         self,
-        alpha: Strength,
+        x: Float[ArrayLike, "*rows inputs"],
+        train: Bool[ArrayLike, ""] | None = None,
         *,
-        shared_axes: int | Sequence[int] = (),
-        deterministic: bool = False,
-        rngs: Rngs = None,
-    ) -> None:
-        super().__init__(
-            "alpha",
-            alpha,
-            shared_axes=shared_axes,
-            deterministic=deterministic,
-            rngs=rngs,
-        )
+        rngs: Any = None,
+    ) -> Float[Array, "*rows outputs"]:
+        """Return the outputs, with fresh noise on the weights if the layer is active.
+
+        Args:
+            x: inputs, floating.
+            train: whether noise is on; None for what ``deterministic`` says.
+            rngs: an `nnx.Rngs`, a stream or a key, instead of the layer's own stream.
+
+        Raises:
+            TypeError: if ``train`` is no bool or ``x`` is not floating.
+            ValueError: if there is no key stream.
+        """
+        train, x = self._switch(train), floating(x)
+        held = vars(self)
+        params = {name: held[name][...] for name in WEIGHTS if name in held}
+        strength = params["kernel_stddev"]
+        if train is False:
+            out = functions.noisy_product(params, x)
+            return self._report(strength, False, out, out)
+        key = self._own(self._key(rngs, train is not True), rngs, x, params)
+        out = functions.noisy_product(params, x, key, train)
+        if is_observed():
+            return self._report(
+                strength, train, functions.noisy_product(params, x), out
+            )
+        return out
+
+
+def with_streams(
+    module: nnx.Module, key: Array, value: Callable[[Any, Any], Any] | None = None
+) -> Any:
+    """The module with streams that depend on the key and on their place in the module.
+
+    Args:
+        module: is used up.
+        key: of all streams.
+        value: ``(path, variable) -> value`` for all other variables; None keeps theirs.
+    """
+    definition, state = nnx.split(module)
+    leaves = []
+    for path, leaf in nnx.to_flat_state(state):
+        if isinstance(leaf, nnx.RngKey):
+            of_path = jax.random.fold_in(key, crc32(repr(path).encode()))
+            # layers that are stacked, for a scan over them, have a stream each
+            new = jax.random.split(of_path, leaf.shape) if leaf.shape else of_path
+            leaf = leaf.replace(new)
+        elif isinstance(leaf, nnx.RngState):
+            leaf = leaf.replace(jnp.zeros(leaf.shape, leaf.dtype))
+        elif isinstance(leaf, nnx.Variable) and value is not None:
+            leaf = leaf.replace(value(path, leaf))
+        leaves.append((path, leaf))  # a bare array is a constant
+    return nnx.merge(definition, nnx.from_flat_state(leaves))

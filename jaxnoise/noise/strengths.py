@@ -13,9 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnoise.autodiff import safe_sqrt
 from jaxnoise.checks import shown
-from jaxnoise.noise.arguments import check_strength
+from jaxnoise.noise.draw import check_strength, safe_sqrt
 
 PREFIX = "learnable_"  # of the parameters' names
 

@@ -19,11 +19,11 @@ from jax import lax
 from jax.tree_util import Partial  # a function that passes through jit
 from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
-from jaxnoise.autodiff import straight_through
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
 from jaxnoise.losses import CHECKED
 from jaxnoise.model import CheckedModel, Variables, as_model, called, kind_of, shape_of
+from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.results import RunResult
 from jaxnoise.training.evaluate import all_outputs, evaluate, metric_names, per_row
 from jaxnoise.training.keys import Keys

@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxnoise as jn
-from jaxnoise.noise.linen_base import NamedNoise
+from jaxnoise.noise.linen import NamedNoise
 
 
 def shift_all(key, x):

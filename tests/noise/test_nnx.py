@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxnoise as jn
-from jaxnoise.noise.nnx_base import NamedNoise, NoiseStrength, TrainOnly
+from jaxnoise.noise.nnx import NamedNoise, NoiseStrength, TrainOnly
 
 
 def shift_all(key, x):

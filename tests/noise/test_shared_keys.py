@@ -1,5 +1,7 @@
 """A Linen layer's key that rows or steps would share is refused, unless on purpose."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ import pytest
 from jax import lax
 
 import jaxnoise as jn
-from jaxnoise.checks import keys_shared
+from jaxnoise.noise.layer import keys_shared
 from jaxnoise.training.recipe import as_model
 
 KEY = jax.random.key(0)
@@ -127,6 +129,14 @@ OWN = {
     ),
     "strengths": lambda: jax.vmap(at_strength)(LEVELS),
     "strengths, compiled": lambda: jax.jit(jax.vmap(at_strength))(LEVELS),
+    "strengths of a function": lambda: jax.vmap(
+        lambda level: net(
+            X[0] * level,
+            model=jn.Noise(
+                partial(jn.add_noise, scale=level, sampler=jax.random.laplace)
+            ),
+        )
+    )(LEVELS),
     "strengths of a map": lambda: lax.map(at_strength, LEVELS),
 }
 

@@ -7,22 +7,18 @@ key, a mask and shared axes are, so that a noise says how it combines draws with
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.custom_batching import custom_vmap
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array
 
-from jaxnoise.checks import are_keys_shared, as_array, shown, single_key
+from jaxnoise.checks import as_array, shown, single_key
 
+NoiseFn = Callable[..., Array]
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
-if TYPE_CHECKING:
-    Noisy = Array  # what a layer gives, inside a model
-else:
-    Noisy = ArrayLike  # without noise it is x itself, of NumPy or not
 
 
 def draw_noise(
@@ -100,9 +96,7 @@ def full_mask(mask: Any, x: Array) -> Array:
     return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
-def call_masked(
-    fn: Callable[..., Array], key: Any, x: Any, *args: Any, **kw: Any
-) -> Any:
+def call_masked(fn: NoiseFn, key: Any, x: Any, *args: Any, **kw: Any) -> Any:
     """``fn(key, x, ...)``; the mask is passed on, or applied to what ignores it."""
     mask = kw.pop("mask", None)
     if mask is None:
@@ -114,62 +108,6 @@ def call_masked(
         kw["mask"] = mask  # for a noise of ours inside
     real = jnp.where(full_mask(mask, jnp.asarray(x)), x, 0)  # no gradient meets a NaN
     return apply_mask(mask, fn(key, real, *args, **kw), jnp.asarray(x))
-
-
-def as_switch(label: str, train: Any) -> Any:
-    """``train`` as True, False, or a traced boolean."""
-    if isinstance(train, bool | np.bool_):
-        return bool(train)
-    if not isinstance(train, jax.Array) or train.dtype != bool or train.shape != ():
-        raise TypeError(f"{label}: train must be a bool, got {shown(train)}.")
-    return train if isinstance(train, jax.core.Tracer) else bool(train)
-
-
-def apply_noise(
-    label: str, fn: Callable[..., Array], key: Any, x: Any, *, mask: Any, train: Any
-) -> tuple[Array, Array]:
-    """What an active layer does: ``x`` as an array, and ``x`` with the noise on it."""
-    x = as_array("x", x)
-    noisy = call_masked(fn, key, x, mask=mask)
-    if not hasattr(noisy, "astype"):
-        got = type(noisy).__name__
-        raise TypeError(f"{label}: noise must return an array like x, got {got}.")
-    if noisy.shape != x.shape:
-        raise ValueError(
-            f"{label}: noise must keep the shape of x, {x.shape}, got {noisy.shape}."
-        )
-    noisy = noisy.astype(x.dtype)
-    return x, noisy if train is True else jnp.where(train, noisy, x)
-
-
-def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
-    """``key``, refused if a vmapped axis shares it: rows of equal noise.
-
-    Args:
-        key: of the call.
-        used: what the noise will stand beside; along a vmapped axis of any of it the
-            key must differ,
-        free: unless any of this is mapped along it, too.
-        error: what the refusal says.
-    """
-    leaves = jax.tree.leaves((used, free))
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    if are_keys_shared() or not traced:
-        return key
-
-    @custom_vmap
-    def own(words: Array, used: Any, free: Any) -> Array:
-        return words
-
-    @own.def_vmap
-    def _(size: int, mapped: list[Any], words: Array, used: Any, free: Any) -> Any:
-        words_too, used_too, free_too = (any(jax.tree.leaves(m)) for m in mapped)
-        if used_too and not words_too and not free_too:
-            raise ValueError(error)
-        return own(words, used, free), words_too
-
-    words = own(jax.random.key_data(key), *lax.stop_gradient((used, free)))
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array]:
@@ -260,3 +198,9 @@ def fitting(name: str, value: Any, x: Array) -> Array:
         )
     missing = x.ndim - array.ndim if array.ndim else 0
     return array.reshape((1,) * missing + array.shape) if missing else array
+
+
+def safe_sqrt(x: Array) -> Array:
+    """``sqrt(x)`` with derivative 0 instead of infinity at 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.autodiff import with_gradient_of
+from jaxnoise.noise.wrappers import with_gradient_of
 
 X, W = jnp.array([[1.0, 2.0], [3.0, -1.0]]), jnp.array([[0.5], [-0.3]])
 NOISY = X + jnp.array([[0.1, -0.2], [0.3, 0.4]])

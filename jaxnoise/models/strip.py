@@ -11,7 +11,7 @@ from flax import nnx
 from jax.core import Tracer
 
 from jaxnoise.model import Model, as_model
-from jaxnoise.noise.observing import stripped
+from jaxnoise.noise.layer import stripped
 from jaxnoise.pickling import Pickled
 
 M = TypeVar("M", bound=nn.Module | nnx.Module)

@@ -13,9 +13,8 @@ from jaxtyping import Array, Key
 
 from jaxnoise.checks import shown, single_key
 from jaxnoise.model import as_model, takes_train
-from jaxnoise.noise.nnx_base import TrainOnly
-from jaxnoise.noise.observing import Call, observed
-from jaxnoise.training.nnx_model import NNXModel, with_streams
+from jaxnoise.noise.layer import Call, observed
+from jaxnoise.noise.nnx import TrainOnly, with_streams
 
 WIDTH = 80  # of a terminal
 FLAGS = ("deterministic", "decode")  # of NNX modules; None until somebody sets them
@@ -155,9 +154,8 @@ def _program(
             )
 
         return call_linen, (variables, {"noise": noise, "dropout": dropout}), {}
-    if isinstance(model, NNXModel):
-        module = with_streams(model.module(variables), key)
-        module.train()
+    if hasattr(model, "noisy"):  # an NNX module behind the protocol
+        module = model.noisy(variables, key)
     elif isinstance(model, nnx.Module):
         module = with_streams(nnx.clone(model), key)
     else:
