@@ -174,7 +174,7 @@ class NNXModel:
             return outputs, _like(variables, self._collections(nnx.state(module)))
 
         jax.eval_shape(call)  # along axes of its own a module must not share keys
-        with keys_shared():  # along ours runs of one key are paired
+        with keys_shared(True):  # along ours runs of one key are paired
             return call()
 
     def module(self, variables: Variables) -> Any:

@@ -21,12 +21,7 @@ def conv_general_dilated(
     kernel: Float[Array, "*window inputs features"],
     window_strides: Sequence[int],
     padding: Padding,
-    *,
-    lhs_dilation: Sequence[int],
-    rhs_dilation: Sequence[int],
-    dimension_numbers: Any,
-    feature_group_count: int = 1,
-    precision: Any = None,
+    **settings: Any,
 ) -> Float[Array, "rows *positions features"]:
     """`jax.lax.conv_general_dilated` of a Flax layer, derived by patches on a CPU.
 
@@ -35,24 +30,17 @@ def conv_general_dilated(
     the value alone is XLA's, and patches are made where a derivative is asked for.
     Channel groups and dilated inputs are left to XLA.
     """
-    by_xla: Callable[..., Array] = partial(
-        lax.conv_general_dilated,
-        window_strides=window_strides,
-        padding=padding,
-        lhs_dilation=lhs_dilation,
-        rhs_dilation=rhs_dilation,
-        dimension_numbers=dimension_numbers,
-        feature_group_count=feature_group_count,
-        precision=precision,
-    )
-    if feature_group_count != 1 or set(lhs_dilation) != {1}:
+    given = {"window_strides": window_strides, "padding": padding, **settings}
+    by_xla: Callable[..., Array] = partial(lax.conv_general_dilated, **given)
+    grouped = settings.get("feature_group_count", 1) != 1
+    if grouped or set(settings["lhs_dilation"]) != {1}:
         return by_xla(x, kernel)
     by_patches = partial(
         _by_patches,
         strides=window_strides,
         padding=padding,
-        dilation=rhs_dilation,
-        precision=precision,
+        dilation=settings["rhs_dilation"],
+        precision=settings.get("precision"),
     )
 
     @jax.custom_jvp

@@ -75,7 +75,7 @@ class Clean(Pickled, nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the model without noise."""
-        with stripped():
+        with stripped(True):
             return _call_clean(type(self.model).__call__, self.model, args, kwargs)
 
 
@@ -87,7 +87,7 @@ class CleanModel:
 
     def apply(self, variables: Any, x: Any) -> Any:
         """Return the outputs of the clean pass."""
-        with stripped():
+        with stripped(True):
             return self._apply(variables, x, train=False, key=None)[0]
 
 
@@ -110,7 +110,7 @@ def _clean_class(base: Any) -> Any:
             if any(map(_traced, inputs)) and not any(map(_traced, own)):
                 # Under jax.jit NNX wants a module of the trace for its transforms.
                 module = nnx.merge(*nnx.split(self), copy=True)
-            with stripped():
+            with stripped(True):
                 return _call_clean(base.__call__, module, args, kwargs)
 
     CleanNNX.__name__ = CleanNNX.__qualname__ = base.__name__

@@ -19,14 +19,14 @@ from jaxnoise.checks import as_array, shown, single_key
 
 NoiseFn = Callable[..., Array]
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
+Combine = Callable[[Array, Array], Array]  # (x, draws)
 
 
 def draw_noise(
     key: Any,
     x: Array,
     sampler: Sampler,
-    combine: Callable[[Array, Array], Array],
-    *,
+    combine: Combine,
     mask: Any,
     shared_axes: int | Sequence[int],
 ) -> Array:
@@ -118,11 +118,11 @@ def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array
     differences and squares of large values overflow; a constant to autodiff.
     """
     half = lax.stop_gradient(x).astype(jnp.promote_types(x.dtype, jnp.float32)) / 2
-    count = jnp.sum(where, axes, keepdims=True)
+    count = jnp.sum(where, axes, half.dtype, keepdims=True)
     anchor = jnp.min(half, axes, keepdims=True, where=where, initial=jnp.inf)
     anchor = jnp.where(count > 0, anchor, 0)
     apart = jnp.where(where, half - anchor, 0)
-    largest = jnp.max(apart, axes, keepdims=True)
+    largest = jnp.max(apart, axes, keepdims=True, initial=0)
     size, count = jnp.where(largest > 0, largest, 1), jnp.maximum(count, 1)
     mean = jnp.sum(apart / size, axes, keepdims=True) / count
     square = jnp.where(where, (apart / size - mean) ** 2, 0)
@@ -132,16 +132,13 @@ def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array
 
 def floating(x: Any) -> Array:
     """``x`` as an array, refused unless it is floating."""
-    try:
-        x = jnp.asarray(x)
-    except (TypeError, ValueError):
-        raise TypeError(f"x must be a floating array, got {shown(x)}.") from None
-    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
         raise TypeError("x must be floating, got a key; the key comes first, then x.")
+    x = as_array("x", x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        real = not jnp.issubdtype(x.dtype, jnp.complexfloating)
-        cure = "; cast it first, x.astype('float32')" if real else ""
-        raise TypeError(f"x must be floating, got {x.dtype}{cure}.")
+        raise TypeError(
+            f"x must be floating, got {x.dtype}; cast it first, x.astype('float32')."
+        )
     return x
 
 
@@ -150,10 +147,8 @@ def check_strength(name: str, value: Any, most: float = math.inf) -> None:
     check_number(name, value)
     if isinstance(value, jax.core.Tracer):
         return
-    concrete, largest = (
-        np.asarray(value, np.float64),
-        jnp.finfo(jnp.result_type(float)).max,
-    )
+    largest = jnp.finfo(jnp.result_type(float)).max
+    concrete = np.asarray(value, np.float64)
     wrong = concrete[~((concrete >= 0) & (concrete <= min(most, float(largest))))]
     if wrong.size:
         bounds = "finite and >= 0" if most == math.inf else f"from 0 to {most:g}"

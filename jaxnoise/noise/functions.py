@@ -20,6 +20,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
 
 from jaxnoise.checks import as_array, check_function, shown, single_key
 from jaxnoise.noise.draw import (
+    Combine,
     Sampler,
     apply_mask,
     as_axes,
@@ -87,14 +88,12 @@ def add_gaussian_noise(
     """
     x = floating(x)
     stddev = strength("stddev", stddev, x)
-    return draw_noise(
-        key,
-        x,
-        standard_normal,
-        lambda x, unit: x + (stddev * unit).astype(x.dtype),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+    return draw_noise(key, x, standard_normal, _added(stddev), mask, shared_axes)
+
+
+def _added(scale: Array) -> Combine:
+    """Draws times the scale, beside x."""
+    return lambda x, unit: x + (scale * unit).astype(x.dtype)
 
 
 def add_noise(
@@ -139,14 +138,7 @@ def add_noise(
     scale = strength("scale", scale, x)
     expected = "a function (key, shape, dtype) -> draws, such as jax.random.laplace"
     check_function("sampler", sampler, expected, 3)
-    return draw_noise(
-        key,
-        x,
-        sampler,
-        lambda x, unit: x + (scale * unit).astype(x.dtype),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+    return draw_noise(key, x, sampler, _added(scale), mask, shared_axes)
 
 
 def add_correlated_noise(
@@ -213,14 +205,7 @@ def add_correlated_noise(
         _, e = lax.scan(step, jnp.zeros_like(z[0]), (fresh, z))
         return jnp.moveaxis(e, 0, axis)
 
-    return draw_noise(
-        key,
-        x,
-        correlated,
-        lambda x, unit: x + (stddev * unit).astype(x.dtype),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+    return draw_noise(key, x, correlated, _added(stddev), mask, shared_axes)
 
 
 def _correlation(value: Any) -> Array:
@@ -282,9 +267,7 @@ def salt_and_pepper(
         impulse = jnp.where(u < rate / 2, pepper, salt).astype(x.dtype)
         return jnp.where(u < rate, impulse, x)
 
-    return draw_noise(
-        key, x, standard_uniform, replaced, mask=mask, shared_axes=shared_axes
-    )
+    return draw_noise(key, x, standard_uniform, replaced, mask, shared_axes)
 
 
 def multiply_gaussian_noise(
@@ -325,14 +308,11 @@ def multiply_gaussian_noise(
     """
     x = floating(x)
     stddev = strength("stddev", stddev, x)
-    return draw_noise(
-        key,
-        x,
-        standard_normal,
-        lambda x, unit: x * (1 + stddev * unit),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+
+    def multiplied(x: Array, unit: Array) -> Array:
+        return x * (1 + stddev * unit)
+
+    return draw_noise(key, x, standard_normal, multiplied, mask, shared_axes)
 
 
 def drop_units(
@@ -373,14 +353,11 @@ def drop_units(
     x = floating(x)
     rate = strength("rate", rate, x, most=1.0)
     kept = _not_zero(1 - rate)
-    return draw_noise(
-        key,
-        x,
-        standard_uniform,
-        lambda x, u: jnp.where(u < rate, 0, x / kept),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+
+    def dropped(x: Array, u: Array) -> Array:
+        return jnp.where(u < rate, 0, x / kept)
+
+    return draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
 
 
 def _not_zero(probability: Array) -> Array:
@@ -429,15 +406,12 @@ def alpha_dropout(
     rate = strength("rate", rate, x, most=1.0)
     kept = _not_zero(1 - rate)
     a = 1 / jnp.sqrt(kept * (1 + rate * SELU_LIMIT**2))
-    dropped = jnp.where(rate < 1, a * SELU_LIMIT * (1 - rate), 0)  # a limit + b
-    return draw_noise(
-        key,
-        x,
-        standard_uniform,
-        lambda x, u: jnp.where(u < rate, dropped, a * (x - rate * SELU_LIMIT)),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+    limit = jnp.where(rate < 1, a * SELU_LIMIT * (1 - rate), 0)  # a l + b
+
+    def dropped(x: Array, u: Array) -> Array:
+        return jnp.where(u < rate, limit, a * (x - rate * SELU_LIMIT))
+
+    return draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
 
 
 def neftune_noise(
@@ -487,14 +461,11 @@ def neftune_noise(
         real &= full_mask(mask, x)
     count = real.sum(sequence, keepdims=True)
     width = alpha * lax.rsqrt(jnp.maximum(count, 1).astype(jnp.float32))
-    return draw_noise(
-        key,
-        x,
-        standard_uniform,
-        lambda x, u: x + (width * (2 * u - 1)).astype(x.dtype),
-        mask=mask,
-        shared_axes=shared_axes,
-    )
+
+    def centred(*arguments: Any) -> Array:
+        return 2 * standard_uniform(*arguments) - 1
+
+    return draw_noise(key, x, centred, _added(width), mask, shared_axes)
 
 
 def flip_labels(

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 else:
     Noisy = ArrayLike  # without noise it is x itself, of NumPy or not
 
-# Functions that are compiled in such a context are not those compiled elsewhere.
+# Contexts; functions that are compiled in one are not those compiled elsewhere.
+stripped = jax.make_user_context(False)  # all layers are off, whatever switched them on
+keys_shared = jax.make_user_context(False)  # axes around share a key, on purpose
 _observation = jax.make_user_context(None)
-_stripped = jax.make_user_context(False)
-_keys_shared = jax.make_user_context(False)
 
 
 class Layer(Pickled):
@@ -73,7 +73,7 @@ class Layer(Pickled):
 
     def _switch(self, train: Any) -> Any:
         """True, False, or a traced boolean."""
-        if is_stripped():
+        if stripped.value:
             return False
         train = self._asked(train)
         if isinstance(train, bool | np.bool_):
@@ -168,16 +168,16 @@ class Layer(Pickled):
 class NamedLayer(Layer):
     """A noise function with its arguments as fields.
 
-    A subclass names the function, ``fn``, and as fields its arguments but for ``key``,
+    A subclass names the function, ``_fn``, and as fields its arguments but for ``key``,
     ``x``, ``mask`` and ``shared_axes``; the first is the strength.
     """
 
-    fn: ClassVar[NoiseFn]
+    _fn: ClassVar[NoiseFn]  # Flax would take a public one for a method
     shared_axes: Any
 
     def _arguments(self) -> list[str]:
         """The fields that the function takes, the strength first."""
-        taken = inspect.signature(type(self).fn).parameters
+        taken = inspect.signature(type(self)._fn).parameters
         declared: dict[str, Any] = vars(type(self))["__dataclass_fields__"]
         return [name for name in declared if name in taken and name != "shared_axes"]
 
@@ -193,7 +193,7 @@ class NamedLayer(Layer):
         level = self._level(name, train)
         rest = {other: getattr(self, other) for other in self._arguments()[1:]}
         arguments = rest | self._keywords(name, level)
-        return partial(type(self).fn, **arguments, shared_axes=self.shared_axes), level
+        return partial(type(self)._fn, **arguments, shared_axes=self.shared_axes), level
 
     def _keywords(self, name: str, level: Any) -> dict[str, Any]:
         """The function's argument for the strength."""
@@ -225,7 +225,7 @@ def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
     """
     leaves = jax.tree.leaves((used, free))
     traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    if are_keys_shared() or not traced:
+    if keys_shared.value or not traced:
         return key
 
     @custom_vmap
@@ -241,30 +241,6 @@ def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
 
     words = own(jax.random.key_data(key), *lax.stop_gradient((used, free)))
     return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
-@contextmanager
-def keys_shared() -> Iterator[None]:
-    """Let axes and loops around share a key, which was given for all on purpose."""
-    with _keys_shared(True):
-        yield
-
-
-def are_keys_shared() -> bool:
-    """Whether rows of equal noise are on purpose."""
-    return bool(_keys_shared.value)
-
-
-@contextmanager
-def stripped() -> Iterator[None]:
-    """Switch off all layers, those too whose constructor switched them on."""
-    with _stripped(True):
-        yield
-
-
-def is_stripped() -> bool:
-    """Whether all noise is off."""
-    return bool(_stripped.value)
 
 
 class Call(NamedTuple):

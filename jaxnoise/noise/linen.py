@@ -34,7 +34,7 @@ from jaxnoise.noise.layer import (
     Layer,
     NamedLayer,
     Noisy,
-    are_keys_shared,
+    keys_shared,
     own_key,
 )
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, check_level
@@ -134,7 +134,7 @@ def _shared_along(scope: Any, used: Any, free: Any) -> str | None:
         pass
     source, inside, varies = _trace_of(scope.rngs["noise"].rng), True, False
     lifted = any(name in part for part in scope.debug_path for name in LIFTED)
-    on_purpose = lifted or are_keys_shared()
+    on_purpose = lifted or keys_shared.value
     while trace is not None and trace is not source:
         varies |= any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(free))
         with set_current_trace(trace):
@@ -310,7 +310,7 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.add_gaussian_noise)
+    _fn = staticmethod(functions.add_gaussian_noise)
     stddev: Strength
 
 
@@ -342,7 +342,7 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    fn = staticmethod(functions.add_correlated_noise)
+    _fn = staticmethod(functions.add_correlated_noise)
     stddev: Strength
     correlation: ArrayLike
     axis: int
@@ -374,7 +374,7 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    fn = staticmethod(functions.salt_and_pepper)
+    _fn = staticmethod(functions.salt_and_pepper)
     rate: Strength
     low: ArrayLike
     high: ArrayLike
@@ -407,7 +407,7 @@ class Dropout(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.drop_units)
+    _fn = staticmethod(functions.drop_units)
     rate: Strength
 
 
@@ -442,7 +442,7 @@ class GaussianDropout(NamedNoise, ByRateOrStddev):
         True
     """
 
-    fn = staticmethod(functions.multiply_gaussian_noise)
+    _fn = staticmethod(functions.multiply_gaussian_noise)
     rate: Strength | None = None
     stddev: Strength | None = None
 
@@ -470,7 +470,7 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    fn = staticmethod(functions.alpha_dropout)
+    _fn = staticmethod(functions.alpha_dropout)
     rate: Strength
 
 
@@ -503,7 +503,7 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.neftune_noise)
+    _fn = staticmethod(functions.neftune_noise)
     alpha: Strength
 
 

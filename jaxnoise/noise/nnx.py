@@ -325,7 +325,7 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.add_gaussian_noise)
+    _fn = staticmethod(functions.add_gaussian_noise)
     stddev: Level
 
 
@@ -359,7 +359,7 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    fn = staticmethod(functions.add_correlated_noise)
+    _fn = staticmethod(functions.add_correlated_noise)
     stddev: Level
     correlation: ArrayLike = field(kw_only=True)
     axis: int = field(kw_only=True)
@@ -393,7 +393,7 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    fn = staticmethod(functions.salt_and_pepper)
+    _fn = staticmethod(functions.salt_and_pepper)
     rate: Level
     low: ArrayLike = field(kw_only=True)
     high: ArrayLike = field(kw_only=True)
@@ -424,7 +424,7 @@ class Dropout(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.drop_units)
+    _fn = staticmethod(functions.drop_units)
     rate: Level
 
 
@@ -456,7 +456,7 @@ class GaussianDropout(NamedNoise, ByRateOrStddev):
         True
     """
 
-    fn = staticmethod(functions.multiply_gaussian_noise)
+    _fn = staticmethod(functions.multiply_gaussian_noise)
     rate: Level = NOT_GIVEN
     stddev: Level = field(default=NOT_GIVEN, kw_only=True)
 
@@ -485,7 +485,7 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    fn = staticmethod(functions.alpha_dropout)
+    _fn = staticmethod(functions.alpha_dropout)
     rate: Level
 
 
@@ -517,7 +517,7 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    fn = staticmethod(functions.neftune_noise)
+    _fn = staticmethod(functions.neftune_noise)
     alpha: Level
 
 

@@ -198,6 +198,6 @@ def test_a_run_shares_its_noise_over_strengths():
 
 
 def test_axes_that_share_as_a_whole():
-    with keys_shared():
+    with keys_shared(True):
         a, b = jax.vmap(call)(stacked(X[0]))
     np.testing.assert_array_equal(a, b)
