@@ -1,9 +1,9 @@
 """From runs to units: pairs of runs, and what each independent unit says.
 
 `evidence_of` turns runs into arrays, a cell for each placement and strength, which the
-functions of `jaxnoise.evidence.paired` take. Rounding must not pass
-for a difference: accuracies are whole numbers of rows, so that differences are often
-equal, and signs and ranks of equal ones must not hang on the last bit.
+functions of `jaxnoise.evidence.paired` take. Rounding must not pass for a difference:
+accuracies are whole numbers of rows, so that differences are often equal, and signs and
+ranks of equal ones must not hang on the last bit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -94,32 +94,6 @@ class Cell:
         return t_interval(self.unit_scores)
 
 
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """All placements and strengths of a table, in its order.
-
-    Attributes:
-        cells: a `Cell` each.
-        unit: what is independent: "split", "seed", or the columns that make a pair.
-        units: the units' names, in the order of a cell's scores and differences.
-        precision: of the scores, relative.
-    """
-
-    cells: list[Cell]
-    unit: str
-    units: np.ndarray
-    precision: float
-
-    @property
-    def baseline(self) -> Cell:
-        """That which the others are compared with."""
-        return next(cell for cell in self.cells if cell.is_baseline)
-
-    def means(self) -> np.ndarray:
-        """Each cell's mean over its units, NaN for none."""
-        return np.array([cell.score_interval.mean for cell in self.cells])
-
-
 class Options(TypedDict, total=False):
     """What `compare`, `select`, `report` and pictures take alike: see `compare`."""
 
@@ -132,14 +106,19 @@ class Options(TypedDict, total=False):
     outer: int | None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Evidence(Cells):
+@dataclass(frozen=True, eq=False)
+class Evidence:
     """The paired units of one metric, before they are judged.
 
     Attributes:
         source: the `SweepResult` or table that they are of.
         metric: the column.
         options: with which they were asked for.
+        cells: a `Cell` for each placement and strength, in the table's order.
+        unit: what is independent: "split", "seed", "outer fold", or the columns that
+            make a pair.
+        units: the units' names, in the order of a cell's scores and differences.
+        precision: of the scores, relative.
         lower: whether lower is better.
         overlap: of the splits; None where nothing is known.
         words: of the key.
@@ -150,6 +129,10 @@ class Evidence(Cells):
     source: Source
     metric: str
     options: dict[str, Any]
+    cells: list[Cell]
+    unit: str
+    units: np.ndarray
+    precision: float
     lower: bool
     overlap: float | None
     words: list[int]
@@ -157,9 +140,18 @@ class Evidence(Cells):
     doubts: list[str]
 
     @property
+    def baseline(self) -> Cell:
+        """That which the others are compared with."""
+        return next(cell for cell in self.cells if cell.is_baseline)
+
+    @property
     def gain(self) -> int:
         """What makes a difference positive where it is better."""
         return -1 if self.lower else 1
+
+    def means(self) -> np.ndarray:
+        """Each cell's mean over its units, NaN for none."""
+        return np.array([cell.score_interval.mean for cell in self.cells])
 
     def facts(self) -> dict[str, Any]:
         """What a table tells of itself."""
@@ -183,11 +175,15 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
         source = made.source
     words, lower = _checked(options)
     runs, pairs = runs_of(source), column_names(options.get("pair_by", PAIR_BY))
-    scores, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))
-    scores = score_table(scores, metric, pairs)
-    cells = paired_cells(scores, metric, options.get("baseline", "none"), pairs)
-    unit = OUTER if nested and cells.unit == "split" else cells.unit
-    overlap, taken, doubts = _of_splits(runs, cells, unit, options)
+    table, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))
+    table = score_table(table, metric, pairs)
+    cells = paired_cells(table, metric, options.get("baseline", "none"), pairs)
+    unit, _, units = _units(table, pairs)
+    unit = OUTER if nested and unit == "split" else unit
+    overlap, taken = options.get("overlap"), ""
+    doubts: list[str] = []
+    if unit in ("split", OUTER):
+        overlap, taken, doubts = _of_splits(runs, f"{len(units)} {unit}s", options)
     lower = lower_is_better(metric) if lower is None else lower
     if lower is None:
         doubts.append(
@@ -195,10 +191,13 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
             "taken for it, and lower_is_better= says"
         )
     return Evidence(
-        **vars(cells) | {"unit": unit},
         source=source,
         metric=metric,
         options=options,
+        cells=cells,
+        unit=unit,
+        units=units,
+        precision=table.attrs["precision"],
         lower=bool(lower),
         overlap=overlap,
         words=words,
@@ -219,29 +218,26 @@ def _checked(options: dict[str, Any]) -> tuple[list[int], Any]:
 
 
 def _of_splits(
-    runs: pd.DataFrame, cells: Cells, unit: str, options: dict[str, Any]
+    runs: pd.DataFrame, units: str, options: dict[str, Any]
 ) -> tuple[float | None, str, list[str]]:
     """The overlap, what the data said, and what neither they nor the caller did."""
     given, carried = options.get("overlap"), runs.attrs.get("overlap")
     overlap = carried if given is None else given
-    if cells.unit != "split":
-        return given, "", []
     if overlap is None:
         doubt = (
-            f"nothing is known of the {len(cells.units)} {unit}s, which are taken as "
-            "independent: give overlap=1/(k-1) for k folds, or overlap=0 for "
-            "independent draws"
+            f"nothing is known of the {units}, which are taken as independent: give "
+            "overlap=1/(k-1) for k folds, or overlap=0 for independent draws"
         )
         return None, "", [doubt]
     taken = [f"overlap {overlap:.4g}"] if given is None and overlap else []
-    if unit == OUTER and options.get("outer") is None:
-        taken.append(f"{len(cells.units)} {unit}s")
+    if OUTER in units and options.get("outer") is None:
+        taken.append(units)
     return overlap, " and ".join(taken) + ": as the data says" * bool(taken), []
 
 
 def paired_cells(
     table: pd.DataFrame, metric: str, baseline: str, pair_by: Sequence[str]
-) -> Cells:
+) -> list[Cell]:
     """Pair every run of a checked table with the baseline's, and average over units."""
     columns = cell_columns(table)
     reference = _reference(table, columns, baseline)
@@ -252,12 +248,10 @@ def paired_cells(
     table, cell = table.iloc[order], cell[order]
     _refuse_repeats(table, columns, pair_by)
     partners, paired = _partners(table, reference, pair_by, metric)
-    scores = table[metric].to_numpy()
-    rounding = (
-        2 * table.attrs["precision"] * np.maximum(np.abs(scores), np.abs(partners))
-    )
+    scores, sizes = table[metric].to_numpy(), table[metric].abs().to_numpy()
+    rounding = 2 * table.attrs["precision"] * np.maximum(sizes, np.abs(partners))
     differences = _without_rounding(scores - partners, rounding)
-    unit_name, unit, units = _units(table, pair_by)
+    _, unit, units = _units(table, pair_by)
 
     def means(values: np.ndarray) -> np.ndarray:
         return _means(values, cell * len(units) + unit, (len(names), len(units)))
@@ -271,19 +265,12 @@ def paired_cells(
             f"{joined(names[pairs.argmin()])} must share {' and '.join(pair_by)} with "
             f"a run of the baseline {baseline!r}, got no such pair."
         )
-    roundings = means(rounding)
-    cells = map(
-        Cell,
-        names,
-        [name["placement"] == baseline for name in names],
-        means(scores),
-        map(_tied, means(differences), roundings),
-        np.nansum(roundings, axis=1),
-        np.bincount(cell),
-        counts(~table["finite"].to_numpy()),
-        counts(paired & ~np.isfinite(differences)) / pairs,
-    )
-    return Cells(list(cells), unit_name, units, table.attrs["precision"])
+    lost = counts(paired & ~np.isfinite(differences)) / pairs
+    diverged, roundings = counts(~table["finite"].to_numpy()), means(rounding)
+    known = map(_tied, means(differences), roundings), np.nansum(roundings, axis=1)
+    are = [name["placement"] == baseline for name in names]
+    rest = np.bincount(cell), diverged, lost
+    return list(map(Cell, names, are, means(scores), *known, *rest))
 
 
 def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:

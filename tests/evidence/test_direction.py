@@ -103,6 +103,7 @@ def test_an_unknown_name_is_warned_of_once(tmp_path, no_figures, few_draws):
 def test_a_comparison_is_not_warned_of_again(tmp_path, no_figures):
     with pytest.warns(UserWarning, match="does not tell which way"):
         rows = jn.compare(table("margin"), metric="test_margin")
+    assert rows.attrs["lower_is_better"] is False  # taken so, as the warning says
     for call in (jn.plots.forest, jn.plots.seed_slopes, jn.plots.strength_curve):
         assert told(lambda call=call: call(rows)) == []
     assert told(lambda: jn.report(rows, tmp_path / "page.html")) == []
