@@ -7,13 +7,13 @@ in words that name the argument.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxnoise.checks import shown
@@ -21,12 +21,11 @@ from jaxnoise.noise.layer import keys_shared
 from jaxnoise.pickling import Pickled
 
 Variables = dict[str, Any]
-CHOICE = (
-    "make no Python choice by the strength, which is traced so that one program "
-    "serves all strengths: a network that differs is a placement of its own"
+CURE = (
+    "compute with jax.numpy, in place of NumPy, scikit-learn, if and float(), and "
+    "make no Python choice by the strength, which is traced so that one program serves "
+    "all strengths: a network that differs is a placement of its own"
 )
-CURES = {"recipe": CHOICE, "model": CHOICE}
-CURE = "compute with jax.numpy, in place of NumPy, scikit-learn, if and float()"
 
 
 @runtime_checkable
@@ -152,7 +151,7 @@ def _check_carried(given: Variables, carried: Any) -> None:
         raise TypeError(f"{expected} as a dict of collections, got {kind_of(carried)}.")
     names = [name for name in {**given, **carried} if name != "params"]
     for name in names:
-        before, after = form_of(given.get(name)), form_of(carried.get(name))
+        before, after = _form(given.get(name)), _form(carried.get(name))
         if before != after:
             raise ValueError(
                 f"{expected} in the form in which it got them, got another form of "
@@ -162,8 +161,20 @@ def _check_carried(given: Variables, carried: Any) -> None:
             )
 
 
+def _form(collection: Any) -> Any:
+    """The collection with types and shapes for leaves; None where there is none."""
+    if collection is None:
+        return None
+    shapes = jax.eval_shape(lambda: collection)
+    return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", shapes)
+
+
 def called(name: str, function: Any, *arguments: Any, **named: Any) -> Any:
-    """``function(...)``; an array taken for a number of Python is told of by name."""
+    """``function(...)`` of a recipe, which is named where it fails.
+
+    An array taken for a number of Python is told of in words of ours; other errors are
+    its own, with a note.
+    """
     try:
         return function(*arguments, **named)
     except (
@@ -173,23 +184,32 @@ def called(name: str, function: Any, *arguments: Any, **named: Any) -> Any:
     ) as error:
         raise TypeError(
             f"{name} must be a function that JAX can trace, got one that asks for an "
-            f"array's values; {CURES.get(name, CURE)}."
+            f"array's values; {CURE}."
         ) from error
+    except Exception as error:
+        got = ", ".join(map(kind_of, arguments))
+        error.add_note(f"In {name} of the recipe, which got {got}.")
+        raise
 
 
-def form_of(tree: Any) -> Any:
-    """The tree with types and shapes for leaves; None where there is none."""
-
-    def form(leaf: Any) -> str:
-        if isinstance(leaf, str):
-            return "str"
-        return f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}"
-
-    return None if tree is None else jax.tree.map(form, tree)
+def in_form_of(
+    name: str, value: Any, given: Any, shape: Callable[[Any], Any] = np.shape
+) -> Any:
+    """What a function has returned, refused unless it has the form of what it got."""
+    forms = []
+    for tree in (value, given):
+        leaves, structure = jax.tree.flatten(tree)
+        forms.append((structure, list(map(shape, leaves))))
+    if forms[0] != forms[1]:
+        raise TypeError(
+            f"{name} must return what it gets in its form, {kind_of(given)}, "
+            f"got {kind_of(value)}."
+        )
+    return value
 
 
 def kind_of(value: Any) -> str:
-    """What a function has returned, in few words."""
+    """A value of a recipe's functions in few words."""
     if isinstance(value, Mapping):
         return f"a dict of {', '.join(map(repr, value)) or 'nothing'}"
     if isinstance(value, tuple | list):

@@ -1,12 +1,12 @@
 """Metrics and losses over sets of rows, by the clean pass.
 
-`evaluate` gives the means over every row of some sets, `metric_names` their names;
-`per_row` holds what a recipe's functions return to its contract. `all_outputs` are for
-metrics of whole sets, which `with_set_metrics` computes on the host.
+`evaluate` gives the means over every row of some sets; `per_row` holds what a recipe's
+functions return to its contract. `all_outputs` are for metrics of whole sets, which
+`with_set_metrics` computes on the host.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -44,7 +44,7 @@ def evaluate(
 
     means = OrderedDict()
     for name in sets:
-        totals = _sum_over_blocks(sums, data[name])
+        totals = _by_blocks(sums, data[name], jnp.sum, jnp.add)
         for function, total in zip(functions, totals, strict=True):
             means[f"{name}_{function}"] = total / row_count(data[name])
     return means
@@ -52,78 +52,79 @@ def evaluate(
 
 def all_outputs(outputs_of: Callable[[Any], Any], data: Data) -> OrderedDict[str, Any]:
     """The outputs of every row, by set."""
+    return OrderedDict(
+        (name, _by_blocks(outputs_of, x, _unstacked, _appended))
+        for name, (x, _) in data.items()
+    )
 
-    def of_rows(x: Any) -> Any:
-        if row_count(x) <= EVALUATION_ROWS:
-            return outputs_of(x)
-        blocks, rest = _blocks(x)
-        outputs = jax.tree.map(
-            lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), lax.map(outputs_of, blocks)
-        )
-        if rest is None:
-            return outputs
-        return jax.tree.map(lambda *t: jnp.concatenate(t), outputs, outputs_of(rest))
 
-    return OrderedDict((name, of_rows(x)) for name, (x, _) in data.items())
+def _unstacked(blocks: Array) -> Array:
+    return blocks.reshape(-1, *blocks.shape[2:])
+
+
+def _appended(rows: Array, rest: Array) -> Array:
+    return jnp.concatenate([rows, rest])
+
+
+def _by_blocks(
+    function: Callable[[Any], Any],
+    tree: Any,
+    join: Callable[[Array], Array],
+    add: Callable[[Array, Array], Array],
+) -> Any:
+    """``function`` of the rows, a block at a time, which bounds memory.
+
+    Args:
+        function: of rows, gives a pytree.
+        tree: the rows.
+        join: of a leaf of all blocks, stacked.
+        add: of what was joined and a leaf of the last, smaller block.
+    """
+    rows = row_count(tree)
+    if rows <= EVALUATION_ROWS:
+        return function(tree)
+    # Of like size: often no rest to compile.
+    size = -(-rows // -(-rows // EVALUATION_ROWS))
+    full = rows - rows % size
+    blocks = jax.tree.map(
+        lambda leaf: leaf[:full].reshape(-1, size, *leaf.shape[1:]), tree
+    )
+    result = jax.tree.map(join, lax.map(function, blocks))
+    if rows % size:
+        rest = function(jax.tree.map(lambda leaf: leaf[full:], tree))
+        result = jax.tree.map(add, result, rest)
+    return result
 
 
 def with_set_metrics(
     result: RunResult, functions: Mapping[str, Callable[..., float]], data: Data
 ) -> RunResult:
     """The run with metrics of whole sets in the place of its outputs."""
-    if not functions:
-        return result
     metrics: OrderedDict[str, Any] = OrderedDict(result.metrics)
-    for set_name, outputs in result.outputs.items():
-        targets = data[set_name][1]
+    for set_name, outputs in (result.outputs or {}).items():
         for name, function in functions.items():
-            value = np.nan
+            value, argument = np.nan, f"set_metrics[{name!r}]"
             if result.finite:
-                value = _of_set(name, set_name, function, targets, outputs)
-            metrics[f"{set_name}_{name}"] = np.float64(value)
+                value = called(argument, function, data[set_name][1], outputs)
+            if not (isinstance(value, Real) or getattr(value, "shape", None) == ()):
+                raise TypeError(
+                    f"{argument} must return a number, got {kind_of(value)}."
+                )
+            metrics[f"{set_name}_{name}"] = value
     return result._replace(metrics=metrics, outputs=None)
 
 
-def _of_set(
-    name: str, set_name: str, function: Callable[..., Any], targets: Any, outputs: Any
-) -> float:
-    """The number that a metric gives of a set."""
-    argument = f"set_metrics[{name!r}]"
-    try:
-        value = function(targets, outputs)
-    except Exception as error:
-        raise ValueError(
-            f"{argument} failed on the set {set_name!r}, for targets of "
-            f"{shape_of(targets)} and outputs of {shape_of(outputs)}: {error}"
-        ) from error
-    if not (isinstance(value, Real) or getattr(value, "shape", None) == ()):
-        raise TypeError(f"{argument} must return a number, got {kind_of(value)}.")
-    return float(value)
-
-
-def metric_names(
-    sets: Iterable[str], functions: Iterable[str], of_sets: Iterable[str]
-) -> list[str]:
-    """``<set>_<function>`` for all of them; refused if two would have one name.
-
-    Args:
-        sets: names of the sets.
-        functions: names of metrics of rows, which are measured at the best epoch, too.
-        of_sets: names of metrics of whole sets.
-    """
-    sets, functions, of_sets = list(sets), list(functions), list(of_sets)
+def check_names(sets: Collection[str], functions: Collection[str]) -> None:
+    """Refuse metrics of which two would have one name, ``<set>_<function>``."""
     names = [f"{name}_{function}" for name in sets for function in functions]
     best = ["epoch", *names] if "validation" in sets else []
     every = [*names, *(f"best_{name}" for name in best)]
-    every += [f"{name}_{function}" for name in sets for function in of_sets]
     twice = sorted({name for name in every if every.count(name) > 1})
     if twice:
         raise ValueError(
             f"metrics must have names of their own, got {twice[0]!r} twice from sets "
-            f"({', '.join(sets)}) and metrics ({', '.join([*functions, *of_sets])}); "
-            "rename one."
+            f"({', '.join(sets)}) and metrics ({', '.join(functions)}); rename one."
         )
-    return names
 
 
 def per_row(
@@ -136,14 +137,7 @@ def per_row(
         raise TypeError(f"model must return one array for {name}, got {got}.")
     if hasattr(outputs, "shape") and hasattr(targets, "shape") and not ours:
         _check_shapes(name, outputs, targets)
-    try:
-        values = called(name, function, outputs, targets)
-    except (TypeError, AttributeError) as error:
-        if hasattr(outputs, "shape"):
-            raise
-        raise TypeError(
-            f"{name} must take the model's outputs, {kind_of(outputs)}: {error}"
-        ) from error
+    values = called(name, function, outputs, targets)
     rows = row_count(targets)
     if getattr(values, "shape", None) != (rows,):
         raise ValueError(
@@ -164,27 +158,3 @@ def _check_shapes(name: str, outputs: Array, targets: Array) -> None:
             f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
             f"{labels if several else ''}got {shown_targets(outputs, targets)}."
         )
-
-
-def _sum_over_blocks(function: Callable[[Any], list[Array]], tree: Any) -> list[Array]:
-    """``function`` of the rows, summed block by block."""
-    if row_count(tree) <= EVALUATION_ROWS:
-        return function(tree)
-    blocks, rest = _blocks(tree)
-    sums = [total.sum() for total in lax.map(function, blocks)]
-    if rest is None:
-        return sums
-    return [a + b for a, b in zip(sums, function(rest), strict=True)]
-
-
-def _blocks(tree: Any) -> tuple[Any, Any]:
-    """Whole blocks of rows on a first axis, and the rows left over, or None."""
-    rows = row_count(tree)
-    # Of like size: often no rest to compile.
-    size = -(-rows // -(-rows // EVALUATION_ROWS))
-    full = rows // size
-    blocks = jax.tree.map(
-        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), tree
-    )
-    rest = jax.tree.map(lambda leaf: leaf[full * size :], tree)
-    return blocks, rest if rows % size else None

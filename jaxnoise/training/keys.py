@@ -1,4 +1,24 @@
-"""The keys of a run: one a role, from the run's one key."""
+"""The keys of a run: every derivation from its one key, in the order it is made.
+
+========  =================================  ===========================================
+what      how, from the line above           what shares it
+========  =================================  ===========================================
+run       ``jax.random.key(seed)``           all that the run draws
+role      ``split(run, 6)``, as in `Keys`    all that is drawn in the role
+split     ``fold_in(role, split)``           one division of the data; initial weights
+                                             and batch order are of the role itself
+epoch     ``fold_in(order, epoch)``          the rows of an epoch, in their order
+step      ``fold_in(split, step)``           an update, counted over all epochs
+stream    ``noise, dropout = split(noise)``  the layers of a Linen module; of NNX each
+                                             stream folds in a checksum of its path
+layer     Flax's own, of path and count;     nothing
+          below the top ``fold_in(path)``
+leaf      ``fold_in(step, path)``            nothing: noise on weights and gradients
+========  =================================  ===========================================
+
+A change in one role leaves the others as they were, so that runs of one seed and split
+that differ in the noise's place or strength alone are paired.
+"""
 
 from typing import Any, NamedTuple
 
@@ -9,18 +29,31 @@ from jaxnoise.checks import single_key
 
 
 class Keys(NamedTuple):
-    """One key a role, so that a change in one leaves the others as they were."""
+    """One key a role."""
 
     init: Array
     order: Array
-    noise: Array  # and dropout, which the model's adapter splits off
+    noise: Array
     weights: Array
     labels: Array
     gradients: Array
 
     @classmethod
     def of_run(cls, key: Array, split: Any) -> "Keys":
-        """Splits share initial weights and batch order, and differ in all else."""
+        """All of one run on one division of the data."""
         keys = cls(*jax.random.split(single_key(key), len(cls._fields)))
-        folded = (jax.random.fold_in(k, split) for k in keys[2:])
-        return cls(keys.init, keys.order, *folded)
+        of_split = (jax.random.fold_in(role, split) for role in keys[2:])
+        return cls(keys.init, keys.order, *of_split)
+
+    def of_epoch(self, epoch: Any) -> Array:
+        """Of the order of the rows."""
+        return jax.random.fold_in(self.order, epoch)
+
+    def of_step(self, step: Any) -> "Keys":
+        """Of one update."""
+        return Keys(*(jax.random.fold_in(role, step) for role in self))
+
+
+def key_of_seed(seed: Any) -> Array:
+    """The one key of a run; a seed may be traced."""
+    return jax.random.key(seed, impl="threefry2x32")

@@ -1,19 +1,21 @@
 """The runs of a sweep: which they are, and how they are dealt out to devices.
 
-`Run` is one run's identity. `plan_runs` checks what a sweep was asked for and lists its
-runs; `deal` cuts those that share a program into packs, one a device and call.
+`Run` is one run's identity, a `Plan` all that a sweep was asked for. `plan_runs` lists
+the runs; `deal` cuts those that share a program into packs, one a device and call.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
 from jaxnoise.results import strength_columns
-from jaxnoise.training.recipe import RECIPE
+from jaxnoise.training.recipe import RECIPE, RecipeFn, Settings
 
 BASELINE_STRENGTH = 0.0
 LEAST, MOST = (float(getattr(np.finfo(np.float32), end)) for end in ("tiny", "max"))
@@ -29,12 +31,33 @@ class Run(NamedTuple):
 
     def columns(self) -> dict[str, Any]:
         """The identity as table columns; pytree strengths get a column a leaf."""
-        return {
-            "placement": self.placement,
-            **strength_columns(self.strength),
-            "seed": self.seed,
-            "split": self.split,
-        }
+        place = {"placement": self.placement, **strength_columns(self.strength)}
+        return place | {"seed": self.seed, "split": self.split}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep of which nothing has run yet.
+
+    Attributes:
+        recipes: by placement.
+        strengths: by placement, as they were given; those of others are 0.
+        splits: the divisions of the data.
+        runs: all of them, in their order; elsewhere they are named by their numbers.
+        kept: the seeds of which variables are kept.
+        settings: what all programs have in common.
+        vectorize: runs vmapped together on a device, or "auto".
+        mesh: the devices.
+    """
+
+    recipes: Mapping[str, RecipeFn]
+    strengths: Mapping[str, Any]
+    splits: list[Data]
+    runs: list[Run]
+    kept: set[int]
+    settings: Settings
+    vectorize: int | str
+    mesh: Mesh
 
 
 def plan_runs(
@@ -91,6 +114,21 @@ def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
     if len(set(listed)) < len(listed):
         raise ValueError(f"{name} must differ, got {listed}.")
     return [int(seed) for seed in listed]
+
+
+def seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[int]:
+    """The seeds of which variables are kept, refused if one is not in the sweep."""
+    if isinstance(keep_params, bool):
+        return set(seeds) if keep_params else set()
+    if isinstance(keep_params, str) or not isinstance(keep_params, Iterable):
+        raise TypeError(
+            "keep_params must be True, False or the seeds to keep, such as [0, 1], "
+            f"got {shown(keep_params)}."
+        )
+    kept = set(as_seeds("keep_params", list(keep_params)))
+    if absent := sorted(kept - set(seeds)):
+        raise ValueError(f"keep_params must name seeds of the sweep, got {absent}.")
+    return kept
 
 
 def as_splits(data: Data | Sequence[Data]) -> list[Data]:

@@ -6,29 +6,25 @@ one call of the program, `unpack` takes its outputs apart.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import Jaxpr, jaxpr_as_fun
+from jax.extend.core import Jaxpr, jaxpr_as_fun, jaxprs_in_params
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
 from jaxnoise.results import RunResult
-from jaxnoise.training.convolutions import (
-    check_convolutions,
-    has_convolutions,
-    jaxprs_of,
-)
 from jaxnoise.training.devices import AXIS, RunSize, compiler_options
-from jaxnoise.training.plan import Run
-from jaxnoise.training.recipe import Recipe, Settings
-from jaxnoise.training.run import Facts, RecipeFn, one_run
+from jaxnoise.training.keys import key_of_seed
+from jaxnoise.training.notices import check_convolutions
+from jaxnoise.training.plan import Plan
+from jaxnoise.training.recipe import RecipeFn, Settings
+from jaxnoise.training.run import Facts, one_run
 
 CALL_BLOCKS = 4  # blocks that a device does in one call at most: bounds memory
 
@@ -38,7 +34,6 @@ class TracedRun(NamedTuple):
 
     function: Callable[..., RunResult]
     size: RunSize
-    convolves: bool
     facts: Facts
 
 
@@ -50,35 +45,12 @@ class Program:
     """
 
     def __init__(self, lowered: Lowered):
-        self._lowered: Lowered | None = lowered
-        self._compiled: Callable[..., RunResult] | None = None
+        self._lowered = lowered
 
+    @cached_property
     def compiled(self) -> Callable[..., RunResult]:
-        """The compiled program."""
-        if self._lowered is not None:
-            self._compiled = self._lowered.compile()
-            self._lowered = None  # its text is long
-        return self._compiled  # type: ignore[return-value]
-
-
-@dataclass(frozen=True, eq=False)
-class ByIdentity:
-    """A recipe that has no hash of its own, for the caches: itself, and no equal one.
-
-    The caches hold the recipe with it, so that its id is not used again.
-    """
-
-    recipe: RecipeFn
-
-    def __call__(self, strength: Any) -> Recipe:
-        """What the recipe returns."""
-        return self.recipe(strength)
-
-    def __hash__(self) -> int:
-        return id(self.recipe)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ByIdentity) and self.recipe is other.recipe
+        """The compiled program; the other one's text is long."""
+        return vars(self).pop("_lowered").compile()
 
 
 def traced_run(
@@ -88,7 +60,7 @@ def traced_run(
     try:
         hash(recipe)
     except TypeError:
-        recipe = ByIdentity(recipe)
+        recipe = recipe.__call__  # type: ignore[operator] # of this very object
     return _traced_run(recipe, settings, signature)
 
 
@@ -98,7 +70,7 @@ def _traced_run(
 ) -> TracedRun:
     structure, leaves = signature
     strength, data = jax.tree.unflatten(structure, leaves)
-    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+    key = jax.eval_shape(key_of_seed, 0)
     split = jax.ShapeDtypeStruct((), np.uint32)
     trace = jax.make_jaxpr(partial(one_run, recipe, settings), return_shape=True)
     jaxpr, (shapes, facts) = trace(key, strength, data, split)
@@ -111,7 +83,8 @@ def _traced_run(
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     rows = min(settings.batch_size, row_count(data.train))
     size = RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr))
-    return TracedRun(function, size, has_convolutions(jaxpr.jaxpr), facts)
+    check_convolutions(jaxpr.jaxpr)
+    return TracedRun(function, size, facts)
 
 
 def _peak_bytes(jaxpr: Jaxpr) -> int:
@@ -128,7 +101,7 @@ def _peak_bytes(jaxpr: Jaxpr) -> int:
             size = aval.size * aval.dtype.itemsize
             live += size
             expires[last_use[id(var)]].append(size)
-        inner = max(map(_peak_bytes, jaxprs_of(eqn.params)), default=0)
+        inner = max(map(_peak_bytes, jaxprs_in_params(eqn.params)), default=0)
         peak = max(peak, live + inner)
         live -= sum(expires[i])
     return peak
@@ -147,8 +120,7 @@ def lowered_program(
     arguments = jax.tree.unflatten(structure, leaves)
 
     def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
-        key = jax.random.key(seed, impl="threefry2x32")
-        result = traced.function(key, strength, data, split)
+        result = traced.function(key_of_seed(seed), strength, data, split)
         return result if keep else result._replace(variables=None)
 
     def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> RunResult:
@@ -179,10 +151,7 @@ def lowered_program(
         on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
     )
     jitted = jax.jit(sharded, compiler_options=compiler_options())
-    lowered = jitted.lower(*arguments)
-    if traced.convolves:
-        check_convolutions(lowered)
-    return Program(lowered)
+    return Program(jitted.lower(*arguments))
 
 
 def signature_of(tree: Any) -> tuple[Any, ...]:
@@ -192,13 +161,10 @@ def signature_of(tree: Any) -> tuple[Any, ...]:
 
 
 def program_arguments(
-    runs: Sequence[Run],
-    packs: Sequence[Sequence[int]],
-    splits: Sequence[Data],
-    block: int,
-    mesh: Mesh,
+    plan: Plan, packs: Sequence[Sequence[int]], block: int
 ) -> tuple[Any, ...]:
     """The program's arguments for one call, a device after the other."""
+    mesh, runs = plan.mesh, plan.runs
     devices = mesh.size
     slots = np.zeros((devices, CALL_BLOCKS * block), int)
     live = np.zeros((devices, CALL_BLOCKS), bool)
@@ -224,21 +190,22 @@ def program_arguments(
         shape = (len(leaves), *leaves[0].shape)
         return jax.make_array_from_single_device_arrays(shape, sharding, shards)
 
-    data = jax.tree.map(one_a_device, *(splits[s] for s in split))
+    data = jax.tree.map(one_a_device, *(plan.splits[s] for s in split))
     return data, split, seeds, strengths, live.reshape(-1)
 
 
 def unpack(
-    outputs: RunResult, packs: Sequence[Sequence[int]], capacity: int, keep: set[int]
+    plan: Plan, packs: Sequence[Sequence[int]], outputs: RunResult
 ) -> dict[int, RunResult]:
-    """Each run's own result, by its number; variables of those to ``keep`` alone.
+    """Each run's own result, by its number; variables of those to keep alone.
 
     Copies, as one run's view would hold the arrays of its whole call in memory.
     """
-    results = {}
+    results, block = {}, outputs.finite.shape[1]
     for device, pack in enumerate(packs):
         for slot, i in enumerate(pack):
-            at = divmod(device * capacity + slot, outputs.finite.shape[1])
-            kept = outputs if i in keep else outputs._replace(variables=None)
+            at = divmod(device * CALL_BLOCKS * block + slot, block)
+            keep = plan.runs[i].seed in plan.kept
+            kept = outputs if keep else outputs._replace(variables=None)
             results[i] = jax.tree.map(lambda leaf, at=at: leaf[at].copy(), kept)
     return results

@@ -10,29 +10,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxnoise.checks import check_function, shown
+from jaxnoise.checks import check_function, is_count, shown
 from jaxnoise.data import Data
-from jaxnoise.model import as_model, called, kind_of
+from jaxnoise.model import as_model, called, in_form_of, kind_of
 from jaxnoise.pickling import Pickled
 
 Count = int | np.integer
 PerRow = Callable[[Any, Any], Array]
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
 RECIPE = "a function strength -> Recipe, such as lambda stddev: jn.Recipe(...)"
-LOSS = "a function (outputs, targets) -> losses, such as jn.losses.squared_error"
-METRIC = "a function (outputs, targets) -> scores, such as jn.metrics.accuracy"
-SET_METRIC = "a function (targets, outputs) -> float, such as sklearn.metrics.r2_score"
-NOT_FOR_RECIPES = (
-    "Optax hands key, value and the like on to GradientTransformationExtraArgs alone, "
-    "and optax.contrib.sam none of them; optax.lookahead wants pairs of params, "
-    "optax.contrib.dpsgd a gradient a row"
-)
-OPTIONAL = {  # what each is to be, and with how many arguments it is called
+RecipeFn = Callable[[Any], "Recipe"]
+FUNCTIONS = {  # what each is to be, and with how many arguments it is called
+    "loss": (
+        "a function (outputs, targets) -> losses, such as jn.losses.squared_error",
+        2,
+    ),
+    "metrics": (
+        "a function (outputs, targets) -> scores, such as jn.metrics.accuracy",
+        2,
+    ),
+    "set_metrics": (
+        "a function (targets, outputs) -> float, such as sklearn.metrics.r2_score",
+        2,
+    ),
     "weight_noise": (
         "a function (key, params) -> params, such as "
         "partial(jn.tree_add_gaussian_noise, stddev=0.1)",
@@ -45,6 +49,11 @@ OPTIONAL = {  # what each is to be, and with how many arguments it is called
     ),
     "penalty": ("a function (apply, params, x) -> scalar", 3),
 }
+NOT_FOR_RECIPES = (
+    "Optax hands key, value and the like on to GradientTransformationExtraArgs alone, "
+    "and optax.contrib.sam none of them; optax.lookahead wants pairs of params, "
+    "optax.contrib.dpsgd a gradient a row"
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,7 @@ class Recipe(Pickled):
         loss: ``loss(outputs, targets)``, one value a row; the engine averages.
         optimizer: an Optax transformation; ``update`` gets what it asks for: ``key``,
             fresh each step, and of the step's training loss, with its batch and noise,
-            ``value``, ``grad``, ``grad_fn(params, i)``, and the loss of other
-            parameters as ``value_fn(params)`` or ``obj_fn(params)``.
+            ``value``, ``grad``, ``value_fn(params)`` and ``grad_fn(params, i)``.
         metrics: by name, ``metric(outputs, targets)``, one value a row.
         weight_noise: ``(key, params) -> params``, fresh each step, such as
             ``partial(tree_add_gaussian_noise, stddev=0.1)``; the loss sees the noisy
@@ -111,40 +119,34 @@ class Recipe(Pickled):
 
     def __post_init__(self) -> None:
         as_model(self.model)
-        self._check_metrics()
+        for name in ("metrics", "set_metrics"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise TypeError(
+                    f"{name} must map names to functions, such as "
+                    f"{{'accuracy': jn.metrics.accuracy}}, got {shown(given)}."
+                )
+            if "loss" in given:
+                raise ValueError(
+                    f"{name} must not be named 'loss', which is always there."
+                )
         if self.weight_gradient not in ("noisy", "clean"):
             raise ValueError(
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
-        check_function("loss", self.loss, LOSS, 2)
-        for name, (expected, arguments) in OPTIONAL.items():
-            if getattr(self, name) is not None:
-                check_function(name, getattr(self, name), expected, arguments)
+        for name, (expected, arguments) in FUNCTIONS.items():
+            given = getattr(self, name)
+            if isinstance(given, Mapping):
+                for key, function in given.items():
+                    check_function(f"{name}[{key!r}]", function, expected, arguments)
+            elif given is not None or name == "loss":
+                check_function(name, given, expected, arguments)
         if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
             raise TypeError(
                 "optimizer must be an Optax transformation such as optax.adam(1e-3), "
                 f"got {shown(self.optimizer)}."
             )
-
-    def _check_metrics(self) -> None:
-        kinds = {
-            "metrics": (METRIC, "{'accuracy': jn.metrics.accuracy}"),
-            "set_metrics": (SET_METRIC, "{'r2': sklearn.metrics.r2_score}"),
-        }
-        for field_name, (kind, example) in kinds.items():
-            functions = getattr(self, field_name)
-            if not isinstance(functions, Mapping):
-                raise TypeError(
-                    f"{field_name} must map names to functions, such as {example}, "
-                    f"got {shown(functions)}."
-                )
-            if "loss" in functions:
-                raise ValueError(
-                    f"{field_name} must not be named 'loss', which is always there."
-                )
-            for name, function in functions.items():
-                check_function(f"{field_name}[{name!r}]", function, kind, 2)
 
 
 class CheckedOptimizer:
@@ -167,14 +169,14 @@ class CheckedOptimizer:
         asked = extra if self.asked is None else self.asked & extra.keys()
         given = {name: extra[name] for name in asked}
         returned = self._called("update", grads, state, params, **given)
-        pair = isinstance(returned, tuple) and len(returned) == 2
-        if not pair or shapes_of(returned) != shapes_of((params, state)):
-            got = " and ".join(map(kind_of, returned)) if pair else kind_of(returned)
+        if not (isinstance(returned, tuple) and len(returned) == 2):
             raise TypeError(
-                "optimizer.update must return (updates, state) in the form of the "
-                f"params and state that it gets, got {got}."
+                "optimizer.update must return (updates, state), "
+                f"got {kind_of(returned)}."
             )
-        return returned
+        forms = zip(returned, (params, state), strict=True)
+        updates, state = (in_form_of("optimizer.update", *form) for form in forms)
+        return updates, state
 
     def _called(self, name: str, *arguments: Any, **given: Any) -> Any:
         try:
@@ -188,15 +190,9 @@ class CheckedOptimizer:
             ) from error
 
 
-def shapes_of(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
-    """Structure and shapes."""
-    leaves, structure = jax.tree.flatten(tree)
-    return structure, list(map(np.shape, leaves))
-
-
 def as_count(name: str, value: Any, expected: str = "an int") -> int:
     """A number of things as a Python int, or the error that names it."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if not is_count(value):
         raise ValueError(
             f"{name} must be {expected} of at least 1, got {shown(value)}."
         )

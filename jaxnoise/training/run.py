@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jax.tree_util import Partial  # a function that passes through jit
@@ -22,23 +23,29 @@ from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
 from jaxnoise.losses import CHECKED
-from jaxnoise.model import CheckedModel, Variables, as_model, called, kind_of, shape_of
+from jaxnoise.model import (
+    CheckedModel,
+    Variables,
+    as_model,
+    called,
+    in_form_of,
+    shape_of,
+)
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.results import RunResult
-from jaxnoise.training.evaluate import all_outputs, evaluate, metric_names, per_row
+from jaxnoise.training.evaluate import all_outputs, check_names, evaluate, per_row
 from jaxnoise.training.keys import Keys
-from jaxnoise.training.logits import check_logits, takers_of_logits
+from jaxnoise.training.notices import check_logits, taker_of_logits
 from jaxnoise.training.recipe import (
     CURVES,
     RECIPE,
     CheckedOptimizer,
     Count,
     Recipe,
+    RecipeFn,
     Settings,
-    shapes_of,
 )
 
-RecipeFn = Callable[[Any], Recipe]
 Train = Callable[..., RunResult]
 
 
@@ -163,10 +170,10 @@ def one_run(
     result = run.result()
     loss, outputs = None, ()
     functions = (made.loss, *made.metrics.values())
-    if takers := takers_of_logits(functions):
+    if taker := taker_of_logits(functions):
         clean = jax.make_jaxpr(run.clean, return_shape=True)
         jaxpr, shapes = clean(result.variables, data.train[0])
-        check_logits(takers[0], jaxpr.jaxpr)
+        check_logits(taker, jaxpr.jaxpr)
         if made.loss in CHECKED:
             loss, outputs = made.loss, shapes.shape
     return result, Facts(loss, outputs, made.set_metrics)
@@ -185,7 +192,7 @@ class _Run:
         self.batch_size = min(settings.batch_size, self.rows)
         self.steps_per_epoch = -(-self.rows // self.batch_size)
         self.curve_sets = settings.curve_sets(data)
-        self.names = metric_names(data, (*recipe.metrics, "loss"), recipe.set_metrics)
+        check_names(data, (*recipe.metrics, "loss", *recipe.set_metrics))
 
     def result(self) -> RunResult:
         state, curves = self.train()
@@ -215,7 +222,8 @@ class _Run:
         rest = [name for name in self.data if name not in measured]
         values = self.evaluate(variables, rest)
         values |= {name: curve[-1] for name, curve in curves.items() if ended}
-        return OrderedDict((name, values[name]) for name in self.names)
+        names = [f"{s}_{m}" for s in self.data for m in (*self.recipe.metrics, "loss")]
+        return OrderedDict((name, values[name]) for name in names)
 
     def train(self) -> tuple[State, OrderedDict[str, Array]]:
         """All epochs: full periods between measurements, then the epochs left over."""
@@ -265,9 +273,7 @@ class _Run:
         first = epoch * self.steps_per_epoch
         if self.steps_per_epoch == 1:
             return self.step(state, first, self.data.train), None
-        order = jax.random.permutation(
-            jax.random.fold_in(self.keys.order, epoch), self.rows
-        )
+        order = jax.random.permutation(self.keys.of_epoch(epoch), self.rows)
 
         def minibatch(state: State, at: tuple[Array, Array]) -> tuple[State, None]:
             step, rows = at
@@ -284,13 +290,11 @@ class _Run:
 
     def step(self, state: State, step: Int[Array, ""], batch: Any) -> State:
         """One update: the loss sees all the noise, the stored parameters none."""
-        keys = Keys(*(jax.random.fold_in(key, step) for key in self.keys))
+        keys = self.keys.of_step(step)
         params = state.variables["params"]
         loss_of = partial(self.loss, variables=state.variables, batch=batch, keys=keys)
 
-        def loss_at(
-            params: Any, *, key: Any = None, grad_fn: Any = None, obj_fn: Any = None
-        ) -> Array:
+        def loss_at(params: Any, *, key: Any = None, grad_fn: Any = None) -> Array:
             return loss_of(params)[0]  # line searches hand on what they do not take
 
         def grads_at(params: Any, step: Any) -> Any:
@@ -305,7 +309,6 @@ class _Run:
             value=loss,
             grad=grads,
             value_fn=Partial(loss_at),
-            obj_fn=Partial(loss_at),
             grad_fn=Partial(grads_at),
         )
         variables = {**variables, "params": optax.apply_updates(params, updates)}
@@ -318,7 +321,8 @@ class _Run:
         """The noisy training loss of a batch, and the variables that it leaves."""
         (x, y), recipe = batch, self.recipe
         if recipe.label_noise is not None:
-            y = self.noisy_labels(keys.labels, y)
+            noisy = called("label_noise", recipe.label_noise, keys.labels, y)
+            y = in_form_of("label_noise", noisy, y, lambda leaf: np.shape(leaf)[:1])
 
         def forward(params: Any) -> tuple[Any, Variables]:
             return self.model.apply(
@@ -328,7 +332,8 @@ class _Run:
         if recipe.weight_noise is None:
             outputs, carried = forward(params)
         else:
-            noisy = self.noisy_weights(keys.weights, params)
+            noisy = called("weight_noise", recipe.weight_noise, keys.weights, params)
+            noisy = in_form_of("weight_noise", noisy, params)
             clean = recipe.weight_gradient == "clean"
             outputs, carried = (
                 straight_through(forward)(params, noisy) if clean else forward(noisy)
@@ -338,26 +343,9 @@ class _Run:
             loss += self.penalty(variables, params, x)
         return loss, carried
 
-    def noisy_labels(self, key: Array, y: Any) -> Any:
-        noisy = called("label_noise", self.recipe.label_noise, key, y)
-        (form, shapes), (expected, rows) = shapes_of(noisy), shapes_of(y)
-        if form != expected or [s[:1] for s in shapes] != [s[:1] for s in rows]:
-            raise TypeError(
-                "label_noise must return targets of the rows that it gets, "
-                f"{kind_of(y)}, got {kind_of(noisy)}."
-            )
-        return noisy
-
-    def noisy_weights(self, key: Array, params: Any) -> Any:
-        noisy = called("weight_noise", self.recipe.weight_noise, key, params)
-        if shapes_of(noisy) != shapes_of(params):
-            raise TypeError(
-                "weight_noise must return params in the form in which it gets them, "
-                f"{kind_of(params)}, got {kind_of(noisy)}."
-            )
-        return noisy
-
     def penalty(self, variables: Variables, params: Any, x: Any) -> Any:
+        """What is added to the loss."""
+
         def apply(params: Any, x: Any) -> Any:
             return self.clean({**variables, "params": params}, x)
 

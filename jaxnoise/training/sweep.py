@@ -7,10 +7,10 @@ what was chosen of them once more, for use.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,12 +27,18 @@ from jaxnoise.training.devices import (
     describe,
     runs_mesh,
 )
-from jaxnoise.training.idle import check_noise_acts
-from jaxnoise.training.jobs import compile_jobs, results_of
-from jaxnoise.training.plan import Run, as_seeds, as_splits, plan_runs
+from jaxnoise.training.notices import check_noise_acts
+from jaxnoise.training.plan import (
+    Plan,
+    Run,
+    as_seeds,
+    as_splits,
+    plan_runs,
+    seeds_to_keep,
+)
 from jaxnoise.training.progress import ProgressFn, progress_of
-from jaxnoise.training.recipe import CURVES, Count, Settings
-from jaxnoise.training.run import RecipeFn
+from jaxnoise.training.recipe import CURVES, Count, RecipeFn, Settings
+from jaxnoise.training.schedule import compile_jobs, results_of
 
 
 def sweep(
@@ -132,117 +138,77 @@ def sweep(
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
     for split in splits:
         settings.curve_sets(split)
-    seeds_kept = _seeds_to_keep(keep_params, seeds)
-    vectorize = as_vectorize(vectorize)
+    kept, vectorize = seeds_to_keep(keep_params, seeds), as_vectorize(vectorize)
     warn_of_unlike_columns(splits[0])
     mesh = runs_mesh()
     check_data_fits(splits, mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
-    keep = {i for i, run in enumerate(runs) if run.seed in seeds_kept}
-    finished = _Finished(recipes, runs, settings, splits, describe(mesh))
-    complete = True
+    return _trained(
+        Plan(recipes, strengths, splits, runs, kept, settings, vectorize, mesh),
+        progress,
+    )
+
+
+def _trained(plan: Plan, progress: bool | ProgressFn | None) -> SweepResult:
+    """The runs; those that finished, where they are interrupted."""
+    results: dict[int, RunResult] = {}  # by the number of the run
+    started, compiled = time.perf_counter(), None
+    complete, total = True, len(plan.runs)
     try:
-        with progress_of(progress, len(runs)) as shown:
-            jobs = compile_jobs(
-                recipes, settings, runs, splits, vectorize, bool(keep), mesh
-            )
-            finished.begin()
+        with progress_of(progress, total) as shown:
+            jobs = compile_jobs(plan)
+            compiled = time.perf_counter()
             shown.begin()
             for job in jobs:
-                for results in results_of(job, runs, splits, keep, mesh):
-                    finished.results |= results
-                    shown.report(len(finished.results), len(runs))
-        check_noise_acts(runs, finished.results, strengths)
+                for few in results_of(job, plan):
+                    results |= few
+                    shown.report(len(results), total)
+        check_noise_acts(plan.runs, results, plan.strengths)
     except KeyboardInterrupt:
         complete = False
     except BaseException as error:
-        if finished.compiled:
-            finished.attach_to(error)
+        if compiled:
+            vars(error)["result"] = _gathered(plan, results, False, started, compiled)
+            error.add_note(
+                f"{len(results)} of {total} runs had finished; they are in this "
+                "exception's attribute `result`, a SweepResult."
+            )
         raise
-    return finished.result(complete=complete)
+    return _gathered(plan, results, complete, started, compiled)
 
 
-def _seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[int]:
-    if isinstance(keep_params, bool):
-        return set(seeds) if keep_params else set()
-    if isinstance(keep_params, str) or not isinstance(keep_params, Iterable):
-        raise TypeError(
-            "keep_params must be True, False or the seeds to keep, such as [0, 1], "
-            f"got {shown(keep_params)}."
-        )
-    keep = set(as_seeds("keep_params", list(keep_params)))
-    if not keep <= set(seeds):
-        absent = sorted(keep - set(seeds))
-        raise ValueError(f"keep_params must name seeds of the sweep, got {absent}.")
-    return keep
+def _gathered(
+    plan: Plan,
+    found: dict[int, RunResult],
+    complete: bool,
+    started: float,
+    compiled: float | None,
+) -> SweepResult:
+    """All the runs that there are, in their order."""
+    ended = time.perf_counter()
+    compiled = compiled or ended
+    numbers = sorted(found)
+    results = [found[i] for i in numbers]
+    table = _table([plan.runs[i] for i in numbers], results)
+    table.attrs = split_facts(plan.splits)
+    every = plan.settings.metrics_every
+    return SweepResult(
+        runs=table,
+        curves=_curves(results),
+        epochs=np.arange(every, plan.settings.epochs + 1, every),
+        variables=tuple(result.variables for result in results),
+        complete=complete,
+        compile_seconds=compiled - started,
+        run_seconds=ended - compiled,
+        device=describe(plan.mesh),
+        origin=replace(plan, splits=[], runs=_one_a_cell(plan.runs)),
+    )
 
 
-class Origin(NamedTuple):
-    """Where the runs of a sweep come from."""
-
-    recipes: dict[str, RecipeFn]
-    strengths: dict[Any, Any]  # by placement and columns, as they were given
-    settings: Settings
-
-
-def _cell(placement: str, strength: Any) -> tuple[Any, ...]:
-    return placement, *strength_columns(strength).items()
-
-
-class _Finished:
-    """What a sweep has done so far."""
-
-    def __init__(
-        self,
-        recipes: Mapping[str, RecipeFn],
-        runs: Sequence[Run],
-        settings: Settings,
-        splits: Sequence[Data],
-        device: str,
-    ) -> None:
-        self.recipes, self.settings = dict(recipes), settings
-        self.runs, self.device = runs, device
-        self.facts = split_facts(splits)
-        self.results: dict[int, RunResult] = {}
-        self.started = time.perf_counter()
-        self.compiled: float | None = None
-
-    def begin(self) -> None:
-        """All is compiled: from here on the clock is that of the runs."""
-        self.compiled = time.perf_counter()
-
-    def result(self, *, complete: bool) -> SweepResult:
-        """All the runs that there are, in their order."""
-        ended = time.perf_counter()
-        compiled = self.compiled or ended
-        done = sorted(self.results)
-        results = [self.results[i] for i in done]
-        every, epochs = self.settings.metrics_every, self.settings.epochs
-        table = _table([self.runs[i] for i in done], results)
-        table.attrs = self.facts
-        return SweepResult(
-            runs=table,
-            curves=_curves(results),
-            epochs=np.arange(every, epochs + 1, every),
-            variables=tuple(result.variables for result in results),
-            complete=complete,
-            compile_seconds=compiled - self.started,
-            run_seconds=ended - compiled,
-            device=self.device,
-            origin=Origin(
-                self.recipes,
-                {_cell(run.placement, run.strength): run.strength for run in self.runs},
-                self.settings,
-            ),
-        )
-
-    def attach_to(self, error: BaseException) -> None:
-        """Give the error what was finished before it, and a note that says so."""
-        vars(error)["result"] = self.result(complete=False)
-        error.add_note(
-            f"{len(self.results)} of {len(self.runs)} runs had finished; they are in "
-            "this exception's attribute `result`, a SweepResult."
-        )
+def _one_a_cell(runs: Sequence[Run]) -> list[Run]:
+    """A run of each placement and strength."""
+    cells = {(r.placement, *strength_columns(r.strength).values()): r for r in runs}
+    return list(cells.values())
 
 
 def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
@@ -331,24 +297,25 @@ def refit(selection: Any, data: Data, *, seed: int = 0) -> TrainedModel:
         >>> model(x).shape
         (70, 1)
     """
-    origin = getattr(getattr(selection, "result", None), "origin", None)
-    if not isinstance(origin, Origin):
+    plan = getattr(getattr(selection, "result", None), "origin", None)
+    if not isinstance(plan, Plan):
         raise TypeError(
             "selection must be jn.select(result) of a SweepResult that a sweep of this "
             f"process returned, which has the recipes, got {shown(selection)} without."
         )
     if not isinstance(data, Data):
         raise TypeError(f"data must be one jn.Data, got {shown(data)}.")
-    placement = selection.placement
-    recipe = origin.recipes[placement]
-    strength = origin.strengths[_cell(placement, selection.strength)]
+    placement, columns = selection.placement, strength_columns(selection.strength)
+    recipe = plan.recipes[placement]
+    chosen = [run.strength for run in plan.runs if run.placement == placement]
+    strength = next(s for s in chosen if strength_columns(s) == columns)
     result = sweep(
         {placement: recipe},
         strengths={placement: [strength]},
         data=data,
         seeds=as_seeds("seed", [seed]),
-        epochs=origin.settings.epochs,
-        batch_size=origin.settings.batch_size,
+        epochs=plan.settings.epochs,
+        batch_size=plan.settings.batch_size,
         curves=(),
         keep_params=True,
         progress=False,

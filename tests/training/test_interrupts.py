@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxnoise.training.interrupts import interrupts_held
+from jaxnoise.training.progress import interrupts_held
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 # Interrupts the main thread once the sweep's programs are lowered and it stands still

@@ -16,9 +16,10 @@ import sklearn.metrics
 from jax.sharding import Mesh
 
 import jaxnoise as jn
+from jaxnoise.training import schedule
+from jaxnoise.training.program import Program
 
 sweep_module = importlib.import_module("jaxnoise.training.sweep")
-jobs_module = importlib.import_module("jaxnoise.training.jobs")
 
 CALLS = {"none": 0, "input": 0, "hidden": 0}
 
@@ -54,6 +55,7 @@ def hidden(stddev):
 
 RECIPES = {"none": none, "input": inputs, "hidden": hidden}
 STRENGTHS = {"input": [0.01, 0.1], "hidden": [0.1, 0.3]}
+KEPT = {"keep_params": True}  # a program of its own
 FEW = "compare: . units are few"
 
 
@@ -64,13 +66,14 @@ def data():
 
 
 def sweep(data, recipes=RECIPES, strengths=STRENGTHS, **arguments):
-    arguments = {"seeds": 3, "epochs": 4, "batch_size": 32} | arguments
+    arguments = {"seeds": 3, "epochs": 4, "batch_size": 32, **KEPT} | arguments
     return jn.sweep(recipes, strengths=strengths, data=data, **arguments)
 
 
 @pytest.fixture(scope="module")
 def result(data):
-    return sweep(data, keep_params=True)
+    """The sweep that most tests look at; others of its settings compile nothing."""
+    return sweep(data)
 
 
 def rows(result, **which):
@@ -121,24 +124,13 @@ def test_equals_train_run_by_run(result, data):
 
 
 def test_compiles_once_a_placement(data, result):
-    CALLS.update(dict.fromkeys(CALLS, 0))
-    arguments = {"epochs": 5, "keep_params": True}
-    first = sweep(data, **arguments)
-    assert CALLS == {"none": 1, "input": 1, "hidden": 1}
+    """Other strengths, seeds and splits compile nothing."""
+    before = dict(CALLS)
     with jax.no_tracing():
         others = {"input": [0.5, 0.2, 0.7], "hidden": [1.5]}
-        again = sweep(data, strengths=others, seeds=range(7, 20), **arguments)
-    assert CALLS == {"none": 1, "input": 1, "hidden": 1}
-    assert again.compile_seconds < first.compile_seconds / 10
-    assert len(again.runs) == 13 * 5
-
-
-def test_other_splits_compile_nothing(data):
-    CALLS.update(dict.fromkeys(CALLS, 0))
-    one = {"recipes": {"none": none}, "strengths": {}, "epochs": 3}
-    sweep(data, **one)
-    sweep([data] * 3, **one)
-    assert CALLS["none"] == 1
+        again = sweep([data] * 2, strengths=others, seeds=range(7, 20))
+    assert before == CALLS
+    assert len(again.runs) == 13 * 5 * 2
 
 
 def test_adding_runs_changes_no_earlier_run(data, result):
@@ -155,25 +147,30 @@ def test_adding_runs_changes_no_earlier_run(data, result):
 
 
 @pytest.mark.parametrize(
-    "devices",
+    ("devices", "vectorize"),
     [
-        pytest.param(1, marks=pytest.mark.slow),
-        2,
-        pytest.param(3, marks=pytest.mark.slow),
+        (2, "auto"),
+        (3, 1),
+        pytest.param(1, "auto", marks=pytest.mark.slow),
+        pytest.param(3, "auto", marks=pytest.mark.slow),
     ],
 )
-def test_any_number_of_devices_gives_the_same_bits(devices, data, result, monkeypatch):
-    """15 runs, 1 to a pack and many, on 1 to 4 devices."""
+def test_any_number_of_devices_gives_the_same_bits(
+    devices, vectorize, data, result, monkeypatch
+):
+    """6 runs, 1 to a pack and many, on 1 to 4 devices."""
+    alone = {"recipes": {"hidden": hidden}, "strengths": {"hidden": [0.1, 0.3]}}
+    four = result.where("hidden")
+    if vectorize != "auto":
+        four = sweep(data, **alone, vectorize=vectorize)
     mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
     monkeypatch.setattr(sweep_module, "runs_mesh", lambda: mesh)
-    pd.testing.assert_frame_equal(sweep(data).runs, result.runs)
-
-
-def test_one_run_at_a_time_gives_the_same_bits_on_any_devices(data, monkeypatch):
-    four = sweep(data, vectorize=1)
-    mesh = Mesh(np.array(jax.devices()[:3]), ("runs",))
-    monkeypatch.setattr(sweep_module, "runs_mesh", lambda: mesh)
-    pd.testing.assert_frame_equal(sweep(data, vectorize=1).runs, four.runs)
+    few = sweep(data, **alone, vectorize=vectorize)
+    pd.testing.assert_frame_equal(few.runs, four.runs)
+    for name in ("train_loss", "test_loss"):  # blocks, which are not full, agree
+        np.testing.assert_allclose(
+            few.runs[name], result.where("hidden").runs[name], rtol=1e-5
+        )
 
 
 def test_only_kept_variables_stay_in_memory(data):
@@ -198,15 +195,6 @@ def test_a_wrong_recipe_is_told_before_anything_runs(data):
     assert not [done for done in seen if done]
 
 
-def test_block_sizes_agree(data):
-    """Six runs in blocks of four: the last block is not full."""
-    runs = {"recipes": {"hidden": hidden}, "strengths": {"hidden": [0.1, 0.3]}}
-    one = sweep(data, **runs, epochs=20, vectorize=1)
-    many = sweep(data, **runs, epochs=20, vectorize=4)
-    for name in ("train_loss", "test_loss"):
-        np.testing.assert_allclose(many.runs[name], one.runs[name], rtol=1e-5)
-
-
 def test_splits_share_initial_weights_and_little_else(data):
     """Also splits of different sizes, which take a program each."""
     x, y = data.train
@@ -222,23 +210,16 @@ def test_splits_share_initial_weights_and_little_else(data):
     for i in (1, 2):
         assert_same_tree(kept.params[0], kept.params[i])
     assert not np.array_equal(*(kept.params[i]["hidden_0"]["kernel"] for i in (0, 3)))
-    noisy = sweep(splits, {"none": none, "hidden": hidden}, {"hidden": [0.3]}).runs
-    plain = noisy[noisy["placement"] == "none"]
-    same_data = plain[plain["split"] == 0]["train_loss"].to_numpy()
-    np.testing.assert_array_equal(
-        plain[plain["split"] == 1]["train_loss"], same_data
-    )  # the same data: only noise may tell the splits apart
-    hidden_runs = noisy[noisy["placement"] == "hidden"]
-    assert not np.array_equal(
-        hidden_runs[hidden_runs["split"] == 0]["train_loss"],
-        hidden_runs[hidden_runs["split"] == 1]["train_loss"],
-    )
+    noisy = sweep([data, data])
+    for placement, same in {"none": True, "hidden": False}.items():
+        loss = [noisy.where(placement, split=i).runs["train_loss"] for i in (0, 1)]
+        assert np.array_equal(*loss) == same  # only noise tells equal data apart
 
 
 def test_a_split_equals_train(data):
-    result = sweep([data, data], {"none": none, "hidden": hidden}, {"hidden": 0.3})
+    result = sweep([data, data])
     train = jax.jit(jn.make_train(hidden, epochs=4, batch_size=32))
-    for _, run in rows(result, placement="hidden", split=1).iterrows():
+    for _, run in rows(result, placement="hidden", strength=0.3, split=1).iterrows():
         one = train(jax.random.key(run["seed"]), 0.3, data, split=1)
         np.testing.assert_allclose(
             run["test_loss"], one.metrics["test_loss"], rtol=1e-5
@@ -246,7 +227,8 @@ def test_a_split_equals_train(data):
 
 
 def test_keep_params(data, result):
-    assert all(variables is None for variables in sweep(data).variables)
+    nothing = sweep(data, {"none": none}, {}, keep_params=False)
+    assert nothing.variables == (None,) * 3
     some = sweep(data, keep_params=[1])
     kept = [variables is not None for variables in some.variables]
     assert kept == (some.runs["seed"] == 1).tolist()
@@ -306,16 +288,16 @@ def test_what_a_result_prints(result):
 
 
 def test_metrics_every_and_curves(data, result):
-    sparse = sweep(data, metrics_every=2, curves=("test",))
+    alone = {"recipes": {"none": none}, "strengths": {}}
+    sparse = sweep(data, **alone, metrics_every=2, curves=("test",))
     np.testing.assert_array_equal(sparse.epochs, [2, 4])
     assert list(sparse.curves) == ["test_accuracy", "test_loss"]
     np.testing.assert_allclose(
-        sparse.curves["test_loss"], result.curves["test_loss"][:, 1::2], rtol=1e-6
+        sparse.curves["test_loss"],
+        result.where("none").curves["test_loss"][:, 1::2],
+        rtol=1e-6,
     )
-
-
-def test_fewer_epochs_than_metrics_every(data):
-    short = sweep(data, {"none": none}, {}, epochs=2, metrics_every=3)
+    short = sweep(data, **alone, epochs=2, metrics_every=3)
     assert short.curves["test_loss"].shape == (3, 0)
     assert len(short.epochs) == 0
 
@@ -366,19 +348,20 @@ def test_an_error_hands_over_the_finished_runs(data, result):
 
 
 def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
-    lowered = jobs_module.lowered_program
+    lowered = schedule.lowered_program
 
     def breaks(traced, *arguments):
-        program = lowered(traced, *arguments).compiled()
+        whole, broken = lowered(traced, *arguments), Program(None)
 
         def call(data, split, seeds, strengths, live):
             if (strengths == np.float32(0.3)).any():
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: of memory")
-            return program(data, split, seeds, strengths, live)
+            return whole.compiled(data, split, seeds, strengths, live)
 
-        return SimpleNamespace(compiled=lambda: call)
+        vars(broken)["compiled"] = call
+        return broken
 
-    monkeypatch.setattr(jobs_module, "lowered_program", breaks)
+    monkeypatch.setattr(schedule, "lowered_program", breaks)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED") as it:
         sweep(data)
     placements = it.value.result.runs["placement"]
@@ -430,7 +413,7 @@ def test_numpy_numbers(data, result):
     numbers = {"epochs": np.int64(4), "batch_size": np.int32(32)}
     numbers |= {"metrics_every": np.uint8(1), "vectorize": np.int64(8)}
     calls = dict(CALLS)
-    same = sweep(data, **numbers, keep_params=True)
+    same = sweep(data, **numbers)
     assert calls == CALLS  # the program of the same Python numbers
     pd.testing.assert_frame_equal(same.runs, result.runs)
     np.testing.assert_array_equal(same.epochs, result.epochs)
@@ -524,36 +507,32 @@ def test_one_run_gives_the_outputs_of_every_row(measured):
     run = rows(result, placement="input", seed=1).iloc[0]
     auc = sklearn.metrics.roc_auc_score(sets.test[1][:, 0], one.outputs["test"][:, 0])
     np.testing.assert_allclose(run["test_auc"], auc, atol=1e-3)
-    assert train_without(sets).outputs is None
-
-
-def train_without(sets):
-    return jax.eval_shape(
-        jn.make_train(none, epochs=1, batch_size=32), jax.random.key(0), 0.0, sets
-    )
+    without = jn.make_train(none, epochs=1, batch_size=32)
+    assert jax.eval_shape(without, jax.random.key(0), 0.0, sets).outputs is None
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize(
-    ("metric", "error", "message"),
-    [
-        (lambda t, z: 1 / 0, ValueError, r"failed on the set 'train', .*: division by"),
-        (
-            lambda t, z: z[:, 0],
-            TypeError,
-            r"must return a number, got an array of .*\(30,\)",
-        ),
-        (lambda t, z: None, TypeError, "must return a number, got a NoneType"),
-    ],
-    ids=range(3),
-)
-def test_metrics_of_whole_sets_that_do_not_fit(metric, error, message, data):
-    def make(stddev):
-        return replace(recipe(), set_metrics={"odd": metric})
+def test_metrics_of_whole_sets_that_do_not_fit(data):
+    """One program; the metric is called on the host, and here says what it is told."""
+    returns = []
 
-    with pytest.raises(error, match=rf"^set_metrics\['odd'\] {message}") as caught:
-        sweep(data, {"none": make}, {}, epochs=1)
-    assert caught.value.result.runs.empty
+    def make(stddev):
+        return replace(recipe(), set_metrics={"odd": lambda t, z: returns[0](z)})
+
+    def fails(error, message):
+        with pytest.raises(error, match=message) as caught:
+            sweep(data, {"none": make}, {}, epochs=1)
+        assert caught.value.result.runs.empty
+
+    returns[:] = [lambda z: z[:, 0]]
+    fails(
+        TypeError, r"^set_metrics\['odd'\] must return a number, got an array .*\(30,"
+    )
+    returns[:] = [lambda z: None]
+    fails(TypeError, r"set_metrics\['odd'\] must return a number, got a NoneType")
+    returns[:] = [lambda z: 1 / z.size // 1 / 0]
+    array = r"an array of shape \(30, 1\)"
+    fails(ZeroDivisionError, rf"\nIn set_metrics\['odd'\] .* got {array}, {array}\.")
 
 
 @pytest.mark.bad_input
@@ -584,7 +563,8 @@ def test_refit_trains_what_was_chosen(measured, chosen):
     )
     assert model.model.input_noise.stddev == chosen.strength
     assert repr(model).startswith("TrainedModel(model=MLP(")
-    other = jn.refit(chosen, jn.Data(train=sets.test)).variables
+    few = jn.Data(train=(x[:10], sets.test[1][:10]))
+    other = jn.refit(chosen, few).variables
     assert not np.array_equal(*jax.tree.leaves(other)[:1], *jax.tree.leaves(kept)[:1])
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.training import devices, jobs
-from jaxnoise.training.jobs import blocks_within
+from jaxnoise.training import devices, schedule
 from jaxnoise.training.program import CALL_BLOCKS
+from jaxnoise.training.schedule import blocks_within, most_together
 
 
 def recipe(stddev):
@@ -43,9 +43,9 @@ def test_calls_of_several_blocks_are_quick(seconds, blocks):
 
 def test_calls_grow_while_they_are_quick(monkeypatch):
     """60 runs on 4 devices: 4 at a time, or 4 first and then 16; the same bits."""
-    monkeypatch.setattr(jobs, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(schedule, "CALL_SECONDS", 0.0)
     slow = sweep(one_by_one := [])
-    monkeypatch.setattr(jobs, "CALL_SECONDS", float("inf"))
+    monkeypatch.setattr(schedule, "CALL_SECONDS", float("inf"))
     with jax.no_tracing():  # one program
         quick = sweep(several := [])
     assert one_by_one == list(range(4, 61, 4))
@@ -66,7 +66,7 @@ def test_every_device_has_a_share_of_the_runs(monkeypatch):
             blocks.append(devices.block_size(vectorize, run, most))
         return blocks[-1]
 
-    monkeypatch.setattr(jobs, "block_size", sized)
+    monkeypatch.setattr(schedule, "block_size", sized)
     data = jn.data.circles(population=10)
     result = sweep(seen := [], data=data, seeds=12, vectorize="auto")
     assert blocks == [4]
@@ -78,5 +78,5 @@ def test_every_device_has_a_share_of_the_runs(monkeypatch):
     ("seeds", "splits", "most"), [(1000, 1, 125), (1, 50, 1), (8, 50, 8), (3, 1, 1)]
 )
 def test_runs_that_a_device_does_together(seeds, splits, most):
-    runs = jn.training.plan.plan_runs({"none": recipe}, {}, range(seeds), splits)
-    assert jobs._most_together(runs, range(len(runs)), 8) == most
+    dealt = [split for _ in range(seeds) for split in range(splits)]
+    assert most_together(dealt, 8) == most
