@@ -132,7 +132,7 @@ def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array
 
 def floating(x: Any) -> Array:
     """``x`` as an array, refused unless it is floating."""
-    if jnp.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         raise TypeError("x must be floating, got a key; the key comes first, then x.")
     x = as_array("x", x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
