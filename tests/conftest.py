@@ -1,6 +1,7 @@
 """Four virtual CPU devices, so that what spreads over devices is tested on any host."""
 
 import os
+import sys
 import tempfile
 from importlib.util import find_spec
 
@@ -58,6 +59,14 @@ def data_set():
         return getattr(jn.data, loader)
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """After each test: matplotlib warns of many that stay open, whoever left them."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

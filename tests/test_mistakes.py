@@ -256,7 +256,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     ),
     "params as x": (
         TypeError,
-        "x must be a floating array, got a dict",
+        "x must be an array of numbers, got a dict",
         lambda: add_noise_to(KEY, {"kernel": X, "bias": X[0]}, 0.1),
     ),
     "counter among params": (
@@ -281,7 +281,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     ),
     "complex x": (
         TypeError,
-        r"x must be floating, got complex64\.$",
+        r"x must be real numbers, got complex64\.$",
         lambda: add_noise_to(KEY, X.astype(np.complex64), 0.1),
     ),
     "mask of numbers": (

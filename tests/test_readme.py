@@ -117,7 +117,9 @@ def test_no_host_of_a_registry_is_named(page):
 
 def test_the_table_of_noises_is_complete():
     table = TEXT.split("## Noises")[1].split("\n## ")[0]
-    layers = [n for n, c in vars(linen).items() if inspect.isclass(c) and n in dir(jn)]
+    classes = {n: c for n, c in vars(linen).items() if inspect.isclass(c)}
+    layers = [n for n, c in classes.items() if c.__module__ == linen.__name__]
+    layers = [n for n in layers if n in dir(jn)]
     noises = [n for n, f in vars(functions).items() if inspect.isfunction(f)]
     named = [n for n in noises if n in dir(jn)]
     assert len(layers) > 6

@@ -243,7 +243,8 @@ def test_schedules_and_learned_strengths_between_steps(series, drawn_variables, 
         return clean, first, second, carried["noise"]["step_noise_0"]["stddev_step"]
 
     clean, first, second, counter = two_passes(state)
-    np.testing.assert_array_equal(first, clean)  # the schedule starts at 0
+    # The schedule starts at 0; the compiler may round two programs apart.
+    np.testing.assert_allclose(first, clean, rtol=1e-6, atol=1e-6)
     assert (second != clean).all()
     assert (counter.shape, int(counter)) == ((), 2)
 
