@@ -23,7 +23,6 @@ Count = int | np.integer
 PerRow = Callable[[Any, Any], Array]
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
 RECIPE = "a function strength -> Recipe, such as lambda stddev: jn.Recipe(...)"
-RecipeFn = Callable[[Any], "Recipe"]
 FUNCTIONS = {  # what each is to be, and with how many arguments it is called
     "loss": (
         "a function (outputs, targets) -> losses, such as jn.losses.squared_error",
@@ -147,6 +146,9 @@ class Recipe(Pickled):
                 "optimizer must be an Optax transformation such as optax.adam(1e-3), "
                 f"got {shown(self.optimizer)}."
             )
+
+
+RecipeFn = Callable[[Any], Recipe]
 
 
 class CheckedOptimizer:
