@@ -66,8 +66,8 @@ class Cell:
         return key_of(self.name.values())
 
     @property
-    def placement(self) -> str:
-        """Its placement."""
+    def placement(self) -> Any:
+        """Its placement: a name, as a rule."""
         return self.name["placement"]
 
     @property
@@ -269,7 +269,7 @@ def paired_cells(
     diverged, roundings = counts(~table["finite"].to_numpy()), means(rounding)
     known = map(_tied, means(differences), roundings), np.nansum(roundings, axis=1)
     are = [name["placement"] == baseline for name in names]
-    rest = np.bincount(cell), diverged, lost
+    rest = (values.tolist() for values in (np.bincount(cell), diverged, lost))
     return list(map(Cell, names, are, means(scores), *known, *rest))
 
 

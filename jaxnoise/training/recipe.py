@@ -108,7 +108,7 @@ class Recipe(Pickled):
 
     model: Any
     loss: PerRow
-    optimizer: optax.GradientTransformation
+    optimizer: optax.GradientTransformation | optax.MultiSteps
     metrics: Mapping[str, PerRow] = field(default_factory=dict)
     weight_noise: Callable[[Array, Any], Any] | None = None
     label_noise: Callable[[Array, Any], Any] | None = None
@@ -154,7 +154,9 @@ RecipeFn = Callable[[Any], Recipe]
 class CheckedOptimizer:
     """An optimiser that is given what it asks for, and whose returns are looked at."""
 
-    def __init__(self, optimizer: optax.GradientTransformation) -> None:
+    def __init__(
+        self, optimizer: optax.GradientTransformation | optax.MultiSteps
+    ) -> None:
         self.optimizer = optimizer
         parameters = inspect.signature(optimizer.update).parameters
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

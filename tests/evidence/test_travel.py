@@ -165,7 +165,7 @@ def test_the_overlap_of_the_data_is_used_and_said(tmp_path, no_figures):
         str(chosen).splitlines()[:-1]
         == str(jn.select(made(12, 2, gain=0.02), overlap=0.25)).splitlines()
     )
-    plain = jn.compare(result, metric="test_accuracy", overlap=0)
+    plain = jn.compare(result, metric="test_accuracy", overlap=0.0)
     assert plain.attrs["overlap"] == 0  # what is given wins
     assert plain["high"][1] - plain["low"][1] < rows["high"][1] - rows["low"][1]
     page = jn.report(result, tmp_path / "page.html").read_text("utf-8")
@@ -209,7 +209,7 @@ def test_unknown_splits_are_warned_of_once(tmp_path, no_figures, few_draws):
             "independent: give overlap=1/(k-1) for k folds, or overlap=0 for "
             "independent draws."
         ]
-        assert told(lambda call=call: call(overlap=0))[1] == []
+        assert told(lambda call=call: call(overlap=0.0))[1] == []
     plt.close("all")
 
 
