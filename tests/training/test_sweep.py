@@ -462,11 +462,14 @@ def of_sets(stddev):
 
 
 @pytest.fixture(scope="module")
-def measured(data):
+def sets_measured(data):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2500, 2))
     sets = jn.Data(
-        train=data.train, validation=data.test, test=(x, x[:, :1] > 0), few=data.train
+        train=data.train,
+        validation=data.test,
+        test=(x, 1.0 * (x[:, :1] > 0)),
+        few=data.train,
     )
     result = sweep(
         sets,
@@ -477,9 +480,9 @@ def measured(data):
     return sets, result
 
 
-def test_metrics_of_whole_sets(measured):
+def test_metrics_of_whole_sets(sets_measured):
     """Of every set, also in blocks, from the clean outputs after the last epoch."""
-    sets, result = measured
+    sets, result = sets_measured
     model = of_sets(0.0).model
     for run, variables in zip(
         result.runs.iloc[:6].iloc, result.variables, strict=False
@@ -497,8 +500,8 @@ def test_metrics_of_whole_sets(measured):
     assert not [name for name in result.curves if "auc" in name]
 
 
-def test_one_run_gives_the_outputs_of_every_row(measured):
-    sets, result = measured
+def test_one_run_gives_the_outputs_of_every_row(sets_measured):
+    sets, result = sets_measured
     train = jax.jit(jn.make_train(of_sets, epochs=4, batch_size=32))
     one = train(jax.random.key(1), 0.1, sets)
     assert {name: z.shape for name, z in one.outputs.items()} == {
@@ -545,15 +548,15 @@ def test_metrics_of_whole_sets_have_names_of_their_own(data):
 
 
 @pytest.fixture(scope="module")
-def chosen(measured):
-    _, result = measured
+def chosen(sets_measured):
+    _, result = sets_measured
     with pytest.warns(UserWarning, match="select: . units are few"):
         return jn.select(result, metric="auc", lower_is_better=False)
 
 
-def test_refit_trains_what_was_chosen(measured, chosen):
+def test_refit_trains_what_was_chosen(sets_measured, chosen):
     """On the sweep's own data, it gives the sweep's own weights."""
-    sets, result = measured
+    sets, result = sets_measured
     model = jn.refit(chosen, sets, seed=2)
     kept = result.where(chosen.placement, chosen.strength, seed=2).variables[0]
     assert_same_tree(model.variables, kept)
@@ -585,8 +588,8 @@ def test_refit_of_strengths_of_several_numbers(data):
 
 
 @pytest.mark.bad_input
-def test_refit_needs_a_sweep(measured, chosen, data):
-    sets, result = measured
+def test_refit_needs_a_sweep(sets_measured, chosen, data):
+    sets, result = sets_measured
     with pytest.warns(UserWarning, match="few"):
         of_table = jn.select(result.runs, metric="auc", lower_is_better=False)
     unpickled = replace(chosen, result=pickle.loads(pickle.dumps(result)))
