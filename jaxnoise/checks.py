@@ -99,8 +99,8 @@ def _count(arguments: int) -> str:
 
 def as_array(name: str, value: Any) -> Array:
     """``value`` as an array of JAX, refused unless it holds real numbers or flags."""
-    try:
-        array = jnp.asarray(value)
+    try:  # a text by itself would be taken for the name of a type
+        array = jnp.asarray(np.array(value) if isinstance(value, str) else value)
     except (TypeError, ValueError):  # None, words, ragged lists
         raise TypeError(
             f"{name} must be an array of numbers, got {shown(value)}."

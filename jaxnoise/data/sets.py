@@ -75,10 +75,11 @@ class Data(Mapping[str, Rows]):
         given = {"train": train, **sets}
         self._sets = {name: _rows(name, pair) for name, pair in given.items()}
         for name, pair in self._sets.items():
-            if _form(pair) != _form(self.train):
+            form, expected = _form(pair), _form(self.train)
+            if form != expected:
                 raise ValueError(
-                    f"{name} must have the columns and types of train, "
-                    f"{_form_shown(self.train)}, got {_form_shown(pair)}."
+                    f"{name} must have the columns and types of train, {expected}, "
+                    f"got {form}."
                 )
             _check_columns(name, given[name], train)
 
@@ -232,7 +233,7 @@ def _tables(tree: Any) -> list[Any]:
     return [leaf for leaf in leaves if isinstance(leaf, pd.DataFrame | pd.Series)]
 
 
-def _form_shown(pair: Rows) -> str:
+def _form(pair: Rows) -> str:
     """Types and shapes of a row, in words."""
 
     def one(tree: Any) -> str:
@@ -241,9 +242,3 @@ def _form_shown(pair: Rows) -> str:
 
     x, y = map(one, pair)
     return f"x {x} and y {y} a row"
-
-
-def _form(pair: Rows) -> Any:
-    """Structure, types and shapes without the rows."""
-    leaves, structure = jax.tree.flatten(pair)
-    return structure, tuple((str(leaf.dtype), leaf.shape[1:]) for leaf in leaves)
