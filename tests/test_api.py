@@ -100,7 +100,10 @@ def test_signatures(name):
     function = PUBLIC[name]
     if inspect.isclass(function):
         return
-    parameters = inspect.signature(function).parameters
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    typed = [signature.return_annotation, *(p.annotation for p in parameters.values())]
+    assert inspect.Signature.empty not in typed
     assert not {"rng", "rng_key", "prng_key"} & set(parameters)
     if name in KEY_HAS_DEFAULT:
         assert parameters["key"].kind is inspect.Parameter.KEYWORD_ONLY
