@@ -325,24 +325,18 @@ def judged(evidence: Evidence) -> Comparison:
 
 def judgements(evidence: Evidence) -> list[tuple[float, float, str]]:
     """p, Holm's p and the verdict of every cell, adjusted for all of them together."""
-    tests = [tested(c.unit_differences, evidence, c.rounding) for c in evidence.cells]
-    p = [
-        np.nan if cell.is_baseline else p
-        for cell, (_, p) in zip(evidence.cells, tests, strict=True)
-    ]
+    cells, rope = evidence.cells, evidence.options.get("rope")
+    options: Any = {"rope": rope, "lower_is_better": evidence.lower}
+    tests = [tested(cell.unit_differences, evidence, cell.rounding) for cell in cells]
+    p = [np.nan if c.is_baseline else p for c, (_, p) in zip(cells, tests, strict=True)]
     found = []
-    for cell, (t, _), one, adjusted in zip(
-        evidence.cells, tests, p, map(float, paired.holm(p)), strict=True
+    for cell, (t, _), own, adjusted in zip(
+        cells, tests, p, paired.holm(p), strict=True
     ):
-        said = verdict(
-            len(cell.unit_differences),
-            cell.lost,
-            (float(t.low), float(t.high)),
-            adjusted,
-            rope=evidence.options.get("rope"),
-            lower_is_better=evidence.lower,
-        )
-        found.append((one, adjusted, "baseline" if cell.is_baseline else said))
+        ends, n = (float(t.low), float(t.high)), len(cell.unit_differences)
+        said = verdict(n, cell.lost, ends, float(adjusted), **options)
+        said = "baseline" if cell.is_baseline else said
+        found.append((own, float(adjusted), said))
     return found
 
 

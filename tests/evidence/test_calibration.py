@@ -132,14 +132,14 @@ def test_null_sweeps(shared):
 def test_compare_judges_as_measured(few_draws):
     """The table's own verdicts are those whose false claims were counted above."""
     false = 0
-    for i in range(60):
+    for i in range(30):
         scores = rng([i, 0]).normal(size=(STRENGTHS, UNITS, 1))
         baseline = rng([i, 1]).normal(size=(UNITS, 1))
         rows = jn.compare(table(scores, baseline), metric="score")
         expected, _ = judged((scores - baseline)[..., 0])
         assert rows["verdict"].tolist() == ["baseline", *expected]
         false += "better" in expected
-    assert false <= 60 * 0.05 + 5 * np.sqrt(60 * 0.05 * 0.95)
+    assert false <= 30 * 0.05 + 5 * np.sqrt(30 * 0.05 * 0.95)
 
 
 def test_a_real_effect_is_found():

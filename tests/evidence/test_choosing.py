@@ -248,10 +248,9 @@ def test_pytree_strengths():
     assert "both 0.1 0.01, of 4" in str(found)
 
 
-@pytest.mark.parametrize(("k", "inflation"), [(5, 1.1630), (8, 1.4236)])
-def test_choosing_on_test_inflates_by_the_expected_maximum(k, inflation):
+def test_choosing_on_test_inflates_by_the_expected_maximum():
     """Of k that are all the same; on validation nothing is gained or lost."""
-    n, simulations = 10, 60
+    k, inflation, n, simulations = 8, 1.4236, 10, 60
     cells = [("none", 0.0), *(("input", float(i)) for i in range(1, k))]
     optimism, honest = [], []
     for i in range(simulations):

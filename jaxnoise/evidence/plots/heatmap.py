@@ -82,19 +82,13 @@ def strength_heatmap(
     drawn = _placement(rows[rows["placement"] != rows.attrs["baseline"]], placement)
     x, y = _axes_of(drawn, x, y)
     grid = drawn.pivot(index=y, columns=x, values=value)
-    if ax is not None:
-        style.new_axes(ax)  # is one
-    else:
-        size = (2.4 + 0.75 * grid.shape[1], 1.3 + 0.5 * grid.shape[0])
-        ax = style.new_axes(None, (max(size[0], 4.2), max(size[1], 2.6)))
-    bottom_to_top, left_to_right = (np.arange(n + 1) - 0.5 for n in grid.shape)
-    image = ax.pcolormesh(
-        left_to_right,
-        bottom_to_top,
-        np.ma.masked_invalid(grid.to_numpy(float)),
-        cmap=_colours(value, rows.attrs["lower_is_better"]),
-        norm=_scale(grid, value),
-    )
+    height, width = (len(axis) for axis in grid.axes)
+    size = max(2.4 + 0.75 * width, 4.2), max(1.3 + 0.5 * height, 2.6)
+    ax = style.new_axes(ax, size)
+    colours: Any = {"cmap": _colours(value, rows.attrs["lower_is_better"])}
+    colours["norm"] = _scale(grid, value)
+    edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
+    image = ax.pcolormesh(*edges, np.ma.masked_invalid(grid), **colours)
     ax.set_facecolor(MISSING)
     verdicts = drawn.pivot(index=y, columns=x, values="verdict")
     _annotate(ax, image, grid, verdicts if value == "difference" else None)
@@ -129,12 +123,11 @@ def _axes_of(rows: pd.DataFrame, x: str | None, y: str | None) -> tuple[str, str
     leaves = [c for c in rows if c.startswith("strength.") and rows[c].notna().any()]
     varying = [c for c in leaves if rows[c].nunique() > 1]
     given = [None if name is None else f"strength.{name}" for name in (x, y)]
-    for name in given:
-        if name is not None and name not in leaves:
+    for name in filter(None, (x, y)):
+        if f"strength.{name}" not in leaves:
             names = ", ".join(leaf.removeprefix("strength.") for leaf in leaves)
             raise ValueError(
-                f"x and y must be strengths of the placement ({names}), "
-                f"got {name.removeprefix('strength.')!r}."
+                f"x and y must be strengths of the placement ({names}), got {name!r}."
             )
     free = iter([c for c in dict.fromkeys(varying + leaves) if c not in given])
     first, second = (name or next(free) for name in given)

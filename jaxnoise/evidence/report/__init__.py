@@ -142,33 +142,35 @@ def _found(
 ) -> dict[str, Any]:
     """What the template is filled with, but for the user's own words and figures."""
     facts = rows.attrs
-    return limits(rows, score_set, name, choice) | {
-        "version": version("jaxnoise"),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
-        "on_light": PALETTE,
-        "on_dark": ON_DARK,
-        "complete": getattr(source_of(rows), "complete", True),
-        "rows": rows,
-        "others": rows[rows["verdict"] != "baseline"],
-        "facts": facts,
-        "names": names_of(rows),
-        "digits": difference_decimals(rows),
-        "score_digits": score_decimals(rows),
-        "words": in_words(facts["metric"]),
-        "better": which_is_better(facts["lower_is_better"]),
-        "baseline": short(facts["baseline"]),
-        "score_set": score_set,
-        "run_count": sum(cell.runs for cell in rows.cells),
-        "answer": answer(rows, choice),
-        "choice": choice,
-        "made": provenance(rows),
-        "marks": MARKS,
-        "alpha": ALPHA,
-        "few_units": FEW_UNITS,
-        "least_units": LEAST_UNITS,
-        "most_lost": MOST_LOST,
-        "still": STILL,
-    }
+    return (
+        answer(rows, choice)
+        | limits(rows, score_set, name, choice)
+        | {
+            "version": version("jaxnoise"),
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
+            "on_light": PALETTE,
+            "on_dark": ON_DARK,
+            "complete": getattr(source_of(rows), "complete", True),
+            "rows": rows,
+            "facts": facts,
+            "names": names_of(rows),
+            "digits": difference_decimals(rows),
+            "score_digits": score_decimals(rows),
+            "words": in_words(facts["metric"]),
+            "better": which_is_better(facts["lower_is_better"]),
+            "baseline": short(facts["baseline"]),
+            "score_set": score_set,
+            "run_count": sum(cell.runs for cell in rows.cells),
+            "choice": choice,
+            "made": provenance(rows),
+            "marks": MARKS,
+            "alpha": ALPHA,
+            "few_units": FEW_UNITS,
+            "least_units": LEAST_UNITS,
+            "most_lost": MOST_LOST,
+            "still": STILL,
+        }
+    )
 
 
 def _choose(

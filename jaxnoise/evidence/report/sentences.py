@@ -1,10 +1,9 @@
 """What a comparison answers, and what it cannot say: by rule.
 
-`answer` is a sentence that says no more than the verdicts do; `limits` finds what the
-template puts into words, to be read before believing it.
+`answer` and `limits` find what the templates put into words: a sentence that says no
+more than the verdicts do, and what is to be read before believing it.
 """
 
-import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 
 from jaxnoise.evidence.compare import (
     LEAST_UNITS,
-    MOST_LOST,
     Comparison,
     judgements,
     out_of_reach,
@@ -22,14 +20,9 @@ from jaxnoise.evidence.compare import (
 from jaxnoise.evidence.format import (
     FEW_UNITS,
     cell_titles,
-    count,
     decimals,
-    difference_decimals,
     in_words,
-    p_words,
     said,
-    short,
-    signed,
 )
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
@@ -48,36 +41,30 @@ COUNTED = {  # of so many comparisons
 }
 
 
-def answer(rows: Comparison, choice: Selection | None = None) -> str:
-    """One sentence, with its uncertainty.
+def answer(rows: Comparison, choice: Selection | None = None) -> dict[str, Any]:
+    """What the template's one sentence of the answer is about.
 
     Args:
         rows: of `compare`.
         choice: the `Selection`, if placement and strength were chosen on other rows.
     """
-    facts = rows.attrs
-    metric, baseline = in_words(facts["metric"]), short(facts["baseline"])
     others = rows[rows["verdict"] != "baseline"]
-    if others.empty:
-        return f"Nothing can be said about noise: only {baseline} was run."
-    titles = pd.Series(cell_titles(rows), rows.index)[others.index]
-    if choice is not None:
-        first = f"Chosen on the {choice.choose_on} rows"
-        for at, cell in zip(others.index, others.cells, strict=True):
-            if (cell.placement, cell.strength) == (choice.placement, choice.strength):
-                return f"{first}: {_of_one(others.loc[at], titles[at], facts)}."
-        itself = f"{baseline} itself, without noise, in {metric}"
-        return f"{first}: {itself}; {_range(others, facts)}."
-    if len(others) == 1:
-        only = _of_one(others.iloc[0], titles.iloc[0], facts)
-        return f"{re.sub('^there', 'There', only)}."
-    return (
-        f"Of {len(others)} comparisons with {baseline} in {metric}, "
-        f"{_and(_counts(others, facts))}; {_highlight(others, titles, facts)}."
-    )
+    chosen = choice and (choice.placement, choice.strength)
+    names = [(cell.placement, cell.strength) for cell in others.cells]
+    gains = rows.evidence.gain * others["difference"]
+    better, worse = (gains[others["verdict"] == word] for word in ("better", "worse"))
+    return {
+        "others": others,
+        "titles": pd.Series(cell_titles(rows), rows.index)[others.index],
+        "known": others[np.isfinite(others["difference"])],
+        "picked": others.index[names.index(chosen)] if chosen in names else None,
+        "best": better.idxmax() if len(better) else None,
+        "worst": worse.idxmin() if len(worse) else None,
+        "counts": _counts(others),
+    }
 
 
-def _counts(others: Comparison, facts: dict[str, Any]) -> list[str]:
+def _counts(others: Comparison) -> list[str]:
     """How many comparisons got which verdict."""
     counts = []
     for verdict, words in COUNTED.items():
@@ -86,91 +73,17 @@ def _counts(others: Comparison, facts: dict[str, Any]) -> list[str]:
             counts.append(f"{every}{n} {'is' if n == 1 else 'are'} {words}")
     undecided = others[others["verdict"] == "none"]
     few = int((undecided["n"] < LEAST_UNITS).sum())
-    reasons = {f"for fewer than {LEAST_UNITS} {facts['unit']}s": few}
+    reasons = {f"for fewer than {LEAST_UNITS} {others.attrs['unit']}s": few}
     reasons["for pairs lost to divergence"] = len(undecided) - few
     if len(undecided):
-        why = _and([f"{n} {reason}" for reason, n in reasons.items() if n])
+        why = enumerated([f"{n} {reason}" for reason, n in reasons.items() if n])
         counts[-1] += f" ({why})"
     return counts
 
 
-def _of_one(row: Any, title: str, facts: dict[str, Any]) -> str:
-    """What the verdict says of one placement and strength."""
-    metric, baseline = in_words(facts["metric"]), short(facts["baseline"])
-    unit, n = facts["unit"], row["n"]
-    text = f"{title} is {row['verdict']} than {baseline} in {metric}"
-    if row["verdict"] == "equivalent":
-        text = f"{title} is equivalent to {baseline} in {metric}, "
-        text += f"within ± {facts['rope']:g}"
-    elif row["verdict"] == "no evidence":
-        text = f"there is no evidence that {title} differs from {baseline} in {metric}"
-    elif row["verdict"] == "none":
-        why = (
-            f"it takes {LEAST_UNITS} {unit}s and there {'is' if n == 1 else 'are'} {n}"
-        )
-        if n >= LEAST_UNITS:
-            why = f"more than {MOST_LOST:.0%} of the pairs were lost to divergence"
-        text = (
-            f"there is no verdict on {title} against {baseline} in {metric}, as {why}"
-        )
-    return f"{text}; {_numbers(row, facts)}"
-
-
-def _numbers(row: Any, facts: dict[str, Any]) -> str:
-    """The difference with its uncertainty."""
-    n = count([row["n"]], facts["unit"])
-    if not np.isfinite(row["difference"]):
-        return f"no pair is finite ({n})"
-    digits = difference_decimals(row)
-    difference, low, high = (
-        signed(row[x], digits) for x in ("difference", "low", "high")
-    )
-    if not np.isfinite(row["low"]):
-        return f"the difference is {difference}, without an interval ({n})"
-    return (
-        f"the mean difference is {difference} (95 % interval {low} to {high}, {n}, "
-        f"Holm-adjusted p {p_words(row['p_holm'])})"
-    )
-
-
-def _highlight(rows: Comparison, titles: pd.Series, facts: dict[str, Any]) -> str:
-    """The largest gain, else the largest loss, else the range of all."""
-    gains = rows.evidence.gain * rows["difference"]
-    better, worse = (gains[rows["verdict"] == word] for word in ("better", "worse"))
-    if len(better):
-        at = better.idxmax()
-        which = "the largest gain, flattered by being picked from these very rows, is"
-    elif len(worse):
-        at, which = worse.idxmin(), "the largest loss is"
-    else:
-        return _range(rows, facts)
-    return f"{which} {titles[at]}: {_numbers(rows.loc[at], facts)}"
-
-
-def _range(rows: Comparison, facts: dict[str, Any]) -> str:
-    """Where the differences and their intervals lie."""
-    n = count(rows["n"], facts["unit"])
-    known = rows[np.isfinite(rows["difference"])]
-    if known.empty:
-        return f"no pair is finite ({n})"
-    ends = (
-        known["difference"].agg(["min", "max"]),
-        (known["low"].min(), known["high"].max()),
-    )
-    digits = difference_decimals(known)
-    (low, high), (lowest, highest) = (
-        [signed(x, digits) for x in pair] for pair in ends
-    )
-    text = f"mean differences lie between {low} and {high}"
-    if len(known) == 1:
-        text = f"the mean difference is {low}"
-    if not np.isfinite(ends[1]).all():
-        return f"{text}, without intervals ({n})"
-    return f"{text}, their 95 % intervals between {lowest} and {highest} ({n})"
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def enumerated(parts: list[str]) -> str:
+    """Parts of a sentence, the last after "and"."""
+    return " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
 
 
 def limits(

@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.evidence.compare import Comparison, source_of
-from jaxnoise.evidence.format import fixed, number, quoted, said, signed
+from jaxnoise.evidence.format import (
+    count,
+    difference_decimals,
+    fixed,
+    number,
+    p_words,
+    quoted,
+    said,
+    signed,
+)
+from jaxnoise.evidence.report.sentences import enumerated
 from jaxnoise.evidence.table import runs_of
 from jaxnoise.results import SweepResult, cell_columns
 
@@ -38,11 +48,15 @@ def _between(low: str, high: str) -> str:
     return UNKNOWN if UNKNOWN in (low, high) else f"[{low}, {high}]"
 
 
-FILTERS: dict[str, Callable[..., str]] = {
+FILTERS: dict[str, Callable[..., Any]] = {
     "as_text": lambda value: as_text(value),
+    "and": enumerated,
     "between": _between,
+    "count": count,
+    "difference_decimals": difference_decimals,
     "fixed": _known(fixed),
     "p": _known(lambda p: "< 0.0001" if p < 1e-4 else f"{p:.4f}"),
+    "p_words": p_words,
     "said": said,
     "sentence": lambda text: f"{text[0].upper()}{text[1:]}.",
     "share": _known("{:.0%}".format),
@@ -65,9 +79,9 @@ def provenance(rows: Comparison) -> dict[str, str]:
     """How the runs and the page were made."""
     facts, result = rows.attrs, source_of(rows)
     runs = runs_of(result)
-    count = sum(cell.runs for cell in rows.cells)
+    runs_made = sum(cell.runs for cell in rows.cells)
     made = {
-        "Runs": f"{count}, of {len(rows)} placements and strengths",
+        "Runs": f"{runs_made}, of {len(rows)} placements and strengths",
         "Diverged": f"{int(rows['diverged'].sum())} runs",
     }
     for column in runs.columns.intersection(["seed", "split"]):
