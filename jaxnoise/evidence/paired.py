@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
 SIGN_FLIPS, RESAMPLES = 100_000, 9_999  # draws, of so many units or fewer:
 MANY_UNITS = 1_000  # of more there are less, so that time grows with the units alone,
-LEAST = 0.1  # but never less than this share of them
+LEAST = 0.05  # but never less than this share of them
 AT_ONCE = 2**20  # numbers of a bootstrap in memory
 ROUNDING = 1e-12  # of sums, relative: closer ones are equal
 
@@ -161,7 +161,7 @@ def sign_flip_p(
     The share of the 2^n sign patterns under which the mean is at least as far from 0 as
     it is. Up to 20 units all are counted: each sum is one of the first half's plus one
     of the second's, which are sorted and searched. Beyond, 100,000 patterns are drawn
-    (beyond 1,000 units fewer, of 10,000 or more 10,000), and ``p = (1 + count) / (1 +
+    (beyond 1,000 units fewer, of 20,000 or more 5,000), and ``p = (1 + count) / (1 +
     draws)``.
 
     Args:

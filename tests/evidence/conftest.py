@@ -97,28 +97,6 @@ class Browser:
         self.folder.cleanup()
 
 
-@pytest.fixture(scope="session")
-def nested_sweep():
-    """A sweep of nested folds, three by two, at toy size."""
-    import optax
-
-    import jaxnoise as jn
-
-    def recipe(stddev):
-        model = jn.MLP((4,), 1, hidden_noise=jn.GaussianNoise(stddev))
-        return jn.Recipe(model, jn.losses.binary_cross_entropy, optax.adam(0.01))
-
-    data = jn.data.circles(40, 36, population=2)  # one size of folds: one program
-    return jn.sweep(
-        {"none": recipe, "hidden": recipe},
-        strengths={"hidden": [0.1, 0.3]},
-        data=jn.data.nested_folds(*data.train, outer=3, inner=2, stratify=True),
-        seeds=2,
-        epochs=1,
-        batch_size=32,
-    )
-
-
 @pytest.fixture
 def no_figures(monkeypatch):
     """Pages without figures, which take the time."""

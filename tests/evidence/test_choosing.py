@@ -265,14 +265,6 @@ def test_choosing_on_test_inflates_by_the_expected_maximum():
     assert min(optimism) >= 0
 
 
-@pytest.mark.filterwarnings("ignore:select. .* units are few")
-def test_a_sweep_of_nested_folds(nested_sweep):
-    found = jn.select(nested_sweep, metric="loss")
-    assert found.n == len(found.choices) == 3
-    assert found.verdict in ("none", "baseline")
-    assert found.low < found.score < found.high
-
-
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),

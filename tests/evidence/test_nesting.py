@@ -63,7 +63,7 @@ def test_the_verdict_of_select_is_that_of_its_difference():
         assert (found.verdict == "no evidence") == (not excludes or p >= 0.05)
 
 
-def test_report_takes_outer_folds(tmp_path, no_figures):
+def test_report_takes_outer_folds(tmp_path, no_figures, few_draws):
     path = jn.report(table(), tmp_path / "page.html", outer=OUTER)
     text = re.sub(r"\s+", " ", path.read_text("utf-8"))
     assert f"n = {OUTER} outer folds" in text
@@ -170,7 +170,7 @@ def test_select_says_of_how_many_the_difference_is():
     assert f"n = {OUTER * INNER - 4}, verdict" in str(found)
 
 
-def test_the_report_says_when_no_verdict_is_possible(tmp_path, no_figures):
+def test_the_report_says_when_no_verdict_is_possible(tmp_path, no_figures, few_draws):
     rng = np.random.default_rng(2)
     cells = [("none", 0.0), *(("input", float(s)) for s in range(1, 31))]
     rows = [

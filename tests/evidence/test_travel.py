@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.data.sets import split_facts
 from jaxnoise.evidence import paired, units
 
 CELLS = [("none", 0.0), ("input", 0.1), ("input", 0.3), ("hidden", 0.1)]
@@ -221,9 +222,15 @@ def test_one_split_has_no_overlap():
     assert len(str(rows).splitlines()) == 6
 
 
-def test_a_sweep_hands_on_what_its_data_say(nested_sweep):
-    """From folds to the table."""
-    rows = told(lambda: jn.compare(nested_sweep, metric="test_loss"))[0]
-    assert rows.attrs["unit"] == "outer fold"
-    assert rows.attrs["overlap"] == 0.5
-    assert rows["n"].tolist() == [3, 3, 3]
+def test_what_nested_folds_say_reaches_the_table():
+    """From the data to the table; a sweep puts the facts of its splits there."""
+    x, y = np.arange(24.0)[:, None], np.arange(24)[:, None] % 2
+    data = jn.data.nested_folds(x, y, outer=3, inner=2, stratify=True)
+    result = made(splits=6, seeds=2, attrs=split_facts(data))
+    rows = told(lambda: jn.compare(result, metric="test_loss"))[0]
+    assert (rows.attrs["unit"], rows.attrs["overlap"]) == ("outer fold", 0.5)
+    assert rows["n"].tolist() == [3] * 4
+    found = told(lambda: jn.select(result, metric="loss"))[0]
+    assert found.n == len(found.choices) == 3
+    assert found.verdict in ("none", "baseline")
+    assert found.low < found.score < found.high

@@ -16,6 +16,7 @@ import sklearn.metrics
 from jax.sharding import Mesh
 
 import jaxnoise as jn
+from jaxnoise.data.sets import split_facts
 from jaxnoise.training import schedule
 from jaxnoise.training.program import Program
 
@@ -198,7 +199,10 @@ def test_a_wrong_recipe_is_told_before_anything_runs(data):
 def test_splits_share_initial_weights_and_little_else(data):
     """Also splits of different sizes, which take a program each."""
     x, y = data.train
-    splits = [data, data, jn.Data(train=(x[:20], y[:20]), test=data.test)]
+    splits = [jn.Data(**data) for _ in range(2)]
+    splits.append(jn.Data(train=(x[:20], y[:20]), test=data.test))
+    for i, split in enumerate(splits):
+        split.overlap, split.outer = 0.25, i
 
     def still(_):
         return jn.Recipe(
@@ -206,6 +210,8 @@ def test_splits_share_initial_weights_and_little_else(data):
         )
 
     kept = sweep(splits, {"none": still}, {}, keep_params=True, seeds=2)
+    assert kept.runs.attrs == split_facts(splits)  # what statistics ask about them
+    assert kept.runs.attrs["outer"] == [0, 1, 2]
     assert kept.runs["split"].tolist() == [0, 1, 2, 0, 1, 2]
     for i in (1, 2):
         assert_same_tree(kept.params[0], kept.params[i])

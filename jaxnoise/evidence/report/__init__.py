@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
@@ -223,6 +224,7 @@ def _set_and_name(runs: pd.DataFrame, metric: str) -> tuple[str, str]:
     return (score_set, name) if name and known else ("", metric)
 
 
+@cache
 def _template() -> jinja2.Template:
     """What a user wrote is escaped; the style sheet and the figures are ours."""
     environment = jinja2.Environment(
