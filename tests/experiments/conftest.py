@@ -1,4 +1,4 @@
-"""The experiments' modules, under other names: one has that of a package."""
+"""The experiments' modules, under other names than their files'."""
 
 import importlib
 import sys
@@ -25,6 +25,6 @@ def experiment():
         spec.loader.exec_module(module)
         return module
 
-    sys.path.insert(0, str(EXPERIMENTS))
+    sys.path.append(str(EXPERIMENTS))  # last: a script has the name of a package
     yield load
     sys.path.remove(str(EXPERIMENTS))
