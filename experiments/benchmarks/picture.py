@@ -38,7 +38,7 @@ def draw(report: Report, path: Path) -> str:
     )
     for axis, (title, entries) in zip(axes[:, 0], shown.items(), strict=True):
         bars(axis, entries)
-        axis.set_title(title, loc="left", fontsize=9)
+        axis.set_title(title, loc="right", fontsize=9)  # beside it are long names
     return try_replacing(path, lambda beside: figure.savefig(beside, dpi=150))
 
 
