@@ -24,8 +24,9 @@ from _claims.rules import (
     number,
 )
 from _claims.scores import ACCURACY, EARLY, LOSS
-from jaxnoise.evidence.compare import ALPHA, LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.format import said
+from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.paired import ALPHA
 
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
 SIGNS = {HOLDS: "✔ holds", FAILS: "✘ does not", OPEN: "? undecided"}

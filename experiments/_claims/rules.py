@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnoise.evidence.compare import ALPHA, LEAST_UNITS, MOST_LOST
-from jaxnoise.evidence.paired import holm, t_interval
+from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.paired import ALPHA, holm, t_interval
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 VERDICTS = (HOLDS, FAILS, OPEN)

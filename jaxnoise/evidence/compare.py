@@ -6,6 +6,7 @@ pair by pair, how sure that is, and what may be said of it. What it returns, a
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
 from html import escape
@@ -18,6 +19,12 @@ from jaxtyping import Array
 from jaxnoise.checks import warn
 from jaxnoise.evidence import paired
 from jaxnoise.evidence.format import FEW_UNITS, cell_titles, table_text, which_is_better
+from jaxnoise.evidence.judge import (
+    LEAST_UNITS,
+    Judgement,
+    judgements,
+)
+from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.table import OUTER, Source
 from jaxnoise.evidence.units import (
     PAIR_BY,
@@ -30,13 +37,11 @@ from jaxnoise.evidence.units import (
 )
 from jaxnoise.results import cell_columns
 
-LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
-MOST_LOST = 0.05  # of the pairs
-ALPHA = 0.05
-RESAMPLING, FLIPPING = 0, 1  # each use of a key has draws of its own
-INTERVALS = ("difference", "low", "high", "boot_low", "boot_high")
+SKEW = 25  # times the square of the skewness: with fewer units, t is a guide
+SKEW_SEEN = 20  # units of which skewness tells anything
 WINS = ("win_probability", "win_low", "win_high")
-DETAILS = ("sd", "median", "iqm", "boot_low", "boot_high", *WINS, "p", "diverged")
+PROBLEMS = ("lost", "diverged")  # no details where there are some
+DETAILS = ("sd", "median", "iqm", *WINS, "p", "e_value", *PROBLEMS)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -82,7 +87,7 @@ class Comparison(pd.DataFrame):
         """What is to be said of the units, few or too few; "" if nothing is."""
         compared, facts = self[self["verdict"] != "baseline"], self.attrs
         few = few_units(compared["n"].min(), facts) if len(compared) else ""
-        return "; ".join(filter(None, [few, out_of_reach(self)]))
+        return "; ".join(filter(None, [few, out_of_reach(self), skewed(self)]))
 
     def __repr__(self) -> str:
         text = self._text(self._main()).to_string(index=self._has_index())
@@ -123,8 +128,7 @@ class Comparison(pd.DataFrame):
     def _main(self) -> list[str]:
         """The columns that are printed: of a whole table no details."""
         hidden = {*DETAILS} if {*DETAILS} <= {*self} else set()
-        if hidden and (self["diverged"] > 0).any():
-            hidden -= {"diverged"}
+        hidden -= {name for name in hidden & {*PROBLEMS} if (self[name] > 0).any()}
         return [name for name in self if name not in hidden]
 
     def _last_lines(self) -> list[str]:
@@ -132,14 +136,15 @@ class Comparison(pd.DataFrame):
         hidden = [name for name in DETAILS if name in {*self} - {*self._main()}]
         if not hidden:
             return []
-        names = [re.sub("^(boot|win)_.*", r"\1_*", name) for name in hidden]
-        line = f"more columns: {', '.join(dict.fromkeys(names))}"
+        names = [re.sub("^win_.*", "win_*", name) for name in hidden]
+        more = f"more columns: {', '.join(dict.fromkeys(names))}"
         facts = self.attrs
-        if "lower_is_better" in facts:
-            better = which_is_better(facts["lower_is_better"])
-            line = f"{facts['metric']}: {better}; {line}"
+        if "lower_is_better" not in facts:
+            return [more]
+        better = which_is_better(facts["lower_is_better"])
         taken = self.evidence and self.evidence.taken
-        return [line, taken] if taken else [line]
+        lines = [f"{facts['metric']}: {better}; {more}", _how_many(facts), taken]
+        return list(filter(None, lines))
 
     def _has_index(self) -> bool:
         return not isinstance(self.index, pd.RangeIndex)
@@ -147,6 +152,13 @@ class Comparison(pd.DataFrame):
     def _sides(self, left: str, right: str) -> list[str]:
         numeric = pd.api.types.is_numeric_dtype
         return [right if numeric(kind) else left for kind in self.dtypes]
+
+
+def _how_many(facts: dict[str, Any]) -> str:
+    """What the tests take for granted of the number of units."""
+    if facts["stop"] == "fixed":
+        return f"holds if the number of {facts['unit']}s was fixed beforehand"
+    return f"holds at any number of {facts['unit']}s: p is 1 / the largest e-value"
 
 
 def _no_pipe(cell: Any) -> str:
@@ -179,6 +191,7 @@ def compare(
     key: Array | None = None,
     lower_is_better: bool | None = None,
     outer: int | None = None,
+    stop: str | None = None,
 ) -> Comparison:
     """Compare every placement and strength with the baseline, pair by pair.
 
@@ -204,7 +217,7 @@ def compare(
             then, p its test, and the other intervals widen alike. 0: the splits are
             independent. None: as the data of a sweep say, such as `jaxnoise.data.folds`
             and `draws`; where nothing is known, independent, with a warning.
-        key: a typed key for the bootstrap and for sign flips beyond 20 units; None is
+        key: a typed key for the sign flips beyond 20 units; None is
             ``jax.random.key(0)``.
         lower_is_better: whether a negative difference is the better one; None tells by
             the metric's name: losses, errors and the like are better lower, accuracies,
@@ -212,30 +225,45 @@ def compare(
         outer: the number of outer folds of `jaxnoise.data.nested_folds`, which are the
             units then: inner folds of one share its rows. None: as the data of a sweep
             say, else no split is nested.
+        stop: how the number of units came about. ``"fixed"``: it was fixed beforehand;
+            whoever adds units until something shows finds it where there is nothing in
+            a third of all cases. ``"anytime"``: it may hang on what was seen, as it
+            does in `sweep_until`: p is 1 / E, of the largest value so far of a
+            sign-flip e-process, and low to high is a confidence sequence. Both hold at
+            all numbers of units together, and take about as many where a difference is
+            there. None: as the runs say, else fixed.
 
     Returns:
         A `Comparison`: a table, a row per placement and strength, in their order:
 
         * n: the units, counting pairs of which both runs are finite; of the baseline
-          its own. All intervals and tests use them.
+          its own. All intervals use them.
         * mean, sd, median and iqm (mean of the middle half) of the metric over units.
-        * difference to the baseline with its 95 % t-interval low to high, and a BCa
-          bootstrap interval boot_low to boot_high.
+        * difference to the baseline with its 95 % interval low to high, the median of
+          the units' differences, and the difference of the worst pair.
         * win_probability: the share of units in which it is better than the baseline,
           ties half, with its Wilson interval win_low to win_high.
         * p of the sign-flip test (exact up to 20 units, else 100,000 draws), and p_holm
           adjusted for all comparisons of the table by Holm's procedure.
-        * diverged: runs that are not finite (or beyond 1e300), left out of all else.
+        * e_value: that of the e-process after the last unit, in the order in which they
+          were made, as the table has them; 20 is as rare as a p of 0.05. NaN of splits
+          that overlap.
+        * lost: pairs of which a run is not finite, or not there: every seed and split
+          of the table is expected of every placement and strength. p and e_value count
+          a lost pair as the largest difference, against the mean's sign.
+        * diverged: runs that are not finite (or beyond 1e300).
         * verdict, the first that holds: ``"none"`` with fewer than 6 units or more than
-          5 % of the pairs lost to divergence; ``"equivalent"`` if the interval lies
-          inside ±rope; ``"better"`` or ``"worse"`` if p_holm < 0.05 and the interval
-          excludes 0; ``"no evidence"``.
+          5 % of the pairs lost; ``"equivalent"`` if two one-sided tests put the mean
+          inside ±rope at p < 0.05, adjusted by Holm's procedure, of 10 units or more
+          that are not all tied, no pair lost; ``"better"`` or ``"worse"`` if p_holm <
+          0.05 and the interval excludes 0; ``"no evidence"``.
 
         The baseline's own verdict is ``"baseline"``, its differences NaN, as is the
-        interval of a single unit. If all differences are the same d, the intervals are
-        [d, d] and p is 1. The table prints its main columns, which way is better, and
-        what it took from the data; ``to_markdown()`` shows all columns, and ``attrs``
-        names metric, baseline and unit.
+        interval of a single unit. If all differences are the same d, the interval is
+        [d, d]; the sign-flip p of n such is ``2 / 2**n``. The table prints its main
+        columns, which way is better, how n came about, and what it took from the data;
+        ``to_markdown()`` shows all columns, and ``attrs`` names metric, baseline and
+        unit.
 
     Raises:
         TypeError: if an argument is of the wrong kind.
@@ -244,14 +272,19 @@ def compare(
             the baseline, or ``rope`` or ``overlap`` is out of range.
 
     Warns:
-        UserWarning: if a comparison has fewer than 10 units, or if the comparisons are
+        UserWarning: if a comparison has fewer than 10 units; of 20 or more, if they are
+            fewer than 25 times the squared skewness of their differences, where the
+            tests are wrong more often than they say (of fewer units nobody can tell:
+            where differences are skewed, 10 units say "better" or "worse" in 10 to 35 %
+            of cases without a difference); or if the comparisons are
             too many for any of them to be better or worse: the sign-flip p of n units
             is at least 2 / 2**n, and Holm's procedure multiplies it. If the metric's
             name does not tell which way is better, or nothing is known of several
             splits.
 
     Reference: Student, "The probable error of a mean", Biometrika 6 (1908); for the
-    corrected interval Nadeau and Bengio, Machine Learning 52 (2003).
+    corrected interval Nadeau and Bengio, Machine Learning 52 (2003); for skewness W. G.
+    Cochran, "Sampling techniques", 1977, section 2.15.
 
     Example:
         >>> import numpy as np, pandas as pd, jaxnoise as jn
@@ -261,17 +294,22 @@ def compare(
         >>> plain["auc"] = 0.7 + 0.01 * (seed % 4)
         >>> noisy["auc"] = 0.75 + 0.01 * (seed % 3)
         >>> rows = jn.compare(pd.concat([plain, noisy]), metric="auc")
-        >>> print(rows)
-        placement strength  n   mean difference    low   high p_holm  verdict
-             none        0 10 0.7130          -      -      -      - baseline
-            input      0.1 10 0.7590     0.0460 0.0347 0.0573 0.0020   better
-        auc: higher is better; more columns: sd, median, iqm, boot_*, win_*, p, diverged
-        >>> rows[["placement", "n", "win_probability", "win_low", "win_high"]]
-        placement  n win_probability win_low win_high
-             none 10               -       -        -
-            input 10          1.0000  0.7225   1.0000
+        >>> print(rows)  # doctest: +ELLIPSIS
+        placement strength  n ... median_difference worst_pair p_holm  verdict
+             none        0 10 ...                 -          -      - baseline
+            input      0.1 10 ...            0.0500     0.0200 0.0020   better
+        auc: higher is better; more columns: sd, median, iqm, win_*, p, e_value, ...
+        holds if the number of seeds was fixed beforehand
+        >>> rows[["placement", "n", "win_probability", "difference", "low", "high"]]
+        placement  n win_probability difference    low   high
+             none 10               -          -      -      -
+            input 10          1.0000     0.0460 0.0347 0.0573
+        >>> rows[["placement", "p", "e_value"]]
+        placement      p e_value
+             none      -       -
+            input 0.0020 72.5908
     """
-    given = (baseline, pair_by, rope, overlap, key, lower_is_better, outer)
+    given = (baseline, pair_by, rope, overlap, key, lower_is_better, outer, stop)
     options = dict(zip(Options.__annotations__, given, strict=True))
     rows = judged(evidence_of(result_or_table, metric, **options))
     for told in filter(None, [rows.caution, *rows.evidence.doubts]):
@@ -307,71 +345,19 @@ def source_of(source: Any) -> Any:
     return made.source if made else source
 
 
-def judged(evidence: Evidence) -> Comparison:
-    """The table of `compare`, without its warnings."""
+def judged(*family: Evidence) -> Comparison:
+    """The table of `compare` of one metric or several, without its warnings."""
+    cells = [(evidence, cell) for evidence in family for cell in evidence.cells]
     rows = Comparison(
-        cell.name
+        ({"metric": evidence.metric} if len(family) > 1 else {})
+        | cell.name
         | _summary(cell)
-        | _difference(cell, evidence)
-        | {"p": p, "p_holm": p_holm}
-        | {"diverged": cell.diverged, "verdict": said}
-        for cell, (p, p_holm, said) in zip(
-            evidence.cells, judgements(evidence), strict=True
-        )
+        | _difference(cell, evidence, found)
+        for (evidence, cell), found in zip(cells, judgements(family), strict=True)
     )
-    rows.evidence, rows.attrs = evidence, evidence.facts()
+    rows.evidence = family[0] if len(family) == 1 else family
+    rows.attrs = family[0].facts()
     return rows
-
-
-def judgements(evidence: Evidence) -> list[tuple[float, float, str]]:
-    """p, Holm's p and the verdict of every cell, adjusted for all of them together."""
-    cells, rope = evidence.cells, evidence.options.get("rope")
-    options: Any = {"rope": rope, "lower_is_better": evidence.lower}
-    tests = [tested(cell.unit_differences, evidence, cell.rounding) for cell in cells]
-    p = [np.nan if c.is_baseline else p for c, (_, p) in zip(cells, tests, strict=True)]
-    found = []
-    for cell, (t, _), own, adjusted in zip(
-        cells, tests, p, paired.holm(p), strict=True
-    ):
-        ends, n = (float(t.low), float(t.high)), len(cell.unit_differences)
-        said = verdict(n, cell.lost, ends, float(adjusted), **options)
-        said = "baseline" if cell.is_baseline else said
-        found.append((own, float(adjusted), said))
-    return found
-
-
-def tested(
-    differences: np.ndarray, evidence: Evidence, rounding: float = 0.0
-) -> tuple[paired.TInterval, float]:
-    """The interval of the mean difference, and the p of its test."""
-    t = paired.t_interval(differences, overlap=evidence.overlap or 0.0)
-    if evidence.overlap:  # folds overlap: their signs are not free to flip
-        return t, float(t.p)
-    rng = np.random.default_rng([FLIPPING, *evidence.words])
-    return t, paired.sign_flip_p(differences, rng, rounding=rounding)
-
-
-def verdict(
-    units: int,
-    lost: float,
-    interval: tuple[float, float],
-    p_holm: float,
-    *,
-    rope: float | None = None,
-    lower_is_better: bool = False,
-) -> str:
-    """What may be said of a difference: the first rule that holds.
-
-    ``lost`` is the share of pairs lost to divergence.
-    """
-    low, high = interval
-    if units < LEAST_UNITS or lost > MOST_LOST:
-        return "none"
-    if rope is not None and -rope < low and high < rope:
-        return "equivalent"
-    if p_holm < ALPHA and (low > 0 or high < 0):
-        return "better" if (high < 0) == lower_is_better else "worse"
-    return "no evidence"
 
 
 def _summary(cell: Cell) -> dict[str, Any]:
@@ -387,18 +373,28 @@ def _summary(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _difference(cell: Cell, evidence: Evidence) -> dict[str, float]:
-    """The cell's differences with their intervals."""
-    if cell.is_baseline:
-        return dict.fromkeys((*INTERVALS, *WINS), np.nan)
-    d, overlap = cell.unit_differences, evidence.overlap or 0.0
-    t = paired.t_interval(d, overlap=overlap)
-    # each row starts the same draws again, so that none depends on the others
-    rng = np.random.default_rng([RESAMPLING, *evidence.words])
-    boot = paired.bootstrap_interval(d, rng, overlap=overlap)
-    win = paired.win_interval(-d if evidence.lower else d, overlap=overlap)
-    values = map(float, (t.mean, t.low, t.high, *boot, *win))
-    return dict(zip((*INTERVALS, *WINS), values, strict=True))
+def _difference(cell: Cell, evidence: Evidence, found: Judgement) -> dict[str, Any]:
+    """The cell's differences, and what is said of them."""
+    d, pairs = (
+        np.empty(0) if cell.is_baseline else values
+        for values in (cell.unit_differences, cell.pairs)
+    )
+    wins = paired.win_interval(evidence.gain * d, overlap=evidence.overlap or 0.0)
+    worst = pairs.max if evidence.lower else pairs.min
+    return {
+        "difference": float(paired.t_interval(d).mean),
+        "low": found.low,
+        "high": found.high,
+        "median_difference": np.median(d) if len(d) else np.nan,
+        "worst_pair": worst() if len(d) else np.nan,
+        **dict(zip(WINS, wins, strict=True)),
+        "p": found.p,
+        "p_holm": found.p_holm,
+        "e_value": found.e_value,
+        "lost": cell.lost,
+        "diverged": cell.diverged,
+        "verdict": found.verdict,
+    }
 
 
 def few_units(n: int | np.integer, facts: dict[str, Any]) -> str:
@@ -412,6 +408,23 @@ def few_units(n: int | np.integer, facts: dict[str, Any]) -> str:
     if facts["unit"] in ("split", OUTER) and facts["overlap"] != 0:
         text += "; repeats= of jn.data.folds makes more"
     return text
+
+
+def skewed(rows: Comparison) -> str:
+    """Which comparisons are too skewed for their units; "" if none is."""
+    names = []
+    for title, cell in zip(cell_titles(rows), rows.cells, strict=True):
+        d = cell.unit_differences
+        needed = SKEW * paired.skewness(d) ** 2
+        if not cell.is_baseline and SKEW_SEEN <= len(d) < needed:
+            names.append(f"{title} ({math.ceil(needed)})")
+    if not names:
+        return ""
+    several = f"{', '.join(names[:3])}{', ...' * (len(names) > 3)}"
+    return (
+        "differences are so skewed that p and interval hold only from more units on: "
+        f"{several}; look at the median and the worst pair"
+    )
 
 
 def out_of_reach(rows: pd.DataFrame) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from jaxnoise.checks import single_key
 
 CONFIDENCE = 0.95
+ALPHA = 0.05
 EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
-SIGN_FLIPS, RESAMPLES = 100_000, 9_999  # draws, of so many units or fewer:
+SIGN_FLIPS = 100_000  # draws, of so many units or fewer:
 MANY_UNITS = 1_000  # of more there are less, so that time grows with the units alone,
 LEAST = 0.05  # but never less than this share of them
-AT_ONCE = 2**20  # numbers of a bootstrap in memory
 ROUNDING = 1e-12  # of sums, relative: closer ones are equal
 
 
@@ -67,59 +67,24 @@ def spread(values: Any) -> Any:
     x = np.asarray(values, float)
     if x.shape[-1] < 2:
         return np.full(x.shape[:-1], np.nan)[()]
-    scale = _scale(x)
+    scale = scale_of(x)
     sd = (x / scale).std(-1, ddof=1) * scale[..., 0]
     return np.where(x.min(-1) == x.max(-1), 0.0, sd)[()]
 
 
-def _scale(x: np.ndarray) -> np.ndarray:
+def skewness(values: Any) -> float:
+    """The third central moment over the cube of the standard deviation; 0 if tied."""
+    x = np.asarray(values, float)
+    if len(x) < 3 or x.min() == x.max():
+        return 0.0
+    u = x / scale_of(x)
+    u = u - u.mean()
+    return float((u**3).mean() / (u**2).mean() ** 1.5)
+
+
+def scale_of(x: np.ndarray) -> np.ndarray:
     """A power of two next to the largest: squares of x over it keep to the numbers."""
     return np.ldexp(1.0, np.frexp(np.abs(x).max(-1, keepdims=True))[1])
-
-
-def bootstrap_interval(
-    differences: Any, rng: np.random.Generator, *, overlap: float = 0.0
-) -> tuple[float, float]:
-    """BCa bootstrap interval of the mean; ``overlap`` widens it as it does the t's.
-
-    SciPy's takes memory of the square of n; the jackknife of a mean is no more than the
-    deviations from it.
-
-    Reference: B. Efron, "Better bootstrap confidence intervals", Journal of the
-    American Statistical Association 82 (1987).
-    """
-    from scipy.special import ndtr, ndtri  # slow to import
-
-    d = np.asarray(differences, float)
-    if len(d) < 2:
-        return np.nan, np.nan
-    if d.min() == d.max():
-        return float(d[0]), float(d[0])
-    scale = _scale(d)
-    d = d / scale
-    mean, means = d.mean(), _resampled_means(d, rng)
-    bias = ndtri(((means < mean).mean() + (means <= mean).mean()) / 2)
-    u = d - mean
-    acceleration = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
-    z = bias + ndtri((1 + np.array([-CONFIDENCE, CONFIDENCE])) / 2)
-    levels = ndtr(bias + z / (1 - acceleration * z))
-    wider = np.sqrt(1 + len(d) * overlap)
-    low, high = (mean + wider * (np.quantile(means, levels) - mean)) * scale
-    return float(low), float(high)
-
-
-def _resampled_means(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Means of as many draws of d as it has, again and again."""
-    n, count = len(d), _draws(RESAMPLES, len(d))
-    most = max(AT_ONCE // n, 1)
-    sizes = [min(most, count - done) for done in range(0, count, most)]
-    return np.concatenate(
-        [d[rng.integers(0, n, (m, n), np.int32)].mean(-1) for m in sizes]
-    )
-
-
-def _draws(most: int, units: int) -> int:
-    return int(most * np.clip(MANY_UNITS / units, LEAST, 1))
 
 
 def win_interval(
@@ -165,7 +130,7 @@ def sign_flip_p(
     draws)``.
 
     Args:
-        differences: shape (n,). If all are the same, p is 1.
+        differences: shape (n,). If all are the same, p is ``2 / 2**n``; of zeros, 1.
         rng: draws the patterns beyond 20 units.
         rounding: of the sum; sums that it cannot tell apart are equal.
 
@@ -177,14 +142,27 @@ def sign_flip_p(
     if not n:
         return np.nan
     if d.min() == d.max():
-        return 1.0
+        return 2.0 ** (1 - n) if d[0] else 1.0
+    if n <= EXACT_UNITS:
+        return float(all_flips_p(d[None], rounding=rounding)[0])
     least = abs(d.sum()) - max(rounding, ROUNDING * np.abs(d).sum())
-    if n > EXACT_UNITS:
-        extreme = np.abs(_random_sums(d, rng)) >= least
-        return float((1 + extreme.sum()) / (1 + len(extreme)))
-    first, second = _signed_sums(d[: n // 2]), np.sort(_signed_sums(d[n // 2 :]))
-    above = second.size - np.searchsorted(second, least - first)
-    return float(min(2 * above.sum() / 2**n, 1.0))  # as many lie below -least
+    extreme = np.abs(_random_sums(d, rng)) >= least
+    return float((1 + extreme.sum()) / (1 + len(extreme)))
+
+
+def all_flips_p(samples: np.ndarray, *, rounding: float = 0.0) -> np.ndarray:
+    """The exact p of `sign_flip_p` for samples of few units, shape (sample, n)."""
+    n = samples.shape[1]
+    sizes = np.abs(samples).sum(1)
+    least = np.abs(samples.sum(1)) - np.maximum(rounding, ROUNDING * sizes)
+    first = _signed_sums(samples[:, : n // 2])
+    second = np.sort(_signed_sums(samples[:, n // 2 :]))
+    below = [
+        np.searchsorted(those, bound - these).sum()
+        for these, those, bound in zip(first, second, least, strict=True)
+    ]
+    # as many lie below -least as above it
+    return np.minimum(2 - 2 * np.array(below) / 2**n, 1.0)
 
 
 def _signed_sums(d: np.ndarray) -> np.ndarray:
@@ -197,7 +175,7 @@ def _signed_sums(d: np.ndarray) -> np.ndarray:
 
 def _random_sums(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Sums of d under random signs: eight units at a time, from their 256 sums."""
-    total = np.zeros(_draws(SIGN_FLIPS, len(d)))
+    total = np.zeros(int(SIGN_FLIPS * np.clip(MANY_UNITS / len(d), LEAST, 1)))
     whole = len(d) // 8 * 8
     for sums in (*_signed_sums(d[:whole].reshape(-1, 8)), _signed_sums(d[whole:])):
         total += sums.take(rng.integers(0, sums.size, total.size))

@@ -15,16 +15,13 @@ import pandas as pd
 
 from jaxnoise.checks import warn
 from jaxnoise.evidence.compare import (
-    MOST_LOST,
     Comparison,
     few_units,
-    judgements,
     shows_options,
     source_of,
-    tested,
-    verdict,
 )
 from jaxnoise.evidence.format import joined, places, said
+from jaxnoise.evidence.judge import MOST_LOST, difference_p, judgements, verdict
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.table import OUTER, Source, runs_of
 from jaxnoise.evidence.units import Evidence, Options, check_options, evidence_of
@@ -170,6 +167,7 @@ def select(
         outer: the number of outer folds, ``outer * repeats`` of
             `jaxnoise.data.nested_folds`; splits are numbered as it does. None: as the
             data of a sweep say, else splits are not nested, and all choose together.
+        stop: as for `compare`, of which the verdict is.
 
     Returns:
         A `Selection`, which prints as text: what was chosen, its score and its
@@ -274,7 +272,7 @@ def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
         **found,
         verdict=_verdict_of_choices(choices, reporting)
         if reporting.unit == OUTER
-        else judgements(reporting)[pick][-1],
+        else judgements([reporting])[pick].verdict,
         claimed=claim,
         claimed_placement=cells[best].placement,
         claimed_strength=cells[best].strength,
@@ -291,9 +289,9 @@ def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
 def _verdict_of_choices(choices: pd.DataFrame, reporting: Evidence) -> str:
     """What may be said of the outer folds' choices: one comparison, of the folds."""
     d = choices["difference"].dropna().to_numpy(float)
-    interval, p = tested(d, reporting)
-    lost = 1 - len(d) / len(choices)
-    ends = float(interval.low), float(interval.high)
+    _, low, high, _ = t_interval(d, overlap=reporting.overlap or 0.0)
+    lost, p = 1 - len(d) / len(choices), difference_p(d, reporting)
+    ends = float(low), float(high)
     return verdict(len(d), lost, ends, p, lower_is_better=reporting.lower)
 
 

@@ -28,6 +28,7 @@ from jaxnoise.evidence.table import (
 from jaxnoise.results import cell_columns
 
 PAIR_BY = ("seed", "split")
+STOPS = ("fixed", "anytime")
 
 
 def key_of(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -45,20 +46,26 @@ class Cell:
         scores: the mean over the finite runs of each unit, NaN for a unit without any.
         differences: the mean over each unit's pairs, where both runs are finite, of the
             score minus the baseline's, NaN for a unit without any.
+        tested: the same, with each lost pair as the largest difference of any pair,
+            its sign against the mean's: what a test may count on.
+        pairs: the differences of all pairs that are not lost.
         rounding: of the sum of the differences.
         runs: the number of runs.
         diverged: the number of runs that are not finite.
-        lost: the share of the pairs of which a run is not finite.
+        lost: the number of pairs of which a run is not finite or not there. Every seed
+            and split of the table is expected of every placement and strength.
     """
 
     name: dict[str, Any]
     is_baseline: bool
     scores: np.ndarray
     differences: np.ndarray
+    tested: np.ndarray
+    pairs: np.ndarray
     rounding: float
     runs: int
     diverged: int
-    lost: float
+    lost: int
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -89,6 +96,11 @@ class Cell:
         return self.differences[np.isfinite(self.differences)]
 
     @property
+    def lost_share(self) -> float:
+        """The share of the expected pairs that is lost."""
+        return self.lost / (self.lost + len(self.pairs))
+
+    @property
     def score_interval(self) -> TInterval:
         """The mean score over units, with its t-interval."""
         return t_interval(self.unit_scores)
@@ -104,6 +116,7 @@ class Options(TypedDict, total=False):
     key: Array | None
     lower_is_better: bool | None
     outer: int | None
+    stop: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +131,11 @@ class Evidence:
         unit: what is independent: "split", "seed", "outer fold", or the columns that
             make a pair.
         units: the units' names, in the order of a cell's scores and differences.
+        order: of the units in the table, which is that in which they were made.
         precision: of the scores, relative.
         lower: whether lower is better.
         overlap: of the splits; None where nothing is known.
+        stop: the rule by which the number of units came about: see `compare`.
         words: of the key.
         taken: what the data said, in words; "" for nothing.
         doubts: what nothing said, in a sentence each.
@@ -132,9 +147,11 @@ class Evidence:
     cells: list[Cell]
     unit: str
     units: np.ndarray
+    order: np.ndarray
     precision: float
     lower: bool
     overlap: float | None
+    stop: str
     words: list[int]
     taken: str
     doubts: list[str]
@@ -162,6 +179,7 @@ class Evidence:
             "lower_is_better": self.lower,
             "rope": self.options.get("rope"),
             "overlap": self.overlap,
+            "stop": self.stop,
         }
 
 
@@ -178,7 +196,7 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
     table, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))
     table = score_table(table, metric, pairs)
     cells = paired_cells(table, metric, options.get("baseline", "none"), pairs)
-    unit, _, units = _units(table, pairs)
+    unit, codes, units = _units(table, pairs)
     unit = OUTER if nested and unit == "split" else unit
     overlap, taken = options.get("overlap"), ""
     doubts: list[str] = []
@@ -197,9 +215,11 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
         cells=cells,
         unit=unit,
         units=units,
+        order=pd.unique(codes),
         precision=table.attrs["precision"],
         lower=bool(lower),
         overlap=overlap,
+        stop=_stop(runs, overlap, options.get("stop")),
         words=words,
         taken=taken,
         doubts=doubts,
@@ -215,6 +235,19 @@ def _checked(options: dict[str, Any]) -> tuple[list[int], Any]:
     if lower is not None and not isinstance(lower, bool | np.bool_):
         raise TypeError(f"lower_is_better must be a bool or None, got {lower!r}.")
     return seed_words(options.get("key")), lower
+
+
+def _stop(runs: pd.DataFrame, overlap: float | None, given: Any) -> str:
+    """The rule that is given, or that the runs carry, or a number fixed beforehand."""
+    stop = given or runs.attrs.get("stop", STOPS[0])
+    if stop not in STOPS:
+        raise ValueError(f"stop must be 'fixed', 'anytime' or None, got {stop!r}.")
+    if stop == "anytime" and overlap:
+        raise ValueError(
+            "stop='anytime' needs independent units, got splits that overlap by "
+            f"{overlap:.4g}; their number is fixed beforehand."
+        )
+    return str(stop)
 
 
 def _of_splits(
@@ -240,50 +273,76 @@ def paired_cells(
 ) -> list[Cell]:
     """Pair every run of a checked table with the baseline's, and average over units."""
     columns = cell_columns(table)
-    reference = _reference(table, columns, baseline)
     names = table[columns].drop_duplicates().to_dict("records")
-    cell = table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
-    codes = [pd.factorize(table[name], sort=True)[0] for name in pair_by]
-    order = np.lexsort(codes[::-1])  # so that sums do not depend on the order of rows
-    table, cell = table.iloc[order], cell[order]
+    at = _baseline_of(names, baseline)
     _refuse_repeats(table, columns, pair_by)
-    partners, paired = _partners(table, reference, pair_by, metric)
-    scores, sizes = table[metric].to_numpy(), table[metric].abs().to_numpy()
-    rounding = 2 * table.attrs["precision"] * np.maximum(sizes, np.abs(partners))
-    differences = _without_rounding(scores - partners, rounding)
-    _, unit, units = _units(table, pair_by)
-
-    def means(values: np.ndarray) -> np.ndarray:
-        return _means(values, cell * len(units) + unit, (len(names), len(units)))
-
-    def counts(which: np.ndarray) -> np.ndarray:
-        return np.bincount(cell[which], minlength=len(names))
-
-    pairs = counts(paired)
-    if not pairs.all():
+    cell = table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
+    pair = table.groupby(list(pair_by)).ngroup().to_numpy()
+    _refuse_mixed_splits(table["split"], pair, pair_by)
+    _, codes, units = _units(table, pair_by)
+    unit = pd.Series(codes).groupby(pair).first().to_numpy()
+    scores = np.full((len(names), len(unit)), np.nan)
+    scores[cell, pair] = table[metric]
+    present = np.zeros(scores.shape, bool)
+    present[cell, pair] = True
+    shared = (present & present[at]).any(axis=1)
+    if not shared.all():
         raise ValueError(
-            f"{joined(names[pairs.argmin()])} must share {' and '.join(pair_by)} with "
+            f"{joined(names[shared.argmin()])} must share {' and '.join(pair_by)} with "
             f"a run of the baseline {baseline!r}, got no such pair."
         )
-    lost = counts(paired & ~np.isfinite(differences)) / pairs
-    diverged, roundings = counts(~table["finite"].to_numpy()), means(rounding)
-    known = map(_tied, means(differences), roundings), np.nansum(roundings, axis=1)
-    are = [name["placement"] == baseline for name in names]
-    rest = (values.tolist() for values in (np.bincount(cell), diverged, lost))
-    return list(map(Cell, names, are, means(scores), *known, *rest))
+    rounding = (
+        2 * table.attrs["precision"] * np.fmax(np.abs(scores), np.abs(scores[at]))
+    )
+    differences = _without_rounding(scores - scores[at], rounding)
+    place = (np.arange(len(names))[:, None] * len(units) + unit).ravel()
+
+    def means(values: np.ndarray) -> np.ndarray:
+        return _means(values.ravel(), place, (len(names), len(units)))
+
+    roundings = means(rounding)
+    of_units = np.stack(list(map(_tied, means(differences), roundings)))
+    lost = ~np.isfinite(differences)
+    tested = means(_against(differences, of_units))
+    tested = np.where(lost.any(axis=1, keepdims=True), tested, of_units)
+    diverged = np.bincount(cell[~table["finite"].to_numpy()], minlength=len(names))
+    return [
+        Cell(
+            name=name,
+            is_baseline=i == at,
+            scores=own,
+            differences=of_units[i],
+            tested=tested[i],
+            pairs=differences[i][~lost[i]],
+            rounding=float(np.nansum(roundings[i])),
+            runs=int(present[i].sum()),
+            diverged=int(diverged[i]),
+            lost=int(lost[i].sum()),
+        )
+        for i, (name, own) in enumerate(zip(names, means(scores), strict=True))
+    ]
 
 
-def _reference(table: pd.DataFrame, columns: list[str], baseline: str) -> pd.DataFrame:
-    """The baseline's runs, which are of one strength."""
-    reference = table[table["placement"] == baseline]
-    if reference.empty:
-        placements = ", ".join(map(str, table["placement"].unique()))
+def _against(differences: np.ndarray, of_units: np.ndarray) -> np.ndarray:
+    """Pairs with the lost ones of each cell as its largest, against its mean."""
+    known = np.isfinite(differences)
+    largest = np.where(known, np.abs(differences), 0.0).max(axis=1)
+    signs = np.sign(np.nansum(of_units, axis=1))
+    worst = np.where(known.any(axis=1), -signs * largest, np.nan)
+    return np.where(known, differences, worst[:, None])
+
+
+def _baseline_of(names: list[dict[str, Any]], baseline: str) -> int:
+    """Which of the cells it is."""
+    found = [i for i, name in enumerate(names) if name["placement"] == baseline]
+    if not found:
+        placements = ", ".join(dict.fromkeys(str(name["placement"]) for name in names))
         raise ValueError(
             f"baseline must be one of the placements ({placements}), got {baseline!r}."
         )
-    if len(reference.drop_duplicates(columns)) > 1:
+    if len(found) > 1:
         raise ValueError(f"baseline {baseline!r} must have one strength, got several.")
-    return reference
+    return found[0]
 
 
 def _refuse_repeats(
@@ -297,21 +356,13 @@ def _refuse_repeats(
         )
 
 
-def _partners(
-    table: pd.DataFrame, reference: pd.DataFrame, pair_by: Sequence[str], metric: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each run's score in the baseline, NaN for none, and whether there is a run."""
-    mine, theirs = (
-        pd.MultiIndex.from_frame(side[[*pair_by]]) for side in (table, reference)
-    )
-    partner = theirs.get_indexer(mine)
-    paired = partner >= 0
-    split = reference["split"].to_numpy()[partner]
-    if (table["split"].to_numpy() != split)[paired].any():
+def _refuse_mixed_splits(
+    splits: pd.Series, pair: np.ndarray, pair_by: Sequence[str]
+) -> None:
+    if (splits.groupby(pair).nunique() > 1).any():
         raise ValueError(
             f"pair_by must pair runs of one split, got {pair_by}: add 'split'."
         )
-    return np.where(paired, reference[metric].to_numpy()[partner], np.nan), paired
 
 
 def _units(

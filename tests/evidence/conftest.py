@@ -105,14 +105,6 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
 
 
-@pytest.fixture
-def few_draws(monkeypatch):
-    """Bootstraps of few draws, where nobody looks at them."""
-    from jaxnoise.evidence import paired
-
-    monkeypatch.setattr(paired, "RESAMPLES", 99)
-
-
 @pytest.fixture(scope="session")
 def browser():
     path = next(filter(None, map(shutil.which, NAMES)), None)

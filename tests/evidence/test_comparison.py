@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.evidence.format import TOGETHER
 
 
 @pytest.fixture
@@ -20,26 +21,31 @@ def rows():
     return jn.compare(pd.concat(parts), metric="accuracy")
 
 
-MAIN = "placement strength n mean difference low high p_holm verdict".split()
+MAIN = [
+    *"placement strength n mean difference low high".split(),
+    *"median_difference worst_pair p_holm verdict".split(),
+]
 
 
 def test_text_has_what_counts(rows):
     with pd.option_context("display.width", 40, "display.max_columns", 3):
         text = str(rows)
     assert text == repr(rows)
-    *lines, last = text.splitlines()
-    assert max(map(len, text.splitlines())) <= 100
+    *lines, last, stop = text.splitlines()
+    assert max(map(len, text.splitlines())) <= 105
     assert len(lines) == 3
     assert lines[0].split() == MAIN
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].split() == "none 0 10 0.7130 - - - - baseline".split()
+    assert lines[1].split() == "none 0 10 0.7130 - - - - - - baseline".split()
     assert lines[2].split() == (
-        "input_50%|x 0.25 10 0.7590 0.0460 0.0347 0.0573 0.0020 better".split()
+        "input_50%|x 0.25 10 0.7590 0.0460 0.0347 0.0573 "
+        "0.0500 0.0200 0.0020 better".split()
     )
     assert last == (
         "accuracy: higher is better; "
-        "more columns: sd, median, iqm, boot_*, win_*, p, diverged"
+        "more columns: sd, median, iqm, win_*, p, e_value, lost, diverged"
     )
+    assert stop == "holds if the number of seeds was fixed beforehand"
 
 
 def test_text_says_which_way_is_better(rows):
@@ -54,10 +60,10 @@ def test_text_says_which_way_is_better(rows):
 def test_text_of_other_columns(rows):
     """Diverged runs and added columns are shown; chosen columns are all there is."""
     lost = rows.assign(diverged=[0, 2], note="ours")
-    *lines, last = str(lost).splitlines()
+    *lines, last, _ = str(lost).splitlines()
     assert lines[0].split() == [*MAIN[:-1], "diverged", "verdict", "note"]
     assert lines[2].split()[-3:] == ["2", "better", "ours"]
-    assert last.endswith("win_*, p")
+    assert last.endswith("win_*, p, e_value, lost")
     chosen = str(rows[["placement", "p"]]).splitlines()
     assert [line.split()[-1] for line in chosen] == ["p", "-", "0.0020"]
 
@@ -88,7 +94,7 @@ def test_markdown(rows):
 def test_latex(rows):
     """The columns that are printed, or those that are asked for."""
     text = rows.to_latex()
-    assert r"\begin{tabular}{lrrrrrrrl}" in text
+    assert r"\begin{tabular}{lrrrrrrrrrl}" in text
     assert r"input\_50\%|x & 0.25 & 10 & 0.7590 & 0.0460" in text
     assert r"p\_holm" in text
     assert text.count(r"\\") == 3
@@ -102,7 +108,10 @@ def test_formats_of_numbers(rows):
     """The user's, for all numbers but strengths, which are names."""
     for form in ("%.2f", "{:.2f}".format):
         text = rows.to_latex(float_format=form, na_rep="?")
-        assert r"x & 0.25 & 10 & 0.76 & 0.05 & 0.03 & 0.06 & 0.00 & better" in text
+        assert (
+            r"x & 0.25 & 10 & 0.76 & 0.05 & 0.03 & 0.06 & 0.05 & 0.02 & 0.00 & better"
+            in text
+        )
         assert r"none & 0 & 10 & 0.71 & ? & ?" in text
     assert "|     0.76 |" in rows.to_markdown(floatfmt=".2f")
 
@@ -136,7 +145,7 @@ def test_it_stays_a_table(rows):
     assert type(some) is type(rows)
     assert "0.0460" in str(some)
     indexed = rows.set_index("placement")
-    assert str(indexed).splitlines()[-2].startswith("input_50%|x")
+    assert str(indexed).splitlines()[-3].startswith("input_50%|x")
     assert indexed.to_markdown().splitlines()[-1].startswith(r"| input_50%\|x")
     assert "placement" in str(rows.iloc[:0])
 
@@ -152,10 +161,6 @@ def test_small_numbers_keep_three_digits(rows):
 
 
 def test_differences_share_their_decimals(rows):
-    tiny = rows.assign(
-        difference=rows["difference"] / 1e4,
-        low=rows["low"] / 1e4,
-        high=rows["high"] / 1e4,
-    ).drop(columns=["boot_low", "boot_high"])
-    shown = str(tiny).splitlines()[2].split()[7:10]
+    tiny = rows.assign(**{name: rows[name] / 1e4 for name in TOGETHER})
+    shown = str(tiny).splitlines()[2].split()[4:7]
     assert shown == ["0.00000460", "0.00000347", "0.00000573"]

@@ -89,7 +89,7 @@ def told(call, **options):
     return [str(each.message) for each in seen]
 
 
-def test_an_unknown_name_is_warned_of_once(tmp_path, no_figures, few_draws):
+def test_an_unknown_name_is_warned_of_once(tmp_path, no_figures):
     """In the name of what was called, and not again inside it."""
     for name, call in calls("margin", tmp_path).items():
         (message,) = told(call)

@@ -3,14 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import chi2, ttest_1samp
 
 import jaxnoise as jn
-from jaxnoise.evidence.planning import _power
+from jaxnoise.evidence.paired import all_flips_p
+from jaxnoise.evidence.planning import _power, _power_of_t
 
 
 @pytest.mark.parametrize(
-    ("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (0.1, 787)]
+    ("effect", "n"), [(0.2, 199), (0.5, 34), (0.6, 24), (0.1, 787)]
 )
 def test_textbook_numbers_of_the_paired_t(effect, n):
     """Cohen's d of paired differences, two-sided, level 0.05, power 0.8."""
@@ -29,11 +30,20 @@ def test_it_is_the_smallest_number_with_the_power(effect):
     assert _power(n, effect, 0.05) >= 0.8 > _power(n - 1, effect, 0.05)
 
 
-def test_power_in_simulation():
-    n = jn.seeds_needed(0.8, sd=1.0)
-    d = np.random.default_rng(0).normal(0.8, 1, (4_000, n))
+@pytest.mark.parametrize(("effect", "comparisons"), [(1.6, 1), (1.0, 1), (1.2, 8)])
+def test_power_of_few_units_is_that_of_their_test(effect, comparisons):
+    """At six units the t-test would promise 0.8, and all signs agree in 0.66."""
+    n = jn.seeds_needed(effect, sd=1.0, comparisons=comparisons)
+    rng, level = np.random.default_rng(1), 0.05 / comparisons
+    for units, least, most in ((n, 0.77, 1), (n - 1, 0, 0.83)):
+        d = rng.normal(effect, 1, (2_000, units))
+        assert least <= (all_flips_p(d) < level).mean() <= most
+
+
+def test_power_of_t_in_simulation():
+    d = np.random.default_rng(0).normal(0.8, 1, (4_000, 15))
     found = (ttest_1samp(d, 0, axis=1).pvalue < 0.05).mean()
-    expected = _power(n, 0.8, 0.05)
+    expected = _power_of_t(15, 0.8, 0.05)
     assert abs(found - expected) <= 5 * np.sqrt(expected * (1 - expected) / 4_000)
 
 
@@ -85,10 +95,14 @@ def test_spread_of_a_table(splits):
     d = wide.sub(wide[0.0], axis=0)[[0.1, 0.3]]
     sd = d.groupby("split").mean().std() if splits > 1 else d.std()
     assert sd[0.1] > sd[0.3]
+    n = table["split" if splits > 1 else "seed"].nunique()
+    sd *= np.sqrt((n - 1) / chi2.ppf(0.2, n - 1))  # the upper limit of 80 %
     expected = jn.seeds_needed(0.05, sd=float(sd[0.1]))
     assert jn.seeds_needed(0.05, result_or_table=table, metric="loss") == expected
     rows = jn.compare(table, metric="loss")
     assert jn.seeds_needed(0.05, result_or_table=rows) == expected
+    moving = jn.compare(table, metric="loss", stop="anytime")
+    assert jn.seeds_needed(0.05, result_or_table=moving) == expected
     less = rows[rows["strength"] == 0.3]
     expected = jn.seeds_needed(0.05, sd=float(sd[0.3]))
     assert jn.seeds_needed(0.05, result_or_table=less) == expected
@@ -139,8 +153,6 @@ def test_tables_without_a_spread():
     rows = jn.compare(scores(), metric="loss")
     with pytest.raises(ValueError, match="comparison of two or more units, got none"):
         jn.seeds_needed(0.1, result_or_table=rows.iloc[:1])
-    with pytest.raises(ValueError, match="must have the columns of compare, got no"):
-        jn.seeds_needed(0.1, result_or_table=rows.drop(columns="low"))
     alone = scores()[scores()["placement"] == "none"]
     with pytest.raises(ValueError, match="comparison of two or more units, got none"):
         jn.seeds_needed(0.1, result_or_table=alone, metric="loss")

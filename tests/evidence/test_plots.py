@@ -264,7 +264,7 @@ def test_forest(clear):
         *("input, 0.01", "input, 0.1", "hidden, 0.1"),
     ]
     assert [t.get_text() for t in ax.texts] == [
-        *("equivalent, n = 10", "better, n = 10", "worse, n = 10"),
+        *("no evidence, n = 10", "better, n = 10", "worse, n = 10"),
     ]
     zero, *drawn = ax.get_lines()
     assert list(zero.get_xdata()) == [0, 0]

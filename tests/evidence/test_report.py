@@ -125,7 +125,7 @@ def draw(tmp_path):
 
 
 @pytest.fixture
-def write(draw, no_figures, few_draws):
+def write(draw, no_figures):
     """The page without its figures."""
     return draw
 
@@ -223,7 +223,7 @@ def test_scores_of_any_size(write):
         (0.0, {}, "There is no evidence that input, 0.1 differs from none in test"),
         (0.0, {"rope": 0.1}, "input, 0.1 is equivalent to none in test accuracy, wit"),
         (0.5, {"seeds": 5}, "There is no verdict on input, 0.1 against none in test"),
-        (0.5, {"lost": [3]}, "as more than 5% of the pairs were lost to divergence"),
+        (0.5, {"lost": [3]}, "as more than 5% of the pairs were lost"),
         (0.5, {"lost": range(10)}, "as it takes 6 seeds and there are 0; no pair is"),
         (0.5, {"seeds": 1}, "as it takes 6 seeds and there is 1; the difference is"),
     ],
@@ -259,7 +259,7 @@ def test_answer_counts_why_there_is_no_verdict(write):
     answer = write(result).text("Answer")
     assert (
         "1 is better and 2 are without a verdict (1 for fewer than 6 seeds and 1 for "
-        "pairs lost to divergence)" in answer
+        "lost pairs)" in answer
     )
 
 
@@ -321,7 +321,7 @@ def test_limits(write):
         "The sweep was interrupted",
         "Too few seeds: 3 of 3 comparisons, of fewer than 10 (3 of fewer than 6",
         "The 3 comparisons are made on the test rows that would also choose among them",
-        "1 runs diverged and are left out of all other numbers",
+        "1 runs diverged: means and intervals hold for runs that do not",
         "(input, 0.1: 1)",
         "All runs share one data set and one division of it",
     ):

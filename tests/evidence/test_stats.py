@@ -10,13 +10,15 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 import jaxnoise as jn
-from jaxnoise.evidence.compare import verdict
-from jaxnoise.evidence.paired import sign_flip_p, wilson
+from jaxnoise.evidence.anytime import confidence_sequence, e_holm, log_e
+from jaxnoise.evidence.judge import verdict
+from jaxnoise.evidence.paired import holm, sign_flip_p, wilson
 
 COLUMNS = [
     *["placement", "strength", "n", "mean", "sd", "median", "iqm"],
-    *["difference", "low", "high", "boot_low", "boot_high"],
-    *["win_probability", "win_low", "win_high", "p", "p_holm", "diverged", "verdict"],
+    *["difference", "low", "high", "median_difference", "worst_pair"],
+    *["win_probability", "win_low", "win_high", "p", "p_holm", "e_value"],
+    *["lost", "diverged", "verdict"],
 ]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:compare. . units? (is|are) few:UserWarning"
@@ -69,6 +71,7 @@ def test_order_of_rows_does_not_matter(splits):
     shuffled = scores.sample(frac=1, random_state=3)
     one = jn.compare(scores, metric="accuracy").set_index("placement")
     two = jn.compare(shuffled, metric="accuracy").set_index("placement")
+    two["e_value"] = one["e_value"]  # which is of the order in which runs were made
     pd.testing.assert_frame_equal(one, two.loc[one.index], check_exact=True)
 
 
@@ -96,24 +99,22 @@ def test_columns_beside_the_interval():
     assert row["win_probability"] == wins
     assert (row["win_low"], row["win_high"]) == wilson(wins, 12.0)
     assert row["p"] == row["p_holm"] == sign_flip_p(d, np.random.default_rng(0))
-    assert row["boot_low"] < row["difference"] < row["boot_high"]
+    assert row["e_value"] == pytest.approx(np.exp(log_e(d)[-1]))
+    assert (row["median_difference"], row["worst_pair"]) == (np.median(d), d.min())
     assert row["iqm"] == pytest.approx(np.sort(b[:, 0])[3:-3].mean())
 
 
-def test_the_key_resamples():
-    """The bootstrap, and the sign flips beyond 20 units; all else is exact."""
+def test_the_key_flips():
+    """The signs beyond 20 units; all else is exact."""
     scores = table({("none", 0.0): draw(0, (25, 1)), ("a", 0.1): draw(1, (25, 1), 0.4)})
     default, zero, other = (
         jn.compare(scores, metric="accuracy", key=key)
         for key in (None, jax.random.key(0), jax.random.key(1))
     )
     pd.testing.assert_frame_equal(default, zero, check_exact=True)
-    drawn = ["boot_low", "boot_high", "p"]
-    assert (zero.loc[1, drawn] != other.loc[1, drawn]).all()
-    np.testing.assert_allclose(
-        zero.loc[1, drawn].tolist(), other.loc[1, drawn].tolist(), atol=0.02
-    )
-    exact = [c for c in COLUMNS if c not in (*drawn, "p_holm")]
+    assert zero.loc[1, "p"] != other.loc[1, "p"]
+    assert zero.loc[1, "p"] == pytest.approx(other.loc[1, "p"], abs=0.02)
+    exact = [c for c in COLUMNS if c not in ("p", "p_holm")]
     pd.testing.assert_frame_equal(zero[exact], other[exact], check_exact=True)
 
 
@@ -220,7 +221,7 @@ def test_losses_are_better_when_lower(metric, lower):
     other = rows_of(a, b, metric, lower_is_better=not lower).iloc[1]
     assert other["verdict"] == ("worse" if lower else "better")
     assert other["win_probability"] == 1 - row["win_probability"]
-    unsigned = ["difference", "low", "high", "boot_low", "boot_high", "p"]
+    unsigned = ["difference", "low", "high", "median_difference", "p", "e_value"]
     assert row[unsigned].tolist() == other[unsigned].tolist()
 
 
@@ -228,14 +229,13 @@ def test_losses_are_better_when_lower(metric, lower):
     ("arguments", "expected"),
     [
         ({"units": 5, "interval": (1.0, 2.0), "p_holm": 0.001}, "none"),
-        ({"units": 5, "interval": (0.0, 0.0), "p_holm": 1.0, "rope": 1.0}, "none"),
+        ({"units": 5, "interval": (0.0, 1.0), "p_holm": 1.0, "p_alike": 0.0}, "none"),
         ({"lost": 0.051, "interval": (1.0, 2.0), "p_holm": 0.001}, "none"),
         ({"lost": 0.05, "interval": (1.0, 2.0), "p_holm": 0.001}, "better"),
         ({"units": 6, "interval": (1.0, 2.0), "p_holm": 0.001}, "better"),
-        ({"interval": (1.0, 2.0), "p_holm": 0.001, "rope": 3.0}, "equivalent"),
-        ({"interval": (1.0, 2.0), "p_holm": 0.001, "rope": 2.0}, "better"),
-        ({"interval": (-1.0, 2.0), "p_holm": 1.0, "rope": 2.1}, "equivalent"),
-        ({"interval": (-1.0, 2.0), "p_holm": 1.0, "rope": 1.5}, "no evidence"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.001, "p_alike": 0.04}, "equivalent"),
+        ({"interval": (1.0, 2.0), "p_holm": 0.001, "p_alike": 0.05}, "better"),
+        ({"interval": (-1.0, 2.0), "p_holm": 1.0, "p_alike": 0.06}, "no evidence"),
         ({"interval": (-2.0, -1.0), "p_holm": 0.049}, "worse"),
         ({"interval": (1.0, 2.0), "p_holm": 0.05}, "no evidence"),
         ({"interval": (-1.0, 2.0), "p_holm": 0.01}, "no evidence"),
@@ -279,6 +279,111 @@ def test_lost_pairs_take_the_verdict():
         assert rows["diverged"].sum() == len(at)
 
 
+def test_absent_runs_are_lost_as_diverged_ones_are():
+    """Every seed and split of the table is expected of every placement."""
+    a, b = draw(0, (10, 4)), draw(1, (10, 4), 1.0)
+    scores = table({("none", 0.0): a, ("input", 0.1): b})
+    gone = [40 + 5, 40 + 17, 3]
+    absent = jn.compare(scores.drop(index=gone[1:]), metric="accuracy")
+    scores.loc[gone[1:], "accuracy"] = np.nan
+    diverged = jn.compare(scores, metric="accuracy")
+    assert absent["lost"].tolist() == diverged["lost"].tolist() == [1, 2]
+    assert absent["diverged"].tolist() == [0, 0]
+    columns = [c for c in COLUMNS if c != "diverged"]
+    pd.testing.assert_frame_equal(absent[columns], diverged[columns])
+    assert "lost" in str(absent).splitlines()[0].split()
+    scores.loc[gone[0], "accuracy"] = np.nan  # 3 of 40 are too many
+    assert jn.compare(scores, metric="accuracy").loc[1, "verdict"] == "none"
+
+
+def test_lost_pairs_count_against_the_mean():
+    for sign in (1, -1):
+        d = sign * (draw(0, (20, 1)) + 0.5)
+        lost = np.where(np.arange(20)[:, None] == 7, np.nan, d)
+        row = rows_of(np.zeros((20, 1)), lost).iloc[1]
+        d[7] = -sign * np.nanmax(np.abs(lost))
+        expected = sign_flip_p(d[:, 0], np.random.default_rng(0))
+        assert row["p"] == expected
+        assert row["e_value"] == pytest.approx(np.exp(log_e(d[:, 0])[-1]))
+        assert row["difference"] == pytest.approx(np.nanmean(lost))
+
+
+def test_ties_are_a_finding_and_never_equivalent():
+    """A step of 0.25, exact in any float, in 30 of 30 pairs."""
+    a = draw(0, (30, 1)).round(1)
+    row = rows_of(a, a + 0.25, rope=1.0).iloc[1]
+    assert row["p"] == 2 / 2**30
+    assert row["verdict"] == "better"
+    assert rows_of(a, a, rope=1.0).loc[1, "verdict"] == "no evidence"
+
+
+def alike_p(d, rope):
+    """SciPy's two one-sided tests."""
+    less = ttest_1samp(d, rope, alternative="less").pvalue
+    return max(less, ttest_1samp(d, -rope, alternative="greater").pvalue)
+
+
+def test_equivalence_is_two_one_sided_tests_under_holm():
+    a = np.zeros((12, 1))
+    cells = {("input", float(i)): draw(i, (12, 1)) for i in range(1, 9)}
+    for rope in (0.6, 0.8, 1.0, 1.15):
+        rows = jn.compare(
+            table({("none", 0.0): a, **cells}), metric="accuracy", rope=rope
+        )
+        p = holm([alike_p(d[:, 0], rope) for d in cells.values()])
+        assert ((rows["verdict"] == "equivalent")[1:] == (p < 0.05)).all()
+    assert 0 < (p < 0.05).sum() < 8
+    for n, lost, said in (
+        (10, 0, "equivalent"),
+        (9, 0, "no evidence"),
+        (40, 1, "no evidence"),
+    ):
+        b = draw(3, (n, 1)) / 10
+        b[:lost] = np.nan
+        assert rows_of(np.zeros((n, 1)), b, rope=1.0).loc[1, "verdict"] == said
+
+
+def test_stop_is_said_or_carried_by_the_runs():
+    a, b = draw(0, (25, 1)), draw(1, (25, 1), 4.0)
+    scores = table({("none", 0.0): a, ("x", 0.1): b, ("y", 0.1): draw(2, (25, 1))})
+    rows = jn.compare(scores, metric="accuracy", stop="anytime", rope=2.0)
+    logs = np.array([log_e((b - a)[:, 0]), log_e((draw(2, (25, 1)) - a)[:, 0])])
+    np.testing.assert_allclose(rows["p"][1:], np.exp(-logs.max(1)))
+    np.testing.assert_allclose(rows["p_holm"][1:], np.exp(-e_holm(logs).max(1)))
+    np.testing.assert_allclose(rows["e_value"][1:], np.exp(logs[:, -1]))
+    ends = confidence_sequence((b - a)[:, 0])
+    np.testing.assert_allclose(rows.loc[1, ["low", "high"]].tolist(), ends)
+    assert rows["verdict"].tolist() == ["baseline", "better", "equivalent"]
+    assert "holds at any number of seeds" in str(rows)
+    scores.attrs["stop"] = "anytime"
+    carried = jn.compare(scores, metric="accuracy", rope=2.0)
+    pd.testing.assert_frame_equal(carried, rows)
+    fixed = jn.compare(scores, metric="accuracy", stop="fixed")
+    assert (fixed.loc[1, "p"], fixed.attrs["stop"]) == (1 / (1 + 100_000), "fixed")
+
+
+def test_the_process_takes_units_in_their_order():
+    """That of the table, and not that of the seeds' numbers."""
+    b = draw(1, (12, 1), 1.0)
+    scores = table({("none", 0.0): np.zeros((12, 1)), ("input", 0.1): b})
+    turned = scores[::-1].reset_index(drop=True)
+    row = jn.compare(turned, metric="accuracy").set_index("placement").loc["input"]
+    assert row["e_value"] == pytest.approx(np.exp(log_e(b[::-1, 0])[-1]))
+
+
+def test_skewed_differences_are_warned_of():
+    """From 20 units on, where they are fewer than 25 times the squared skewness."""
+    b = np.zeros((19, 1))
+    b[3] = 5.0
+    rows_of(np.zeros((19, 1)), b)  # nobody can tell
+    b = np.append(b, [[0.0]], axis=0)
+    told = r"from more units on: input, 0.1 \(4\d\d\); look at the median and the worst"
+    with pytest.warns(UserWarning, match=told):
+        rows = rows_of(np.zeros((20, 1)), b)
+    assert rows.loc[1, ["median_difference", "worst_pair"]].tolist() == [0, 0]
+    rows_of(np.zeros((400, 1)), np.tile(b, (25, 1))[:400] + draw(0, (400, 1)))
+
+
 def test_what_the_finite_column_says():
     a, b = draw(0, (12, 1)), draw(1, (12, 1))
     scores = table({("none", 0.0): a, ("input", 0.1): b})
@@ -299,10 +404,9 @@ def test_tied_but_for_rounding():
         base = a if b.dtype == float else a.astype(np.float32)
         row = rows_of(base.astype(float), b.astype(float), rope=0.03).iloc[1]
         assert row["difference"] == pytest.approx(0.02, abs=1e-6)
-        values = row[["low", "high", "boot_low", "boot_high"]]
-        assert (values == row["difference"]).all()
-        assert row["p"] == row["p_holm"] == 1
-        assert row["verdict"] == "equivalent"
+        assert (row[["low", "high"]] == row["difference"]).all()
+        assert row["p"] == row["p_holm"] == 2 / 2**10
+        assert row["verdict"] == "better"  # ties are never equivalent
 
 
 def test_one_exploded_run_makes_no_ties_elsewhere():
@@ -383,7 +487,7 @@ def test_strengths_that_differ_by_rounding_are_one():
 
 
 def test_a_million_rows_take_linear_memory():
-    """20,000 units took the square of it in the bootstrap, 3.2 GB."""
+    """Of 20,000 units no two are ever looked at together."""
     import tracemalloc
 
     a, b = draw(0, (20_000, 1)), draw(1, (20_000, 1), 0.1)
@@ -395,9 +499,7 @@ def test_a_million_rows_take_linear_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
-    t, boot = rows.loc[1, ["low", "high"]], rows.loc[1, ["boot_low", "boot_high"]]
-    half = (t["high"] - t["low"]) / 2
-    np.testing.assert_allclose(boot.tolist(), t.tolist(), atol=0.3 * half)
+    assert rows.loc[1, "verdict"] == "better"
 
 
 def test_overlap_is_the_corrected_t():
@@ -410,9 +512,11 @@ def test_overlap_is_the_corrected_t():
     t = d.mean() / np.sqrt((1 / 10 + 0.25) * d.var(ddof=1))
     assert corrected["p"] == pytest.approx(2 * student.sf(abs(t), 9))
     ratio = np.sqrt(1 + 10 * 0.25)
-    for low, high in (("low", "high"), ("boot_low", "boot_high")):
-        wider = (corrected[high] - corrected[low]) / (plain[high] - plain[low])
-        assert wider == pytest.approx(ratio)
+    wider = (corrected["high"] - corrected["low"]) / (plain["high"] - plain["low"])
+    assert wider == pytest.approx(ratio)
+    assert np.isnan(corrected["e_value"])
+    with pytest.raises(ValueError, match="needs independent units, got splits that ov"):
+        rows_of(a, b, overlap=0.25, stop="anytime")
     assert corrected["win_low"] < plain["win_low"]
     assert corrected["difference"] == plain["difference"]
 
@@ -483,6 +587,7 @@ def test_the_table_says_what_it_is_of():
         "lower_is_better": True,
         "rope": 0.1,
         "overlap": None,
+        "stop": "fixed",
     }
 
 
@@ -509,6 +614,7 @@ def test_the_table_says_what_it_is_of():
         ({"rope": "a"}, TypeError, "rope must be a number or None, got 'a'"),
         ({"overlap": -1}, ValueError, "overlap must be finite and >= 0, got -1"),
         ({"overlap": True}, TypeError, "overlap must be a number or None, got True"),
+        ({"stop": "never"}, ValueError, "stop must be 'fixed', 'anytime' or None, got"),
         ({"pair_by": ("seed", "fold")}, ValueError, "must have a column 'fold', got"),
         ({"pair_by": ()}, ValueError, "pair_by must name at least one column"),
         ({"key": 0}, TypeError, r"key must be a typed key, .* got 0"),

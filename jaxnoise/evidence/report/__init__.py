@@ -17,9 +17,6 @@ import jinja2
 import pandas as pd
 
 from jaxnoise.evidence.compare import (
-    ALPHA,
-    LEAST_UNITS,
-    MOST_LOST,
     Comparison,
     comparison_of,
     shows_options,
@@ -34,6 +31,8 @@ from jaxnoise.evidence.format import (
     short,
     which_is_better,
 )
+from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.report.figures import illustrations
@@ -93,6 +92,7 @@ def report(
         key: as for `compare`.
         lower_is_better: as for `compare`.
         outer: as for `compare` and `select`, of nested folds.
+        stop: as for `compare`.
 
     Returns:
         The path.

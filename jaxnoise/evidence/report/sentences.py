@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.evidence.compare import (
-    LEAST_UNITS,
     Comparison,
-    judgements,
     out_of_reach,
+    skewed,
     source_of,
     titled_groups,
 )
@@ -24,6 +23,7 @@ from jaxnoise.evidence.format import (
     in_words,
     said,
 )
+from jaxnoise.evidence.judge import LEAST_UNITS, judgements
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
 from jaxnoise.evidence.units import evidence_of
@@ -74,7 +74,7 @@ def _counts(others: Comparison) -> list[str]:
     undecided = others[others["verdict"] == "none"]
     few = int((undecided["n"] < LEAST_UNITS).sum())
     reasons = {f"for fewer than {LEAST_UNITS} {others.attrs['unit']}s": few}
-    reasons["for pairs lost to divergence"] = len(undecided) - few
+    reasons["for lost pairs"] = len(undecided) - few
     if len(undecided):
         why = enumerated([f"{n} {reason}" for reason, n in reasons.items() if n])
         counts[-1] += f" ({why})"
@@ -104,6 +104,7 @@ def limits(
         "few": int((others["n"] < FEW_UNITS).sum()),
         "least": int((others["n"] < LEAST_UNITS).sum()),
         "out_of_reach": out_of_reach(rows),
+        "skewed": skewed(rows),
         "most_frequent": _most_frequent(rows, score_set),
         "unlike": _unlike(rows, score_set, name),
         "moving": _moving(source_of(rows)),
@@ -142,10 +143,8 @@ def _unlike(
         return []
     evidence = evidence_of(rows, other, rope=None, lower_is_better=None)
     verdicts = {
-        cell.key: verdict
-        for cell, (*_, verdict) in zip(
-            evidence.cells, judgements(evidence), strict=True
-        )
+        cell.key: found.verdict
+        for cell, found in zip(evidence.cells, judgements([evidence]), strict=True)
     }
     found: dict[tuple[str, str], list[str]] = {}
     for title, mine, cell in zip(

@@ -52,6 +52,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "as_text": lambda value: as_text(value),
     "and": enumerated,
     "between": _between,
+    "brief": _known("{:.3g}".format),
     "count": count,
     "difference_decimals": difference_decimals,
     "fixed": _known(fixed),
