@@ -29,7 +29,8 @@ Ten names to know:
 
 Where to go next: ``help(jn.sweep)`` has a whole comparison in twenty lines. On a CPU
 call `use_all_cores` first. `describe` tells what the noise in a model does, and
-`strip_noise` takes it out for use. `seeds_needed` says how many runs a question takes.
+`strip_noise` takes it out for use. `seeds_needed` says how many runs a question takes,
+and `sweep_until` finds out.
 `clipped`, `relative` and `snr_db` change a noise; `strength_prior` holds up `Learnable`
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
 The README has a table of all noises, and notebooks go through a case study.
@@ -96,6 +97,7 @@ from jaxnoise.training.recipe import Recipe as Recipe
 from jaxnoise.training.run import make_train as make_train
 from jaxnoise.training.sweep import refit as refit
 from jaxnoise.training.sweep import sweep as sweep
+from jaxnoise.until import sweep_until as sweep_until
 
 if TYPE_CHECKING:
     from jaxnoise import nnx as nnx

@@ -84,6 +84,7 @@ def test_the_public_list():
         "strength_prior",
         "strip_noise",
         "sweep",
+        "sweep_until",
         "tree_add_gaussian_noise",
         "use_all_cores",
     ]

@@ -18,6 +18,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "models": "checks pickling noise model",
     "training": "checks pickling results losses metrics data model",
     "evidence": "checks results data",
+    "until": "checks results data training evidence",  # a sweep that looks: above both
     "nnx": "checks noise model",  # a door, as are the experiments: nothing imports it
 }
 BESIDES = {  # single names of a room that is not known as a whole

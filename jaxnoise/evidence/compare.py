@@ -76,8 +76,29 @@ class Comparison(pd.DataFrame):
         return Comparison
 
     @property
+    def metrics(self) -> list[str]:
+        """Those of which it has rows."""
+        return list(self["metric"].unique()) if "metric" in self else []
+
+    def of(self, metric: str) -> "Comparison":
+        """The rows of one of several metrics, adjusted for all, as pictures take them.
+
+        Raises:
+            ValueError: if it is none of them.
+        """
+        if metric not in self.metrics:
+            known = " or ".join(map(repr, self.metrics))
+            raise ValueError(f"metric must be {known}, got {metric!r}.")
+        rows = self[self["metric"] == metric].drop(columns="metric")
+        rows.evidence = next(e for e in self.evidence if e.metric == metric)
+        rows.attrs = rows.evidence.facts()
+        return rows
+
+    @property
     def cells(self) -> list[Cell]:
         """The units of each row."""
+        if self.metrics:
+            return [cell for metric in self.metrics for cell in self.of(metric).cells]
         found = {cell.key: cell for cell in self.evidence.cells}
         rows = self[cell_columns(self)].itertuples(index=False)
         return [found[key_of(row)] for row in rows]
@@ -87,7 +108,9 @@ class Comparison(pd.DataFrame):
         """What is to be said of the units, few or too few; "" if nothing is."""
         compared, facts = self[self["verdict"] != "baseline"], self.attrs
         few = few_units(compared["n"].min(), facts) if len(compared) else ""
-        return "; ".join(filter(None, [few, out_of_reach(self), skewed(self)]))
+        parts = list(map(self.of, self.metrics)) or [self]
+        skews = dict.fromkeys(skewed(part) for part in parts)
+        return "; ".join(filter(None, [few, out_of_reach(self), *skews]))
 
     def __repr__(self) -> str:
         text = self._text(self._main()).to_string(index=self._has_index())
@@ -141,10 +164,15 @@ class Comparison(pd.DataFrame):
         facts = self.attrs
         if "lower_is_better" not in facts:
             return [more]
-        better = which_is_better(facts["lower_is_better"])
+        if self.metrics:
+            parts = [self.of(metric) for metric in self.metrics]
+            return [*map(_better, parts), more, *parts[0]._notes()]
+        return [f"{_better(self)}; {more}", *self._notes()]
+
+    def _notes(self) -> list[str]:
+        """How the number of units came about, and what the data said."""
         taken = self.evidence and self.evidence.taken
-        lines = [f"{facts['metric']}: {better}; {more}", _how_many(facts), taken]
-        return list(filter(None, lines))
+        return list(filter(None, [_how_many(self.attrs), taken]))
 
     def _has_index(self) -> bool:
         return not isinstance(self.index, pd.RangeIndex)
@@ -152,6 +180,11 @@ class Comparison(pd.DataFrame):
     def _sides(self, left: str, right: str) -> list[str]:
         numeric = pd.api.types.is_numeric_dtype
         return [right if numeric(kind) else left for kind in self.dtypes]
+
+
+def _better(rows: Comparison) -> str:
+    facts = rows.attrs
+    return f"{facts['metric']}: {which_is_better(facts['lower_is_better'])}"
 
 
 def _how_many(facts: dict[str, Any]) -> str:
@@ -183,7 +216,7 @@ def titled_groups(
 def compare(
     result_or_table: Source,
     *,
-    metric: str,
+    metric: str | Sequence[str],
     baseline: str = "none",
     pair_by: str | Sequence[str] = PAIR_BY,
     rope: float | None = None,
@@ -207,7 +240,9 @@ def compare(
             strength, seed, the metric, and split if there are several; or a
             `Comparison`, of whose runs another metric is compared. Strengths that
             differ by rounding, as in float32, are one.
-        metric: the column that is compared, such as ``"population_accuracy"``.
+        metric: the column that is compared, such as ``"population_accuracy"``; or
+            several, which are one family: Holm's procedure goes over all their rows,
+            and ``rows.of(metric)`` are those of one, for pictures and pages.
         baseline: the placement that others are compared with.
         pair_by: the columns that tell which two runs are a pair.
         rope: the half width of the region of practical equivalence, in units of the
@@ -311,8 +346,12 @@ def compare(
     """
     given = (baseline, pair_by, rope, overlap, key, lower_is_better, outer, stop)
     options = dict(zip(Options.__annotations__, given, strict=True))
-    rows = judged(evidence_of(result_or_table, metric, **options))
-    for told in filter(None, [rows.caution, *rows.evidence.doubts]):
+    metrics = list(metric) if isinstance(metric, list | tuple) else [metric]
+    if not metrics:
+        raise ValueError("metric must name at least one column, got none.")
+    family = [evidence_of(result_or_table, each, **options) for each in metrics]
+    rows, doubts = judged(*family), [doubt for each in family for doubt in each.doubts]
+    for told in dict.fromkeys(filter(None, [rows.caution, *doubts])):
         warn(f"compare: {told}.")
     return rows
 
@@ -331,6 +370,8 @@ def comparison_of(
 ) -> Comparison:
     """The comparison that is given, or one that is made and warned of by its doubts."""
     check_options(function, options)
+    if isinstance(source, Comparison) and metric in source.metrics:
+        source = source.of(metric)
     evidence = evidence_of(source, metric, **options)
     if isinstance(source, Comparison) and evidence is source.evidence:
         return source
@@ -342,6 +383,8 @@ def comparison_of(
 def source_of(source: Any) -> Any:
     """What a comparison was made of; of anything else itself."""
     made = isinstance(source, Comparison) and source.evidence
+    if isinstance(made, tuple):  # of several metrics
+        made = made[0]
     return made.source if made else source
 
 

@@ -186,6 +186,8 @@ class Evidence:
 def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
     """The paired units of a metric; those of a comparison, if nothing else is asked."""
     made = getattr(source, "evidence", None)
+    if isinstance(made, tuple):  # of several metrics
+        made = next((e for e in made if e.metric == metric), made[0])
     if isinstance(made, Evidence):  # a comparison's
         options, metric = made.options | options, metric or made.metric
         if options == made.options and metric == made.metric:

@@ -343,6 +343,43 @@ def test_equivalence_is_two_one_sided_tests_under_holm():
         assert rows_of(np.zeros((n, 1)), b, rope=1.0).loc[1, "verdict"] == said
 
 
+def test_several_metrics_are_one_family():
+    shape, gains = (12, 1), (0.0, 1.0, 0.6)
+    scores = table(
+        {("x" if g else "none", g): draw(i, shape, g) for i, g in enumerate(gains)}
+    )
+    scores["loss"] = -scores["accuracy"] + draw(9, len(scores)) / 2
+    names = ["accuracy", "loss"]
+    rows = jn.compare(scores, metric=names)
+    assert rows["metric"].tolist() == ["accuracy"] * 3 + ["loss"] * 3
+    alone = {name: jn.compare(scores, metric=name) for name in names}
+    p = pd.concat([alone[name]["p"] for name in names])
+    np.testing.assert_array_equal(rows["p"], p)
+    np.testing.assert_array_equal(rows["p_holm"], holm(p))
+    for name in names:
+        part = rows.of(name)
+        assert part.attrs == alone[name].attrs
+        same = [c for c in COLUMNS if c not in ("p_holm", "verdict")]
+        pd.testing.assert_frame_equal(
+            part[same].reset_index(drop=True), alone[name][same]
+        )
+        assert [c.key for c in part.cells] == [c.key for c in alone[name].cells]
+    assert len(rows.cells) == 6
+    assert "accuracy: higher is better\nloss: lower is better\nmore columns" in str(
+        rows
+    )
+    more = part["p_holm"].to_numpy() > alone["loss"]["p_holm"].to_numpy()
+    assert more[1:].all()
+    with pytest.raises(
+        ValueError, match="metric must be 'accuracy' or 'loss', got 'x'"
+    ):
+        rows.of("x")
+    ax = jn.plots.forest(rows, metric="loss")
+    assert "difference to none in loss" in ax.get_xlabel()
+    moving = jn.compare(scores, metric=names, stop="anytime")
+    assert (moving["p_holm"] >= moving["p"])[[1, 2, 4, 5]].all()
+
+
 def test_stop_is_said_or_carried_by_the_runs():
     a, b = draw(0, (25, 1)), draw(1, (25, 1), 4.0)
     scores = table({("none", 0.0): a, ("x", 0.1): b, ("y", 0.1): draw(2, (25, 1))})
@@ -608,7 +645,9 @@ def test_the_table_says_what_it_is_of():
             TypeError,
             "must be a SweepResult or a pandas table",
         ),
-        ({"metric": ["accuracy"]}, ValueError, r"metric must be .* got \['accuracy'\]"),
+        ({"metric": {"accuracy"}}, ValueError, r"metric must be .* got \{'accuracy'\}"),
+        ({"metric": ["accuracy", "loss"]}, ValueError, "metric must be .* got 'loss'"),
+        ({"metric": []}, ValueError, "metric must name at least one column, got none"),
         ({"rope": -0.1}, ValueError, "rope must be finite and >= 0, got -0.1"),
         ({"rope": np.nan}, ValueError, "rope must be finite and >= 0, got nan"),
         ({"rope": "a"}, TypeError, "rope must be a number or None, got 'a'"),
