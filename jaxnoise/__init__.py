@@ -55,6 +55,7 @@ from jaxnoise import losses as losses
 from jaxnoise import metrics as metrics
 from jaxnoise.data import Data as Data
 from jaxnoise.evidence.compare import compare as compare
+from jaxnoise.evidence.many import compare_many as compare_many
 from jaxnoise.evidence.planning import seeds_needed as seeds_needed
 from jaxnoise.evidence.select import select as select
 from jaxnoise.model import Model as Model

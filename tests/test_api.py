@@ -64,6 +64,7 @@ def test_the_public_list():
         "alpha_dropout",
         "clipped",
         "compare",
+        "compare_many",
         "describe",
         "drop_units",
         "flip_labels",

@@ -85,12 +85,19 @@ def _anytime(compared: Compared) -> Parts:
         if _may_be_alike(e, cell):
             sides[:] = log_e(d - rope, sides=[-1]), log_e(d + rope, sides=[1])
         alike.append(sides.min(0))
-    p = [_p_of(each[None])[0] for each in logs]
-    return intervals, p, _p_of(np.array(logs)), _p_of(np.array(alike))
+    p = [_p_of([each])[0] for each in logs]
+    return intervals, p, _p_of(logs), _p_of(alike)
 
 
-def _p_of(logs: np.ndarray) -> np.ndarray:
-    """1 over the largest e-values so far, which are adjusted for one another."""
+def _p_of(processes: Sequence[np.ndarray]) -> np.ndarray:
+    """1 over the largest e-values so far, which are adjusted for one another.
+
+    One that has ended, of a smaller data set, stays as it is.
+    """
+    longest = max(map(len, processes))
+    logs = np.array(
+        [np.pad(each, (0, longest - len(each)), "edge") for each in processes]
+    )
     there = np.isfinite(logs).all(axis=1)
     p = np.full(len(logs), np.nan)
     p[there] = np.exp(-e_holm(logs[there]).max(axis=1, initial=0.0))

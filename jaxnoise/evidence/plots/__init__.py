@@ -15,6 +15,7 @@ from jaxnoise.evidence.plots.differences import seed_slopes as seed_slopes
 from jaxnoise.evidence.plots.heatmap import strength_heatmap as strength_heatmap
 from jaxnoise.evidence.plots.planes import decision_regions as decision_regions
 from jaxnoise.evidence.plots.planes import scatter as scatter
+from jaxnoise.evidence.plots.sets import sets_forest as sets_forest
 from jaxnoise.evidence.plots.strengths import strength_curve as strength_curve
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "learning_curves",
     "scatter",
     "score_distribution",
+    "sets_forest",
     "seed_slopes",
     "strength_curve",
     "strength_heatmap",
