@@ -6,7 +6,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +30,8 @@ class RunResult(NamedTuple):
         finite: False if the run diverged: a loss or a parameter was NaN or infinite.
         outputs: of a recipe with ``set_metrics``, by set the clean outputs of every
             row, for those metrics, which are computed on the host; else None.
+        rows: with ``keep_rows`` of a sweep, by metric the values whose mean it is, one
+            a row; else None.
 
     Example:
         >>> import jax, optax, jaxnoise as jn
@@ -51,11 +53,40 @@ class RunResult(NamedTuple):
     variables: Any
     finite: Bool[Array, "..."]
     outputs: Any = None
+    rows: Any = None
 
     @property
     def params(self) -> Any:
         """The trained parameters, ``variables["params"]``; models want `variables`."""
         return None if self.variables is None else self.variables["params"]
+
+
+class KeptRows(NamedTuple):
+    """A value of every run and row, such as whether the row was answered rightly.
+
+    Attributes:
+        stored: shape (run, row); of bits, eight rows in a byte.
+        length: the number of rows.
+        bits: whether all values are 0 or 1.
+    """
+
+    stored: np.ndarray
+    length: int
+    bits: bool
+
+    @classmethod
+    def kept(cls, values: np.ndarray) -> "KeptRows":
+        """Values of shape (run, row), packed where they are bits."""
+        bits = bool(((values == 0) | (values == 1)).all())
+        packed = np.packbits(values.astype(bool), axis=1) if bits else values
+        return cls(packed, values.shape[1], bits)
+
+    def of(self, runs: Any) -> np.ndarray:
+        """The values of some runs, by their positions."""
+        stored = self.stored[runs]
+        return (
+            np.unpackbits(stored, axis=-1, count=self.length) if self.bits else stored
+        )
 
 
 def cell_columns(table: pd.DataFrame) -> list[str]:
@@ -128,6 +159,9 @@ class SweepResult:
         compile_seconds: time spent tracing and compiling.
         run_seconds: time spent running compiled programs.
         device: what the runs ran on, in words.
+        rows: with ``keep_rows`` of a sweep, by metric the `KeptRows` whose means
+            ``runs`` has, in its order; else empty. `jaxnoise.compare` tells by them
+            what holds for new rows, too.
         origin: the recipes, strengths and settings, with which `jaxnoise.refit` trains
             again; None where they are not known, such as after pickling.
 
@@ -162,6 +196,7 @@ class SweepResult:
     run_seconds: float
     device: str
     origin: Any = None
+    rows: dict[str, KeptRows] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "origin": None}  # recipes are often lambdas
@@ -238,6 +273,10 @@ class SweepResult:
             runs=self.runs.iloc[rows].reset_index(drop=True),
             curves={name: curve[rows] for name, curve in self.curves.items()},
             variables=tuple(self.variables[row] for row in rows),
+            rows={
+                name: each._replace(stored=each.stored[rows])
+                for name, each in self.rows.items()
+            },
         )
 
     @property

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxnoise.data import Data
 from jaxnoise.evidence.compare import judged
 from jaxnoise.evidence.units import evidence_of
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.results import KeptRows, SweepResult, cell_columns
 from jaxnoise.training.plan import as_seeds, as_splits
 from jaxnoise.training.recipe import RecipeFn
 from jaxnoise.training.sweep import sweep
@@ -144,7 +144,17 @@ def _joined(parts: Sequence[SweepResult]) -> SweepResult:
             for name in parts[0].curves
         },
         variables=tuple(variables[i] for i in order),
+        rows={
+            name: _stacked([part.rows[name] for part in parts], order)
+            for name in parts[0].rows
+        },
         complete=all(part.complete for part in parts),
         compile_seconds=sum(part.compile_seconds for part in parts),
         run_seconds=sum(part.run_seconds for part in parts),
+    )
+
+
+def _stacked(parts: Sequence[KeptRows], order: np.ndarray) -> KeptRows:
+    return KeptRows.kept(
+        np.concatenate([each.of(slice(None)) for each in parts])[order]
     )

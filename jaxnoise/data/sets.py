@@ -123,7 +123,8 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
     """What statistics ask about the splits of a sweep, as far as it is known.
 
     "overlap" is the largest; "outer" the outer fold of each split; "majority" by set
-    the share of the most frequent class in each split, for targets that are classes.
+    the share of the most frequent class in each split, for targets that are classes;
+    "rows" by set their number, of a single split.
     """
     overlaps, outer = ([getattr(d, f) for d in splits] for f in ("overlap", "outer"))
     shares = {
@@ -136,6 +137,8 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
         if len(each) == len(splits) and None not in each
     }
     facts: dict[str, Any] = {"majority": majority}
+    if len(splits) == 1:
+        facts["rows"] = {name: row_count(splits[0][name]) for name in splits[0]}
     if None not in overlaps:
         facts["overlap"] = max(overlaps)
     if None not in outer:

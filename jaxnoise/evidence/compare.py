@@ -37,11 +37,13 @@ from jaxnoise.evidence.units import (
 )
 from jaxnoise.results import cell_columns
 
+TWO_ERRORS = 1.96  # 95 % of a normal law
 SKEW = 25  # times the square of the skewness: with fewer units, t is a guide
 SKEW_SEEN = 20  # units of which skewness tells anything
 WINS = ("win_probability", "win_low", "win_high")
 PROBLEMS = ("lost", "diverged")  # no details where there are some
-DETAILS = ("sd", "median", "iqm", *WINS, "p", "e_value", *PROBLEMS)
+NEW_ROWS = ("new_rows_low", "new_rows_high")  # no details where they are known
+DETAILS = ("sd", "median", "iqm", *NEW_ROWS, *WINS, "p", "e_value", *PROBLEMS)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -152,11 +154,14 @@ class Comparison(pd.DataFrame):
         """The columns that are printed: of a whole table no details."""
         hidden = {*DETAILS} if {*DETAILS} <= {*self} else set()
         hidden -= {name for name in hidden & {*PROBLEMS} if (self[name] > 0).any()}
+        if hidden and self["new_rows_low"].notna().any():
+            hidden -= {*NEW_ROWS}
         return [name for name in self if name not in hidden]
 
     def _last_lines(self) -> list[str]:
         """Which way is better, where the details are, and what the data said."""
-        hidden = [name for name in DETAILS if name in {*self} - {*self._main()}]
+        names = [name for name in DETAILS if name not in NEW_ROWS]
+        hidden = [name for name in names if name in {*self} - {*self._main()}]
         if not hidden:
             return []
         names = [re.sub("^win_.*", "win_*", name) for name in hidden]
@@ -172,7 +177,22 @@ class Comparison(pd.DataFrame):
     def _notes(self) -> list[str]:
         """How the number of units came about, and what the data said."""
         taken = self.evidence and self.evidence.taken
-        return list(filter(None, [_how_many(self.attrs), taken]))
+        return list(filter(None, [_how_many(self.attrs), self.on_rows, taken]))
+
+    @property
+    def on_rows(self) -> str:
+        """Of which test rows it holds; "" where that is not known or they are many."""
+        facts = self.attrs
+        if facts["unit"] in ("split", OUTER) or not facts["rows"]:
+            return ""
+        if self["new_rows_low"].notna().any():
+            return "new_rows_low to new_rows_high, p and verdict are for new rows, too"
+        text = f"on these {facts['rows']} rows only"
+        share = self["mean"].iloc[0]
+        if "accuracy" in facts["metric"] and 0 <= share <= 1:
+            half = TWO_ERRORS * np.sqrt(share * (1 - share) / facts["rows"])
+            text += f"; others would move an accuracy by ± {half:.2g} (95 %, binomial)"
+        return f"{text}; keep_rows=True tells of new ones"
 
     def _has_index(self) -> bool:
         return not isinstance(self.index, pd.RangeIndex)
@@ -276,6 +296,9 @@ def compare(
         * mean, sd, median and iqm (mean of the middle half) of the metric over units.
         * difference to the baseline with its 95 % interval low to high, the median of
           the units' differences, and the difference of the worst pair.
+        * new_rows_low to new_rows_high: with ``keep_rows`` of `sweep`, the interval of
+          the difference for new test rows and new seeds; low to high is for these rows.
+          p is then the larger of both tests, and the verdict is about new rows, too.
         * win_probability: the share of units in which it is better than the baseline,
           ties half, with its Wilson interval win_low to win_high.
         * p of the sign-flip test (exact up to 20 units, else 100,000 draws), and p_holm
@@ -428,6 +451,8 @@ def _difference(cell: Cell, evidence: Evidence, found: Judgement) -> dict[str, A
         "difference": float(paired.t_interval(d).mean),
         "low": found.low,
         "high": found.high,
+        "new_rows_low": found.new_rows_low,
+        "new_rows_high": found.new_rows_high,
         "median_difference": np.median(d) if len(d) else np.nan,
         "worst_pair": worst() if len(d) else np.nan,
         **dict(zip(WINS, wins, strict=True)),

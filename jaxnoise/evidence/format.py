@@ -15,7 +15,15 @@ LEAST_PLACES = 4  # of a table's numbers
 MOST_DECIMALS = 9
 LARGE = 1e9  # from here on powers of ten
 LONGEST = 60  # letters of a placement's name
-TOGETHER = ("difference", "low", "high", "median_difference", "worst_pair")  # decimals
+TOGETHER = (
+    "difference",
+    "low",
+    "high",
+    "new_rows_low",
+    "new_rows_high",
+    "median_difference",
+    "worst_pair",
+)  # decimals
 
 
 def joined(name: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from jaxnoise.evidence import paired
 from jaxnoise.evidence.anytime import LARGEST, confidence_sequence, e_holm, log_e
 from jaxnoise.evidence.format import FEW_UNITS
 from jaxnoise.evidence.paired import ALPHA, t_interval
+from jaxnoise.evidence.rows import new_rows_interval
 from jaxnoise.evidence.units import Cell, Evidence
 
 LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
@@ -30,6 +31,8 @@ class Judgement(NamedTuple):
 
     low: float = np.nan
     high: float = np.nan
+    new_rows_low: float = np.nan
+    new_rows_high: float = np.nan
     p: float = np.nan
     p_holm: float = np.nan
     e_value: float = np.nan
@@ -46,16 +49,18 @@ def judgements(family: Sequence[Evidence]) -> list[Judgement]:
     found = {}
     for i, (evidence, cell) in enumerate(compared):
         low, high = map(float, intervals[i])
+        new = new_rows_interval(evidence, cell)
+        ends: tuple[float, float] = (new.low, new.high) if new else (np.nan, np.nan)
         said = verdict(
             len(cell.unit_differences),
             cell.lost_share,
-            (low, high),
+            (min(low, ends[0]), max(high, ends[1])) if new else (low, high),
             p_holm[i],
             p_alike=p_alike[i],
             lower_is_better=evidence.lower,
         )
         tests = float(p[i]), float(p_holm[i]), _e_value(evidence, cell)
-        found[id(cell)] = Judgement(low, high, *tests, said)
+        found[id(cell)] = Judgement(low, high, *ends, *tests, said)
     return [found.get(id(c), Judgement()) for e in family for c in e.cells]
 
 
@@ -63,6 +68,8 @@ def _fixed(compared: Compared) -> Parts:
     """For a number of units that was fixed beforehand."""
     intervals = [_t(cell.unit_differences, e) for e, cell in compared]
     p = [difference_p(known(cell.tested), e, cell.rounding) for e, cell in compared]
+    new = [new_rows_interval(e, cell) for e, cell in compared]
+    p = [max(own, each.p) if each else own for own, each in zip(p, new, strict=True)]
     alike = [np.nan] * len(compared)
     for i, (e, cell) in enumerate(compared):
         if _may_be_alike(

@@ -49,6 +49,7 @@ class Cell:
         tested: the same, with each lost pair as the largest difference of any pair,
             its sign against the mean's: what a test may count on.
         pairs: the differences of all pairs that are not lost.
+        runs_of_pairs: where their runs are in the table, its own and the baseline's.
         rounding: of the sum of the differences.
         runs: the number of runs.
         diverged: the number of runs that are not finite.
@@ -62,6 +63,7 @@ class Cell:
     differences: np.ndarray
     tested: np.ndarray
     pairs: np.ndarray
+    runs_of_pairs: np.ndarray
     rounding: float
     runs: int
     diverged: int
@@ -135,6 +137,7 @@ class Evidence:
         precision: of the scores, relative.
         lower: whether lower is better.
         overlap: of the splits; None where nothing is known.
+        rows: in the set of the scores; None where that is not known.
         stop: the rule by which the number of units came about: see `compare`.
         words: of the key.
         taken: what the data said, in words; "" for nothing.
@@ -151,6 +154,7 @@ class Evidence:
     precision: float
     lower: bool
     overlap: float | None
+    rows: int | None
     stop: str
     words: list[int]
     taken: str
@@ -179,6 +183,7 @@ class Evidence:
             "lower_is_better": self.lower,
             "rope": self.options.get("rope"),
             "overlap": self.overlap,
+            "rows": self.rows,
             "stop": self.stop,
         }
 
@@ -221,6 +226,7 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
         precision=table.attrs["precision"],
         lower=bool(lower),
         overlap=overlap,
+        rows=_rows(runs, metric),
         stop=_stop(runs, overlap, options.get("stop")),
         words=words,
         taken=taken,
@@ -237,6 +243,13 @@ def _checked(options: dict[str, Any]) -> tuple[list[int], Any]:
     if lower is not None and not isinstance(lower, bool | np.bool_):
         raise TypeError(f"lower_is_better must be a bool or None, got {lower!r}.")
     return seed_words(options.get("key")), lower
+
+
+def _rows(runs: pd.DataFrame, metric: str) -> int | None:
+    """The number of rows in the set of the longest name that the metric begins with."""
+    sets = runs.attrs.get("rows", {})
+    names = [name for name in sets if metric.startswith(f"{name}_")]
+    return sets[max(names, key=len)] if names else None
 
 
 def _stop(runs: pd.DataFrame, overlap: float | None, given: Any) -> str:
@@ -285,8 +298,9 @@ def paired_cells(
     unit = pd.Series(codes).groupby(pair).first().to_numpy()
     scores = np.full((len(names), len(unit)), np.nan)
     scores[cell, pair] = table[metric]
-    present = np.zeros(scores.shape, bool)
-    present[cell, pair] = True
+    run = np.full(scores.shape, -1)
+    run[cell, pair] = np.arange(len(table))
+    present = run >= 0
     shared = (present & present[at]).any(axis=1)
     if not shared.all():
         raise ValueError(
@@ -316,6 +330,7 @@ def paired_cells(
             differences=of_units[i],
             tested=tested[i],
             pairs=differences[i][~lost[i]],
+            runs_of_pairs=run[[i, at]][:, ~lost[i]],
             rounding=float(np.nansum(roundings[i])),
             runs=int(present[i].sum()),
             diverged=int(diverged[i]),

@@ -50,6 +50,28 @@ def evaluate(
     return means
 
 
+def row_values(
+    functions: Mapping[str, PerRow],
+    outputs_of: Callable[[Any], Any],
+    data: Mapping[str, Any],
+) -> OrderedDict[str, Array]:
+    """Those whose means `evaluate` gives, row by row, but of the rows of training."""
+
+    def values(rows: Any) -> dict[str, Array]:
+        x, y = rows
+        outputs = outputs_of(x)
+        return {name: per_row(name, f, outputs, y) for name, f in functions.items()}
+
+    return OrderedDict(
+        (f"{name}_{function}", each)
+        for name in data
+        if name != "train"
+        for function, each in _by_blocks(
+            values, data[name], _unstacked, _appended
+        ).items()
+    )
+
+
 def all_outputs(outputs_of: Callable[[Any], Any], data: Data) -> OrderedDict[str, Any]:
     """The outputs of every row, by set."""
     return OrderedDict(

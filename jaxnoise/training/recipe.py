@@ -213,8 +213,11 @@ class Settings:
     batch_size: Count
     curves: Sequence[str] = CURVES
     metrics_every: Count = 1
+    keep_rows: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.keep_rows, bool):
+            raise TypeError(f"keep_rows must be a bool, got {shown(self.keep_rows)}.")
         for name in ("epochs", "batch_size", "metrics_every"):
             object.__setattr__(self, name, as_count(name, getattr(self, name)))
         if isinstance(self.curves, str) or not isinstance(self.curves, Iterable):

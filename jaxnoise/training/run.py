@@ -33,7 +33,13 @@ from jaxnoise.model import (
 )
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.results import RunResult
-from jaxnoise.training.evaluate import all_outputs, check_names, evaluate, per_row
+from jaxnoise.training.evaluate import (
+    all_outputs,
+    check_names,
+    evaluate,
+    per_row,
+    row_values,
+)
 from jaxnoise.training.keys import Keys
 from jaxnoise.training.notices import check_logits, taker_of_logits
 from jaxnoise.training.recipe import (
@@ -186,6 +192,7 @@ class _Run:
         if not isinstance(recipe, Recipe):
             raise TypeError(f"recipe must return a jn.Recipe, got {shown(recipe)}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
+        self.functions = {**recipe.metrics, "loss": recipe.loss}
         self.model = CheckedModel(as_model(recipe.model))
         self.optimizer = CheckedOptimizer(recipe.optimizer)
         self.rows = row_count(data.train)
@@ -211,7 +218,11 @@ class _Run:
         outputs = None
         if self.recipe.set_metrics:
             outputs = all_outputs(partial(self.clean, state.variables), self.data)
-        return RunResult(metrics, curves, state.variables, finite, outputs)
+        rows = None
+        if self.settings.keep_rows:
+            clean = partial(self.clean, state.variables)
+            rows = row_values(self.functions, clean, self.data)
+        return RunResult(metrics, curves, state.variables, finite, outputs, rows)
 
     def final_metrics(
         self, variables: Variables, curves: Mapping[str, Array]
@@ -364,5 +375,4 @@ class _Run:
         self, variables: Variables, sets: Iterable[str]
     ) -> OrderedDict[str, Array]:
         """Metrics and loss of each set, by the clean pass."""
-        functions = {**self.recipe.metrics, "loss": self.recipe.loss}
-        return evaluate(partial(self.clean, variables), functions, self.data, sets)
+        return evaluate(partial(self.clean, variables), self.functions, self.data, sets)

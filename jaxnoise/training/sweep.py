@@ -20,7 +20,13 @@ from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.data.sets import split_facts, warn_of_unlike_columns
 from jaxnoise.model import Variables, as_model
-from jaxnoise.results import RunResult, SweepResult, cell_columns, strength_columns
+from jaxnoise.results import (
+    KeptRows,
+    RunResult,
+    SweepResult,
+    cell_columns,
+    strength_columns,
+)
 from jaxnoise.training.devices import (
     as_vectorize,
     check_data_fits,
@@ -53,6 +59,7 @@ def sweep(
     metrics_every: Count = 1,
     vectorize: Count | str = "auto",
     keep_params: bool | Sequence[int] = False,
+    keep_rows: bool = False,
     progress: bool | ProgressFn | None = None,
 ) -> SweepResult:
     """Train every placement at every strength, seed and split; return all the runs.
@@ -80,6 +87,10 @@ def sweep(
             runs, as a power of two: there a sweep of another size may compile anew.
         keep_params: whether to keep the trained variables, with which models predict:
             False, True, or the seeds to keep them of.
+        keep_rows: whether to keep each metric's values row by row, but of the rows of
+            training, a bit for what is right or wrong: with them `compare` tells what
+            holds for new rows, too. For one `Data`: several splits have rows of their
+            own.
         progress: None for a bar on stderr where that is a terminal, False for none, or
             a function called with the numbers of finished and of all runs.
 
@@ -134,8 +145,10 @@ def sweep(
         >>> bool((again == logits).all())
         True
     """
-    settings = Settings(epochs, batch_size, curves, metrics_every)
+    settings = Settings(epochs, batch_size, curves, metrics_every, keep_rows)
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
+    if keep_rows and len(splits) > 1:
+        raise ValueError("keep_rows is for one jn.Data, got several splits.")
     for split in splits:
         settings.curve_sets(split)
     kept, vectorize = seeds_to_keep(keep_params, seeds), as_vectorize(vectorize)
@@ -202,6 +215,7 @@ def _gathered(
         run_seconds=ended - compiled,
         device=describe(plan.mesh),
         origin=replace(plan, splits=[], runs=_one_a_cell(plan.runs)),
+        rows=_rows(results),
     )
 
 
@@ -234,6 +248,14 @@ def _curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
         name: np.stack([result.curves.get(name, nothing) for result in results])
         for name in names
     }
+
+
+def _rows(results: Sequence[RunResult]) -> dict[str, KeptRows]:
+    """By metric, of all runs; those of which one recipe has no metric are left out."""
+    kept = [result.rows or {} for result in results] or [{}]
+    names = [name for name in kept[0] if all(name in each for each in kept)]
+    stacked = {name: np.stack([each[name] for each in kept]) for name in names}
+    return {name: KeptRows.kept(values) for name, values in stacked.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from jaxnoise.evidence.paired import holm, sign_flip_p, wilson
 
 COLUMNS = [
     *["placement", "strength", "n", "mean", "sd", "median", "iqm"],
-    *["difference", "low", "high", "median_difference", "worst_pair"],
+    *["difference", "low", "high", "new_rows_low", "new_rows_high"],
+    *["median_difference", "worst_pair"],
     *["win_probability", "win_low", "win_high", "p", "p_holm", "e_value"],
     *["lost", "diverged", "verdict"],
 ]
@@ -624,6 +625,7 @@ def test_the_table_says_what_it_is_of():
         "lower_is_better": True,
         "rope": 0.1,
         "overlap": None,
+        "rows": None,
         "stop": "fixed",
     }
 
