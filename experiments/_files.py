@@ -1,18 +1,15 @@
-"""What the experiments write and say: files that are whole, tables, last words."""
+"""What the experiments write, each file whole or not at all, and how they end."""
 
 import argparse
 import hashlib
 import json
-import math
 import os
 import platform
 import signal
 import sys
 import tempfile
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -111,9 +108,7 @@ class Files:
             self._before = list(json.loads((out / SUMMARY).read_text("utf-8"))["files"])
 
     def __enter__(self) -> Self:
-        self._former = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._interrupt)
+        self._former = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(
@@ -121,17 +116,13 @@ class Files:
     ) -> bool:
         self.interrupted |= isinstance(error, KeyboardInterrupt)
         self.write_summary()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._former)
+        signal.signal(signal.SIGINT, self._former)
         late = [name for name, why in self.missing.items() if why == "interrupted"]
         if self.interrupted:
             names = ", ".join(late) or "the rest"
             print(f"interrupted; not written: {names}", file=sys.stderr)
-        if earlier := self._earlier():
-            print(
-                f"of an earlier run in {self.out}: {', '.join(earlier)}",
-                file=sys.stderr,
-            )
+        if names := ", ".join(self._earlier()):
+            print(f"of an earlier run in {self.out}: {names}", file=sys.stderr)
         return isinstance(error, KeyboardInterrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -184,11 +175,8 @@ class Files:
 
         NaN where an interrupt left a run out.
         """
-        self.write(
-            name,
-            lambda path: np.savez_compressed(path, **curve_arrays(result)),
-            needed=True,
-        )
+        arrays = curve_arrays(result)
+        self.write(name, lambda path: np.savez_compressed(path, **arrays), needed=True)
 
     def picture(self, name: str, draw: Callable[[], Any]) -> None:
         """A picture as ``draw()`` makes it; figures that stay open take memory."""
@@ -206,22 +194,17 @@ class Files:
         self.write(name, make)
 
     def page(
-        self,
-        source: Any,
-        options: argparse.Namespace,
-        *,
-        runs: "pd.DataFrame",
-        **arguments: Any,
+        self, table: "pd.DataFrame", options: argparse.Namespace, **arguments: Any
     ) -> None:
-        """report.html, as `jn.report` makes it of the source and further arguments."""
+        """report.html, as `jn.report` makes it of a comparison and more arguments."""
         import jaxnoise as jn
         from jaxnoise.results import strengths_of
 
         config = dict(vars(options))
         if config.get("stddev", 0) is None:
-            noisy = runs.loc[runs["placement"] != "none", ["placement", "strength"]]
+            noisy = table.loc[table["placement"] != "none", ["placement", "strength"]]
             config["stddev"] = strengths_of(noisy) or None
-        make = partial(jn.report, source, config=config, **arguments)
+        make = partial(jn.report, table, config=config, **arguments)
         self.write("report.html", make)
 
     def keep(self) -> None:
@@ -273,19 +256,9 @@ def versions() -> dict[str, str]:
 
 def as_json(content: Any) -> str:
     """Standard JSON: numbers that are not finite become null."""
-    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
-
-
-def _finite(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _finite(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_finite(value) for value in node]
-    if isinstance(node, Path):
-        return str(node)
-    if isinstance(node, float) and not math.isfinite(node):
-        return None
-    return node
+    text = json.dumps(content, default=os.fspath)
+    plain = json.loads(text, parse_constant=lambda _: None)
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
 
 
 def curve_arrays(result: "jn.SweepResult") -> dict[str, Any]:
@@ -325,111 +298,6 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def compare(*args: Any, **arguments: Any) -> Any:
-    """`jn.compare` for tables that say n themselves; `print_cautions` says the rest."""
-    import jaxnoise as jn
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "compare: ", UserWarning)
-        return jn.compare(*args, **arguments)
-
-
-def print_cautions(rows: Any) -> None:
-    """What `jn.compare` warns of: few units, or too few for any verdict."""
-    if rows.caution:
-        print(f"caution: {rows.caution}.")
-
-
-def select(*args: Any, **arguments: Any) -> Any:
-    """`jn.select`, likewise."""
-    import jaxnoise as jn
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "select: ", UserWarning)
-        return jn.select(*args, **arguments)
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Whom to tell how many runs are finished: a bar, on a terminal alone."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console  # slow to import
-    from rich.progress import MofNCompleteColumn, Progress
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("training", total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def summarise(
-    tables: Mapping[str, "pd.DataFrame"], compared: str
-) -> list[dict[str, Any]]:
-    """For each placement and strength: n, means and spreads, and the difference."""
-    rows = []
-    for i, row in tables[compared].iterrows():
-        means = {
-            name: {"mean": float(table.loc[i, "mean"]), "sd": float(table.loc[i, "sd"])}
-            for name, table in tables.items()
-        }
-        difference = {"metric": compared, "mean": row["difference"]}
-        difference |= {"low": row["low"], "high": row["high"]}
-        rows.append(
-            {
-                "placement": row["placement"],
-                "strength": float(row["strength"]),
-                "n": int(row["n"]),
-                "diverged": int(row["diverged"]),
-                "metrics": means,
-                "difference": None if row["placement"] == "none" else difference,
-            }
-        )
-    return rows
-
-
-def print_rows(
-    rows: Sequence[dict[str, Any]], shown: Mapping[str, int], compared: str
-) -> None:
-    """A row per placement and strength, for people: metrics with so many decimals."""
-    last = f"{_words(compared)} difference to none [95 % interval]"
-    lines = [["placement", "strength", "n", *map(_words, shown), last]]
-    for row in rows:
-        cells = [row["placement"], f"{row['strength']:g}", str(row["n"])]
-        for name, digits in shown.items():
-            score = row["metrics"][name]
-            cells.append(f"{score['mean']:.{digits}f} ± {score['sd']:.{digits}f}")
-        d = row["difference"]
-        cells.append(
-            f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" if d else ""
-        )
-        lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in cells])
-    print_table(lines)
-
-
-def print_diverged(rows: Sequence[dict[str, Any]]) -> None:
-    """A line for each placement and strength that lost runs."""
-    for row in rows:
-        if row["diverged"]:
-            print(
-                f"{row['placement']} {row['strength']:g}: "
-                f"{row['diverged']} diverged runs are left out"
-            )
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def print_table(lines: Sequence[Sequence[str]]) -> None:
-    """Lines of cells, the first of them the heading, in columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
 def train_and_report(
     train: Callable[[], "jn.SweepResult"], report: Callable[["jn.SweepResult"], int]
 ) -> int:
@@ -441,13 +309,10 @@ def train_and_report(
         if finished is not None and not finished.runs.empty:
             report(finished)
         raise
-    return nothing_finished() if result.runs.empty else report(result)
-
-
-def nothing_finished() -> int:
-    """What is said of an interrupt before the first run ended; the exit code."""
-    print("interrupted before any run finished; no files written", file=sys.stderr)
-    return INTERRUPTED
+    if result.runs.empty:
+        print("interrupted before any run finished; no files written", file=sys.stderr)
+        return INTERRUPTED
+    return report(result)
 
 
 def finish(result: "jn.SweepResult", options: argparse.Namespace, files: Files) -> int:

@@ -7,6 +7,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,38 +16,20 @@ from _files import FAILED, INTERRUPTED, insert
 PLAIN = {"−": "-", "–": "-", "±": "+/-"}  # where an encoding lacks them; others: "?"
 
 
-class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that tells every default once, and none of switches."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        told = "(default" in (action.help or "")
-        if told or action.default is None or action.default is False:
-            return action.help
-        return super()._get_help_string(action)
-
-
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line on stderr, exit code 2."""
 
     def __init__(self, program: str, about: str | None = None) -> None:
         first, _, _ = (about or "").partition("\n")  # -OO leaves no docstrings
-        super().__init__(prog=program, description=first, formatter_class=Help)
+        super().__init__(prog=program, description=first)
         print_everywhere()
 
     def option(
-        self,
-        name: str,
-        kind: Callable[[str], Any],
-        default: Any,
-        told: str,
-        metavar: str | None = None,
-        *,
-        several: bool = False,
-        choices: Sequence[str] | None = None,
+        self, name: str, kind: Any, default: Any, told: str, **more: Any
     ) -> None:
-        """An option that takes a value, or ``several``."""
-        more: dict[str, Any] = {"nargs": "+"} if several else {}
-        more |= {"choices": choices} if choices else {"metavar": metavar}
+        """An option that takes a value, or several with ``nargs="+"``; told once."""
+        if default is not None and "(default" not in told:
+            told += " (default: %(default)s)"
         self.add_argument(name, type=kind, default=default, help=told, **more)
 
     def switch(self, name: str, told: str) -> None:
@@ -106,53 +89,38 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
-def count(text: str) -> int:
-    """An option that is an int of at least 1, and that arrays can be counted by."""
-    return _whole(text, 1)
+def number(
+    kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool]
+) -> Callable[[str], Any]:
+    """What an option takes: a number that fits what is expected."""
 
-
-def size(text: str) -> int:
-    """An option that is an int of at least 0."""
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    value: int = _number(int, text, f"an int of at least {least}", lambda v: v >= least)
-    if value >= 2**31:
-        raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
-    return value
-
-
-def seed(text: str) -> int:
-    """An option that is an int from 0 to 2**32 - 1."""
-    return _number(int, text, "an int from 0 to 2**32 - 1", lambda v: 0 <= v < 2**32)
-
-
-def strength(text: str) -> float:
-    """An option that is a finite number of at least 0."""
-    return _number(
-        float,
-        text,
-        "a finite number of at least 0",
-        lambda v: math.isfinite(v) and v >= 0,
-    )
-
-
-def positive(text: str) -> float:
-    """An option that is a finite number above 0."""
-    return _number(
-        float, text, "a finite number above 0", lambda v: math.isfinite(v) and v > 0
-    )
-
-
-def _number(kind: Any, text: str, expected: str, fits: Any) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
+    def parsed(text: str) -> Any:
+        with suppress(ValueError):
+            value = kind(text)
+            if fits(value):
+                return value
         raise argparse.ArgumentTypeError(f"must be {expected}, got {text}")
-    return value
+
+    return parsed
+
+
+def countable(least: int) -> Callable[[str], int]:
+    """What an option takes: an int that arrays can be counted by."""
+    whole = number(int, f"an int of at least {least}", lambda n: n >= least)
+
+    def parsed(text: str) -> int:
+        if whole(text) >= 2**31:
+            raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
+        return whole(text)
+
+    return parsed
+
+
+count, size = countable(1), countable(0)
+seed = number(int, "an int from 0 to 2**32 - 1", lambda n: 0 <= n < 2**32)
+finite = "a finite number"
+strength = number(float, f"{finite} of at least 0", lambda x: 0 <= x < math.inf)
+positive = number(float, f"{finite} above 0", lambda x: 0 < x < math.inf)
 
 
 def writable_directory(parser: Parser, path: Path) -> Path:
@@ -189,41 +157,6 @@ def add_options(
     parser.switch("--report", told)
     if quick:
         parser.switch("--quick", quick)
-
-
-def add_placement(parser: Parser, known: Sequence[str], about: str) -> None:
-    """The option ``--placement``, one name or several."""
-    names = ["none", *known, "all"]
-    parser.add_argument(
-        "--placement",
-        nargs="+",
-        choices=names,
-        default="all",
-        metavar="PLACE",
-        help=f"{', '.join(names)}, or several of them: {about}",
-    )
-
-
-def add_training(
-    parser: Parser, epochs: int | None, batch_size: int | None, learning_rate: float
-) -> None:
-    """How long and how fast; None is the study's."""
-    for name, default, told in (
-        ("--epochs", epochs, "passes through the train set"),
-        ("--batch-size", batch_size, "rows of a minibatch"),
-    ):
-        more = " (default: of the study)" if default is None else ""
-        parser.option(name, count, default, told + more)
-    parser.option("--learning-rate", positive, learning_rate, "of Adam")
-
-
-def add_draws(parser: Parser, draws: int) -> None:
-    """How the rows of real data are divided."""
-    told = "rows held out of the train rows to choose strengths on; 0 for none "
-    parser.option("--validation", size, None, told + "(default: of the study)")
-    told = "draws of train and validation rows; more than one are the units of the "
-    parser.option("--draws", count, draws, told + "intervals")
-    parser.option("--data-seed", seed, 0, "seed of the first draw")
 
 
 def check_placement(

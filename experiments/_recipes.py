@@ -21,21 +21,13 @@ ACCURACY = {"accuracy": jn.metrics.binary_accuracy}
 LEARNING_RATE = 1e-3
 EPSILON = 1e-7  # that of Keras, which adds it before it corrects the root
 UNBOUNDED = 1e6  # a limit that no norm reaches
-ELSEWHERE = {"dropout", "weights", "gradients", "labels", "weight decay", "max-norm"}
-ELSEWHERE |= {"label smoothing", "Jacobian penalty"}
-PARTS = {  # of the tutorial's network; at these strengths as if they were not there
-    "input": 0.0,
-    "hidden": 0.0,
-    "activation": 0.0,
-    "dropout": 0.0,
-    "weights": 0.0,
-    "gradients": 0.0,
-    "labels": 0.0,
-    "weight decay": 0.0,
-    "max-norm": UNBOUNDED,
-    "label smoothing": 0.0,
-    "Jacobian penalty": 0.0,
-}
+SITES = ("input", "hidden", "activation")  # of the tutorial's network
+ELSEWHERE = (
+    *("dropout", "weights", "gradients", "labels"),
+    *("weight decay", "max-norm", "label smoothing", "Jacobian penalty"),
+)
+# at these strengths as if they were not there
+PARTS = dict.fromkeys(SITES + ELSEWHERE, 0.0) | {"max-norm": UNBOUNDED}
 
 
 def recipe(

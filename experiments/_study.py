@@ -14,23 +14,34 @@ from typing import Any, NamedTuple
 
 import _options as o
 import flax.linen as nn
-from _files import (
-    Files,
-    compare,
-    finish,
+from _files import Files, finish, train_and_report
+from _recipes import recipe
+from _words import (
+    Row,
+    difference_of,
     print_cautions,
     print_diverged,
     print_rows,
+    quietly,
     summarise,
-    train_and_report,
+    with_interval,
 )
-from _recipes import recipe
 
 import jaxnoise as jn
 from jaxnoise.evidence.format import said
 
 Parts = Mapping[str, Any]  # strengths by placement
 QUICK_SEEDS = 2
+QUICK = (
+    f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, unless they "
+    "are given"
+)
+OF_THE_STUDY = " (default: of the study)"
+ABOUT = (
+    "where noise enters; each is trained beside none, on the same seeds",
+    "strengths of the placement: standard deviations, and for labels the rate of flips "
+    "(default: a grid of each)",
+)
 CURVE_POINTS = 10  # of a curve, or a point an epoch where there are fewer
 
 
@@ -52,34 +63,21 @@ class Shown(NamedTuple):
     options: argparse.Namespace
     metric: str
     table: Any
-    rows: Sequence[dict[str, Any]]
-    verdicts: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
+    verdicts: Sequence[Row]
 
 
 def curves_and_strengths(files: Files, shown: Shown) -> None:
     """Curves of the baseline and the strengths that are told, and of all strengths."""
-    result, told = shown.result, shown.verdicts
-    each = only(
-        result, [("none", 0.0), *((r["placement"], r["strength"]) for r in told)]
-    )
+    table, told = shown.table, [("none", 0.0)]
+    told += [(row["placement"], row["strength"]) for row in shown.verdicts]
+    cells = zip(table["placement"], table["strength"], strict=True)
+    each = table[[cell in told for cell in cells]]
     for metric in dict.fromkeys((shown.metric.partition("_")[2], "loss")):
         draw = partial(jn.plots.learning_curves, each, metric=metric)
         files.picture(f"{metric}.png", draw)
-    if any(row["strength"] for row in told):
-        draw = partial(jn.plots.strength_curve, shown.table)
-        files.picture("strengths.png", draw)
-
-
-def only(result: jn.SweepResult, cells: Sequence[tuple[str, float]]) -> jn.SweepResult:
-    """The runs of some placements and strengths."""
-    pairs = zip(result.runs["placement"], result.runs["strength"], strict=True)
-    kept = [row for row, pair in enumerate(pairs) if pair in cells]
-    return dataclasses.replace(
-        result,
-        runs=result.runs.iloc[kept].reset_index(drop=True),
-        curves={name: values[kept] for name, values in result.curves.items()},
-        variables=tuple(result.variables[row] for row in kept),
-    )
+    if any(strength for _, strength in told):
+        files.picture("strengths.png", partial(jn.plots.strength_curve, table))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -203,7 +201,7 @@ def script_parser(
     placements: Sequence[str],
     *,
     learning_rate: float,
-    about_noise: tuple[str, str] | None = None,
+    about_noise: tuple[str, str] = ABOUT,
     epochs: int | None = None,
     batch_size: int | None = None,
     seeds: int = 10,
@@ -212,22 +210,25 @@ def script_parser(
 ) -> o.Parser:
     """The options of a script, with its defaults; ``draws`` None is made-up data."""
     made = o.Parser(program, about)
-    where, strengths = about_noise or (
-        "where noise enters; each is trained beside none, on the same seeds",
-        "strengths of the placement: standard deviations, and for labels the rate "
-        "of flips (default: a grid of each)",
-    )
-    o.add_placement(made, placements, where)
-    made.option("--stddev", o.strength, None, strengths, "S", several=True)
-    o.add_training(made, epochs, batch_size, learning_rate)
-    quick = f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, "
-    quick += "unless they are given"
+    names, (where, strengths) = ["none", *placements, "all"], about_noise
+    told = f"{', '.join(names)}, or several of them: {where}"
+    several = {"nargs": "+", "metavar": "PLACE", "choices": names}
+    made.option("--placement", str, "all", told, **several)
+    made.option("--stddev", o.strength, None, strengths, nargs="+", metavar="S")
+    own = "" if epochs else OF_THE_STUDY
+    made.option("--epochs", o.count, epochs, f"passes through the train set{own}")
+    made.option("--batch-size", o.count, batch_size, f"rows of a minibatch{own}")
+    made.option("--learning-rate", o.positive, learning_rate, "of Adam")
     if draws is not None:
-        o.add_draws(made, draws)
+        told = "rows held out of the train rows to choose strengths on; 0 for none"
+        made.option("--validation", o.size, None, told + OF_THE_STUDY)
+        told = "draws of train and validation rows; more than one are the units of the "
+        made.option("--draws", o.count, draws, told + "intervals")
+        made.option("--data-seed", o.seed, 0, "seed of the first draw")
     if add:
         add(made)
     out = f"results/{program.removesuffix('.py')}"
-    o.add_options(made, seeds=seeds, out=out, quick=None if draws is None else quick)
+    o.add_options(made, seeds=seeds, out=out, quick=None if draws is None else QUICK)
     return made
 
 
@@ -238,27 +239,27 @@ def run_studies(
 ) -> int:
     """Every study that has a place of those asked for; the exit code."""
     jn.use_all_cores()
+    asked, planned = o.as_list(options.placement), []
     try:
-        planned = [
-            study
-            for study in studies(options)
-            if options.placement == "none"
-            or o.noisy_placements(options, study.strengths)
-        ]
-        own = [settled(study, options) for study in planned]
-        everything = [data_of(*each) for each in zip(planned, own, strict=True)]
+        for study in studies(options):
+            if asked == ["none"] or o.noisy_placements(options, study.strengths):
+                own = settled(study, options)
+                planned.append((study, own, data_of(study, own)))
     except (ValueError, ArithmeticError, ImportError, MemoryError) as error:
         made.error(f"the data cannot be made: {error}")
     if not planned:
-        asked = o.as_list(options.placement)
         made.error(
             f"argument --placement: the network has no place {' or '.join(asked)}"
         )
-    for study, data, each in zip(planned, everything, own, strict=True):
+    for study, own, data in planned:
         if len(planned) > 1:
-            each.out = options.out / study.name
-            each.out.mkdir(exist_ok=True)
-        code = run(study, data, each)
+            own.out = options.out / study.name
+            own.out.mkdir(exist_ok=True)
+        if study.choices:
+            print(f"\n{study.name}: {data[0]}")
+        code = train_and_report(
+            partial(train, study, data, own), partial(report, study, data[0], own)
+        )
         if code:
             return code
     return 0
@@ -283,16 +284,6 @@ def data_of(study: Study, options: argparse.Namespace) -> list[jn.Data]:
     return jn.data.draws(study.data, options.draws, seed=options.data_seed, **sizes)
 
 
-def run(study: Study, data: list[jn.Data], options: argparse.Namespace) -> int:
-    """One study; the exit code."""
-    if study.choices:
-        print(f"\n{study.name}: {data[0]}")
-    return train_and_report(
-        lambda: train(study, data, options),
-        lambda result: report(study, data[0], result, options),
-    )
-
-
 def train(
     study: Study, data: list[jn.Data], options: argparse.Namespace
 ) -> jn.SweepResult:
@@ -308,6 +299,7 @@ def train(
         return lambda strength: study.recipe({place: strength}, options)
 
     none = {"none": lambda _: study.recipe({}, options)}
+    every = 1 if study.every_epoch else max(1, options.epochs // CURVE_POINTS)
     return jn.sweep(
         none | {place: placed(place) for place in chosen},
         strengths=grids,
@@ -315,28 +307,25 @@ def train(
         seeds=range(options.seed, options.seed + options.seeds),
         epochs=options.epochs,
         batch_size=options.batch_size,
-        metrics_every=1
-        if study.every_epoch
-        else max(1, options.epochs // CURVE_POINTS),
+        metrics_every=every,
         keep_params=[options.seed] if study.keep_params else False,
     )
 
 
 def report(
-    study: Study, data: jn.Data, result: jn.SweepResult, options: argparse.Namespace
+    study: Study, data: jn.Data, options: argparse.Namespace, result: jn.SweepResult
 ) -> int:
     """Print and write what the runs show."""
     told = f"{study.judged_on}_{study.metric}"
     sets = [name for name in study.sets if f"{name}_loss" in result.runs]
     names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
-    names = list(dict.fromkeys(names))
     split = ["split"] if study.choices else []
     with Files(options.out) as files:
         columns = ["placement", "strength", "seed", *split, *names, "finite"]
         files.runs(result.runs[columns])
         files.curves(result)
         files.tell_of(result, options)
-        tables = {name: compare(result, metric=name) for name in names}
+        tables = {n: quietly(jn.compare, result, metric=n) for n in names}
         table, rows = tables[told], summarise(tables, told)
         judged = verdicts(tables, study.metric) if study.choices else []
         shown = Shown(result, data, options, told, table, rows, judged)
@@ -356,59 +345,50 @@ def report(
         print_cautions(table)
         print_diverged(rows)
         print_verdicts(judged, chosen="validation" in sets)
-        files.summary |= study.more(files, shown) if study.more else {}
+        if study.more:
+            files.summary |= study.more(files, shown)
         if options.report:
             title = study.title or f"Does noise help? {study.name}"
             asked = {"title": title, "question": study.question, **study.page}
-            files.page(table, options, runs=result.runs, **asked)
+            files.page(table, options, **asked)
     return finish(result, options, files)
 
 
-def verdicts(tables: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
+def verdicts(tables: Mapping[str, Any], metric: str) -> list[Row]:
     """What each placement is worth on test rows, at the strength that validation chose.
 
     The verdict counts every placement and strength of the comparison. Without
     validation rows nothing is chosen, and every strength is told.
     """
     test, by = tables[f"test_{metric}"], tables.get(f"validation_{metric}")
-    (baseline,) = test[test["verdict"] == "baseline"].to_dict("records")
-    rows = []
-    for placement, cells in test.groupby("placement", sort=False):
-        if placement == "none":
-            continue
-        if by is not None:
-            means = by.loc[cells.index, "mean"]
-            if means.isna().all():
-                continue
-            best = means.idxmin() if by.attrs["lower_is_better"] else means.idxmax()
-            cells = cells.loc[[best]]
-        for row in cells.to_dict("records"):
-            rows.append(
-                {
-                    "placement": placement,
-                    "strength": float(row["strength"]),
-                    "n": int(row["n"]),
-                    "score": row["mean"],
-                    "without noise": baseline["mean"],
-                    "difference": {
-                        "mean": row["difference"],
-                        "low": row["low"],
-                        "high": row["high"],
-                    },
-                    "verdict": row["verdict"],
-                }
-            )
-    return rows
+    noisy = test[test["verdict"] != "baseline"]
+    if by is not None:
+        means = by.loc[noisy.index, "mean"].dropna()
+        better = means if by.attrs["lower_is_better"] else -means
+        chosen = better.groupby(noisy["placement"], sort=False).idxmin()
+        noisy = noisy.loc[chosen]
+    (without,) = test["mean"][test["verdict"] == "baseline"]
+    return [
+        {
+            "placement": row["placement"],
+            "strength": float(row["strength"]),
+            "n": int(row["n"]),
+            "score": row["mean"],
+            "without noise": without,
+            "difference": difference_of(row),
+            "verdict": row["verdict"],
+        }
+        for row in noisy.to_dict("records")
+    ]
 
 
-def print_verdicts(judged: Sequence[Mapping[str, Any]], *, chosen: bool) -> None:
+def print_verdicts(judged: Sequence[Row], *, chosen: bool) -> None:
     """A line a placement."""
     if judged:
         print("chosen on validation rows, told on test rows:" if chosen else "told:")
     for row in judged:
-        d = row["difference"]
         print(
-            f"  {row['placement']} {row['strength']:g}: {d['mean']:+.4f} "
-            f"[{d['low']:+.4f}, {d['high']:+.4f}], n = {row['n']}, "
+            f"  {row['placement']} {row['strength']:g}: "
+            f"{with_interval(row['difference'])}, n = {row['n']}, "
             f"{said(row['verdict'])}"
         )

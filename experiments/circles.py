@@ -22,25 +22,16 @@ from _recipes import recipe
 
 import jaxnoise as jn
 
-DEFAULT_STRENGTH = {
+PLACES = {  # of noise in the words of the page, with its strength
     # the tutorial's
-    "input": 0.01,
-    "hidden": 0.1,
-    "activation": 0.1,
-    "both": 0.1,
+    "input": ("on the inputs", 0.01),
+    "hidden": ("before the activation", 0.1),
+    "activation": ("after the activation", 0.1),
+    "both": ("both on the inputs and before the activation", 0.1),
     # the best of five in a first look at this data set, so that they look good on it
-    "weights": 0.03,
-    "gradients": 0.01,
-    "labels": 0.1,
-}
-PLACES = {
-    "input": "on the inputs",
-    "hidden": "before the activation",
-    "activation": "after the activation",
-    "both": "both on the inputs and before the activation",
-    "weights": "on the weights",
-    "gradients": "on the gradients",
-    "labels": "on the labels",
+    "weights": ("on the weights", 0.03),
+    "gradients": ("on the gradients", 0.01),
+    "labels": ("on the labels", 0.1),
 }
 INPUT_STDDEV = 0.01  # of the placement `both`
 ABOUT = (
@@ -48,7 +39,7 @@ ABOUT = (
     "it, both is input and hidden; labels flips them",
     "strengths of the placement: standard deviations, of the hidden layer for both, "
     "and for labels the rate of flips (default: "
-    + ", ".join(f"{s} for {p}" for p, s in DEFAULT_STRENGTH.items())
+    + ", ".join(f"{strength} for {place}" for place, (_, strength) in PLACES.items())
     + ")",
 )
 SETS = ("train", "test", "population")
@@ -61,9 +52,9 @@ def add_own(parser: o.Parser) -> None:
     """The options of the points and of the network."""
     option = parser.option
     told = f"strength on the inputs for both (default: {INPUT_STDDEV})"
-    option("--input-stddev", o.strength, None, told, "S")
+    option("--input-stddev", o.strength, None, told, metavar="S")
     told = "width of the hidden layer, or widths of several"
-    option("--hidden-units", o.count, 500, told, "N", several=True)
+    option("--hidden-units", o.count, 500, told, nargs="+", metavar="N")
     told = "function after every hidden layer"
     option("--activation", str, "relu", told, choices=ACTIVATIONS)
     option("--samples", o.count, 100, "train and test points together")
@@ -75,7 +66,7 @@ def add_own(parser: o.Parser) -> None:
 
 def check_own(parser: o.Parser, options: argparse.Namespace) -> None:
     """The parser's error if they do not fit, and what follows from them."""
-    both = "both" in o.noisy_placements(options, DEFAULT_STRENGTH)
+    both = "both" in o.noisy_placements(options, PLACES)
     if options.input_stddev is not None and not both:
         parser.error("argument --input-stddev: goes with placement both or all")
     if options.train_size >= options.samples:
@@ -90,13 +81,13 @@ def check_own(parser: o.Parser, options: argparse.Namespace) -> None:
 
 def studies(options: argparse.Namespace) -> list[study.Study]:
     """The one study, of the tutorial's network on its points."""
-    noisy = o.noisy_placements(options, DEFAULT_STRENGTH)
+    noisy = o.noisy_placements(options, PLACES)
     best = jn.data.circles_bayes(options.data_noise)
     circles = study.Study(
         name="circles",
         data=partial(points, options),
         recipe=placed,
-        strengths={place: [DEFAULT_STRENGTH[place]] for place in noisy},
+        strengths={place: [PLACES[place][1]] for place in noisy},
         epochs=options.epochs,
         batch_size=options.batch_size,
         train_size=options.train_size,
@@ -145,48 +136,38 @@ def placed(parts: study.Parts, options: argparse.Namespace) -> jn.Recipe:
 
 def draw(best: Any, files: Files, shown: study.Shown) -> None:
     """The pictures."""
-    result, data = shown.result, shown.data
-    files.picture("scatter.png", lambda: jn.plots.scatter(data))
+    plots, table = jn.plots, shown.table
+    files.picture("scatter.png", partial(plots.scatter, shown.data))
     for metric, label in LABELS.items():
-        files.picture(
-            f"{metric}.png",
-            partial(
-                jn.plots.learning_curves,
-                shown.table,
-                metric=metric,
-                best=getattr(best, metric),
-                label=label,
-            ),
-        )
-    if result.runs["placement"].nunique() > 1:
-        files.picture(
-            "differences.png",
-            lambda: jn.plots.forest(shown.table, label="accuracy gained over no noise"),
-        )
-    kept = zip(result.runs.itertuples(), result.variables, strict=True)
-    if any(row.finite and variables is not None for row, variables in kept):
-        files.picture("boundary.png", lambda: boundary(best, shown))
+        told = {"metric": metric, "label": label, "best": getattr(best, metric)}
+        files.picture(f"{metric}.png", partial(plots.learning_curves, table, **told))
+    if len(table) > 1:
+        label = "accuracy gained over no noise"
+        files.picture("differences.png", partial(plots.forest, table, label=label))
+    result, networks = shown.result, {}
+    for row, kept in zip(result.runs.itertuples(), result.variables, strict=True):
+        if row.finite and kept is not None:
+            strength = "" if row.placement == "none" else f", {row.strength:g}"
+            networks[f"{row.placement}{strength}"] = kept
+    if networks:
+        files.picture("boundary.png", partial(boundary, networks, best, shown))
 
 
-def boundary(best: Any, shown: study.Shown) -> Any:
+def boundary(networks: Mapping[str, Any], best: Any, shown: study.Shown) -> Any:
     """Where the first seed's networks change their mind."""
-    result, options = shown.result, shown.options
-    model = placed({}, options).model  # noise is off at test time
-    logits = {}
-    for row, variables in zip(result.runs.itertuples(), result.variables, strict=True):
-        if variables is not None and row.finite:
-            strength = f", {row.strength:g}" if row.placement != "none" else ""
-            logits[row.placement + strength] = jax.jit(
-                lambda x, variables=variables: model.apply(variables, x, train=False)
-            )
+    model = placed({}, shown.options).model  # noise is off at test time
+    logits = {
+        name: jax.jit(partial(model.apply, variables, train=False))
+        for name, variables in networks.items()
+    }
     figure = jn.plots.decision_regions(logits, shown.data, best_radius=best.radius)
-    figure.suptitle(f"seed {options.seed}", fontsize="medium")
+    figure.suptitle(f"seed {shown.options.seed}", fontsize="medium")
     return figure
 
 
 def question(placements: Sequence[str]) -> str:
     """What the page answers about the placements that were run."""
-    places = [PLACES[placement] for placement in placements]
+    places = [PLACES[placement][0] for placement in placements]
     *first, last = places or [""]
     noise = f"noise {', '.join(first)} or {last}" if first else f"noise {last}"
     network = "a small network that is trained on few points of two noisy circles"
@@ -201,7 +182,7 @@ def print_notes(best: Any, shown: study.Shown) -> None:
         "±: one standard deviation over seeds; "
         f"population: {rows:,} fresh points of the task"
     )
-    if "both" in o.noisy_placements(shown.options, DEFAULT_STRENGTH):
+    if "both" in o.noisy_placements(shown.options, PLACES):
         stddev = shown.options.input_stddev
         notes += f"; both: noise of {stddev:g} on the inputs, too"
     print(notes)
@@ -221,7 +202,7 @@ main = study.command(
     "circles.py",
     __doc__,
     studies,
-    list(DEFAULT_STRENGTH),
+    list(PLACES),
     about_noise=ABOUT,
     add=add_own,
     check=check_own,

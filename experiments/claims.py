@@ -24,17 +24,11 @@ from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
 from _claims.rules import ROPE, Claim, judge
 from _claims.runs import run_all
 from _claims.scores import ACCURACY, LOSS, Scores, independent, methods
-from _files import (
-    Files,
-    finish,
-    insert,
-    print_table,
-    progress,
-    train_and_report,
-    try_replacing,
-)
+from _files import Files, finish, insert, train_and_report, try_replacing
+from _words import print_table, quietly
 
 import jaxnoise as jn
+from jaxnoise.training.progress import progress_of
 
 QUICK: dict[str, Any] = {"seeds": 6, "draws": 6, "epochs": 80}
 LEAST_EPOCHS = 80  # of which curves have a later half
@@ -46,20 +40,16 @@ LABELS |= {LOSS: "population loss (nats)"}
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked: a bad one ends the program before any training."""
     parser = o.Parser("claims.py", __doc__)
-    o.add_options(
-        parser,
-        seeds=1000,
-        out="results/claims",
-        quick="toy size: "
-        + ", ".join(f"{value} {name}" for name, value in QUICK.items())
-        + ", unless they are given",
-    )
+    toy = ", ".join(f"{value} {name}" for name, value in QUICK.items())
+    toy = f"toy size: {toy}, unless they are given"
+    o.add_options(parser, seeds=1000, out="results/claims", quick=toy)
     parser.option("--draws", o.count, 100, "fresh draws of the data")
     parser.option("--epochs", o.count, 4000, "passes through train rows")
-    parser.switch(
-        "--again", "judge the runs that are in --out again, and train nothing"
+    told = "judge the runs that are in --out again, and train nothing"
+    parser.switch("--again", told)
+    parser.option(
+        "--into", Path, None, "also put the table into this README", metavar="FILE"
     )
-    parser.option("--into", Path, None, "also put the table into this README", "FILE")
     if parser.parse_args(argv).quick:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(argv)
@@ -91,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = size_of(options)
 
     def train() -> jn.SweepResult:
-        with progress(run_count(size)[0]) as told:
-            return run_all(size, told)
+        with progress_of(None, run_count(size)[0]) as bar:
+            bar.begin()
+            return run_all(size, bar.report)
 
     return train_and_report(train, lambda result: report(result, size, options))
 
@@ -118,15 +109,14 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
             files.write(result, written)
         written.tell_of(result, options)
         written.write_summary()  # judging takes its time
-        best = jn.data.circles_bayes()
-        scores = Scores(result)
+        best, scores = jn.data.circles_bayes(), Scores(result)
         table = methods(scores)
-        claims = list(all_claims(scores, table, size))
-        verdicts = judge(claims)
-        written.write("claims.md", page(result, size, claims, verdicts, table))
+        compared = comparisons(table) if len(scores.draws) > 1 else {}
+        claims = judge(list(all_claims(scores, table, size)))
+        written.write("claims.md", page(result, size, claims, table, compared))
         if options.into:
             before = options.into.read_text("utf-8")
-            readme = insert(before, in_readme(result, size, claims, verdicts), NAME)
+            readme = insert(before, in_readme(result, size, claims), NAME)
             if why := try_replacing(options.into, readme):
                 written.missing[str(options.into)] = why
         runs, cost = run_count(size)
@@ -134,80 +124,69 @@ def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> i
             "runs": {"planned": runs, "finished": len(result.runs), "cost": cost},
             "bayes": best._asdict(),
             "rope": ROPE,
-            "claims": in_json(claims, verdicts),
+            "claims": list(map(in_json, claims)),
         }
-        if not options.no_plots and len(scores.draws) > 1:
-            draw(result, scores, table, best, written)
-        print_claims(claims, verdicts)
+        print_claims(claims)
         print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
-        if options.report and scores.draws:
-            write_report(scores, best, options, written)
+        if scores.draws and (options.report or not options.no_plots):
+            noise = comparisons(scores.table(["none", *PLACEMENTS]))
+            if compared and not options.no_plots:
+                draw(result, scores, noise, compared, best, written)
+            if options.report:
+                write_report(noise[ACCURACY], best, options, written)
     return finish(result, options, written)
 
 
-def in_json(claims: Sequence[Claim], verdicts: Sequence[str]) -> list[dict[str, Any]]:
-    """Every number of every claim."""
-    return [
-        {
-            "says": claim.says,
-            "by": claim.by,
-            "on": claim.on,
-            "n": claim.units(),
-            "verdict": verdict,
-            "measures": [each._asdict() for each in claim.measures],
-        }
-        for claim, verdict in zip(claims, verdicts, strict=True)
-    ]
+def comparisons(table: pd.DataFrame) -> dict[str, Any]:
+    """By accuracy and by loss."""
+    ropes = {ACCURACY: ROPE, LOSS: None}
+    return {m: quietly(jn.compare, table, metric=m, rope=r) for m, r in ropes.items()}
 
 
-def print_claims(claims: Sequence[Claim], verdicts: Sequence[str]) -> None:
+def in_json(claim: Claim) -> dict[str, Any]:
+    """Every number of a claim."""
+    measures = [each._asdict() for each in claim.measures]
+    return claim._asdict() | {"n": claim.units(), "measures": measures}
+
+
+def print_claims(claims: Sequence[Claim]) -> None:
     """A line a claim, with the first number that decides it."""
     lines = [["claim", "on", "n", "first number [95 % interval]", "verdict"]]
-    for claim, verdict in zip(claims, verdicts, strict=True):
+    for claim in claims:
         first = str(claim.deciding()[0])
-        lines.append([claim.says, claim.on, str(claim.units()), first, verdict])
+        lines.append([claim.says, claim.on, str(claim.units()), first, claim.verdict])
     print_table(lines)
 
 
 def draw(
     result: jn.SweepResult,
     scores: Scores,
-    table: pd.DataFrame,
+    noise: dict[str, Any],
+    rivals: dict[str, Any],
     best: Any,
     written: Files,
 ) -> None:
-    """The pictures."""
-    for metric, name, value in (
-        (ACCURACY, "claims.png", best.accuracy),
-        (LOSS, "claims_loss.png", best.loss),
-    ):
-        rope = ROPE if metric == ACCURACY else None
-        written.picture(name, partial(strengths, scores, metric, value))
-        written.picture(
-            name.replace("claims", "rivals"),
-            partial(jn.plots.forest, table, metric=metric, rope=rope),
-        )
-    written.picture(
-        "curves.png",
-        lambda: jn.plots.learning_curves(
-            files.part(result, "tutorial"), metric="accuracy", best=best.accuracy
-        ),
-    )
-    written.picture(
-        "grid.png",
-        lambda: jn.plots.strength_heatmap(
-            grid(scores), metric=ACCURACY, value="difference"
-        ),
-    )
+    """The pictures, of which two are of the comparisons of noise and of its rivals."""
+    for metric, end in ((ACCURACY, ""), (LOSS, "_loss")):
+        value = getattr(best, metric.removeprefix("population_"))
+        written.picture(f"claims{end}.png", partial(strengths, noise[metric], value))
+        written.picture(f"rivals{end}.png", partial(jn.plots.forest, rivals[metric]))
+    tutorial = files.part(result, "tutorial")
+    told = {"metric": "accuracy", "best": best.accuracy}
+    curves = partial(jn.plots.learning_curves, tutorial, **told)
+    written.picture("curves.png", curves)
+    told = {"metric": ACCURACY, "value": "difference"}
+    both = partial(jn.plots.strength_heatmap, grid(scores), **told)
+    written.picture("grid.png", both)
 
 
-def strengths(scores: Scores, metric: str, best: float) -> Any:
+def strengths(noise: Any, best: float) -> Any:
     """All strengths of noise in six places, in a picture for a phone."""
     import matplotlib.pyplot as plt
 
-    runs = scores.table(["none", *PLACEMENTS])
+    metric = noise.attrs["metric"]
     figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
-    jn.plots.strength_curve(runs, metric=metric, best=best, label=LABELS[metric], ax=ax)
+    jn.plots.strength_curve(noise, best=best, label=LABELS[metric], ax=ax)
     legend: Any = ax.get_legend()
     title = legend.get_title().get_text().replace("\n", "; ")
     ax.legend(  # below, since a narrow picture is legible on a phone
@@ -219,7 +198,7 @@ def strengths(scores: Scores, metric: str, best: float) -> Any:
         columnspacing=1.2,
     )
     # labels that are all wrong may leave the picture
-    none = runs.loc[runs["placement"] == "none", metric].mean()
+    none = noise["mean"][noise["placement"] == "none"].item()
     ax.set_ylim(*((CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)))
     return figure
 
@@ -227,40 +206,31 @@ def strengths(scores: Scores, metric: str, best: float) -> Any:
 def grid(scores: Scores) -> pd.DataFrame:
     """Noise on inputs and hidden layer, with the runs of one alone at its edges."""
     runs = scores.table(["none", "input", "hidden", "both"])
-    inner = runs[runs["placement"] == "both"]
-    edges = runs[runs["placement"].isin(["none", "input", "hidden"])]
-    first = edges["strength"].where(edges["placement"] == "input", 0.0)
-    second = edges["strength"].where(edges["placement"] == "hidden", 0.0)
-    edges = edges.assign(
-        placement="both",
-        **{
-            "strength": float("nan"),
-            "strength.input": first,
-            "strength.hidden": second,
-        },
+    leaves = {f"strength.{place}": place for place in ("input", "hidden")}
+    inner, rest = (
+        runs[(runs["placement"] == "both") == both] for both in (True, False)
     )
-    kept = edges["strength.input"].isin([0.0, *inner["strength.input"]])
-    kept &= edges["strength.hidden"].isin([0.0, *inner["strength.hidden"]])
-    none = runs[runs["placement"] == "none"]
+    edges = rest.assign(placement="both", strength=float("nan"))
+    kept = pd.Series(True, rest.index)
+    for leaf, place in leaves.items():
+        edges[leaf] = rest["strength"].where(rest["placement"] == place, 0.0)
+        kept &= edges[leaf].isin([0.0, *inner[leaf]])
+    none = rest[rest["placement"] == "none"]
     return independent(pd.concat([none, edges[kept], inner], ignore_index=True))
 
 
 def write_report(
-    scores: Scores, best: Any, options: argparse.Namespace, written: Files
+    noise: Any, best: Any, options: argparse.Namespace, written: Files
 ) -> None:
     """The page about noise in six places, over fresh draws."""
-    runs = scores.table(["none", *PLACEMENTS])
     written.page(
-        runs,
+        noise,
         options,
-        runs=runs,
-        metric=ACCURACY,
         title="Noise in six places, on fresh draws of two circles",
         question="Would noise on inputs, before or after the activation, on weights, "
         "gradients or labels raise the accuracy of a small network that is trained on "
         "30 points of two noisy circles? Every draw has points of its own.",
         best=best.accuracy,
-        rope=ROPE,
         label=LABELS[ACCURACY],
     )
 

@@ -9,9 +9,8 @@ same data set. Validation rows have labels, too; with so few, choose before by t
 """
 
 import argparse
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import _options as o
 import _study as study
@@ -30,18 +29,10 @@ TRAIN_SIZES = [20, 50, 100]
 UNITS = 100
 
 
-class Task(NamedTuple):
-    """A data set: its loader, its classes, and rows to choose on."""
-
-    load: Callable[..., jn.Data]
-    classes: int
-    validation: int
-
-
-TASKS = {
-    "breast_cancer": Task(jn.data.breast_cancer, 2, 100),
-    "wine": Task(jn.data.wine, 3, 30),
-    "digits": Task(jn.data.digits, 10, 100),
+TASKS = {  # a loader, its classes, and rows to choose on
+    "breast_cancer": (jn.data.breast_cancer, 2, 100),
+    "wine": (jn.data.wine, 3, 30),
+    "digits": (jn.data.digits, 10, 100),
 }
 BINARY = {
     "loss": jn.losses.binary_cross_entropy,
@@ -77,7 +68,8 @@ def few(name: str, size: int) -> study.Study:
 
 def add_train_size(parser: o.Parser) -> None:
     """The script's own option."""
-    parser.option("--train-size", o.count, TRAIN_SIZES, "train rows", "N", several=True)
+    several = {"nargs": "+", "metavar": "N"}
+    parser.option("--train-size", o.count, TRAIN_SIZES, "train rows", **several)
 
 
 main = study.command(

@@ -18,6 +18,7 @@ import _study as study
 import numpy as np
 import optax
 from _files import Files
+from _words import print_table
 
 import jaxnoise as jn
 
@@ -40,12 +41,11 @@ def ridge_law(files: Files, shown: study.Shown) -> dict[str, Any]:
     x, y = jn.data.diabetes(seed=options.data_seed).train
     rows = against_ridge(linear(options), x, y)
     print("a linear model with noisy inputs: root mean square over its weights")
-    print("strength  to ridge  one run's spread  to least squares")
+    lines = [["strength", "to ridge", "one run's spread", "to least squares"]]
     for row in rows:
-        print(
-            f"{row['strength']:<8g}  {row['to ridge']:<8.4f}  {row['spread']:<16.4f}  "
-            f"{row['to least squares']:.4f}"
-        )
+        numbers = (row[name] for name in ("to ridge", "spread", "to least squares"))
+        lines.append([f"{row['strength']:g}", *(f"{number:.4f}" for number in numbers)])
+    print_table(lines)
     if not options.no_plots:
         files.picture("ridge.png", lambda: draw_ridge(rows, x, y))
     return {"ridge": rows}

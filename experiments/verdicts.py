@@ -17,6 +17,7 @@ from typing import Any
 
 import _options as o
 from _files import FAILED, SUMMARY, insert, markdown, read_summary, try_replacing
+from _words import with_interval
 
 NAME = "verdicts"  # of its place in a README
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
@@ -37,7 +38,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--out", Path, Path("results"), "where files go")
     parser.switch("--again", "run no script whose files are there")
     parser.switch("--quick", "run the scripts at toy size")
-    parser.option("--into", Path, None, "also put the table into this README", "FILE")
+    parser.option(
+        "--into", Path, None, "also put the table into this README", metavar="FILE"
+    )
     options = parser.parse_args(argv)
     o.check_into(parser, options.into, NAME)
     options.out = o.writable_directory(parser, options.out)
@@ -102,10 +105,9 @@ def row(study: dict[str, Any]) -> list[str]:
 
 
 def _worth(each: dict[str, Any]) -> str:
-    d = {name: f"{value:+.4f}" for name, value in each["difference"].items()}
-    d = {name: text.replace("-", "−") for name, text in d.items()}
     strength = f" {each['strength']:g}" if each["strength"] else ""
-    return f"{each['placement']}{strength}: {d['mean']} [{d['low']}, {d['high']}]"
+    difference = with_interval(each["difference"]).replace("-", "−")
+    return f"{each['placement']}{strength}: {difference}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import _options as o
 import _study as study
 import flax.linen as nn
 import jax.numpy as jnp
-from _files import Files, compare
+from _files import Files
+from _words import difference_of, quietly, with_interval
 from jaxtyping import Array
 
 import jaxnoise as jn
@@ -70,19 +71,16 @@ def masking(files: Files, shown: study.Shown) -> dict[str, Any]:
     for strength, pair in padded.groupby("strength"):
         if pair["placement"].nunique() < 2:
             continue
-        table = compare(pair, metric=shown.metric, baseline="padding-noisy")
+        table = quietly(jn.compare, pair, metric=shown.metric, baseline="padding-noisy")
         (row,) = table[table["placement"] == "padding-clean"].to_dict("records")
-        rows.append(
-            {"strength": float(strength), "n": int(row["n"])}
-            | {name: row[name] for name in ("difference", "low", "high", "verdict")}
-        )
+        told = ("difference", "low", "high", "verdict")
+        rows.append({"strength": float(strength), "n": int(row["n"])})
+        rows[-1] |= {name: row[name] for name in told}
     if rows:
         print("noise on real steps alone minus on the padding, too, test accuracy:")
     for row in rows:
-        print(
-            f"  {row['strength']:g}: {row['difference']:+.4f} "
-            f"[{row['low']:+.4f}, {row['high']:+.4f}], n = {row['n']}"
-        )
+        difference = with_interval(difference_of(row))
+        print(f"  {row['strength']:g}: {difference}, n = {row['n']}")
     return {"masking": rows}
 
 

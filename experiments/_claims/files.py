@@ -30,12 +30,10 @@ def write(result: jn.SweepResult, files: Files) -> None:
 
 def part(result: jn.SweepResult, study: str) -> jn.SweepResult:
     """The tutorial's models in one study, as a result of its own."""
-    runs = result.runs
-    rows = np.zeros(len(runs), bool)
-    for cell in TUTORIAL:
-        if study == "tutorial" or cell.strength == cell.strength:  # no NaN, of `both`
-            rows |= _rows(runs, study, cell.placement, cell.strength)
-    kept = runs[rows].drop(columns="study").reset_index(drop=True)
+    cells = [cell for cell in TUTORIAL if (study, cell.placement) != ("draws", "both")]
+    names = [cell.placement for cell in cells], [cell.strength for cell in cells]
+    rows = _cell_numbers(result.runs, study, *names) >= 0
+    kept = result.runs[rows].drop(columns="study").reset_index(drop=True)
     curves = {name: values[rows] for name, values in result.curves.items()}
     return replace(result, runs=kept, curves=curves, variables=(None,) * len(kept))
 
@@ -71,20 +69,21 @@ def _fill(
 ) -> None:
     """The arrays (cell, seed, epoch) of one file, at the rows of its runs."""
     curves["epoch"] = arrays["epoch"]
-    for at, cell in enumerate(
-        zip(arrays["placement"], arrays["strength"], strict=True)
-    ):
-        rows = _rows(runs, study, *cell)
-        seeds = np.searchsorted(arrays["seed"], runs["seed"].to_numpy()[rows])
-        for name in [name for name in arrays if arrays[name].ndim == 3]:
-            shape = len(runs), len(arrays["epoch"])
-            filled = curves.setdefault(name, np.full(shape, np.nan, np.float32))
-            filled[rows] = arrays[name][at, seeds]
+    cells = _cell_numbers(runs, study, arrays["placement"], arrays["strength"])
+    rows, seeds = cells >= 0, np.searchsorted(arrays["seed"], runs["seed"])
+    shape = len(runs), len(arrays["epoch"])
+    for name in [name for name in arrays if arrays[name].ndim == 3]:
+        filled = curves.setdefault(name, np.full(shape, np.nan, np.float32))
+        filled[rows] = arrays[name][cells[rows], seeds[rows]]
 
 
-def _rows(
-    runs: pd.DataFrame, study: str, placement: str, strength: float
+def _cell_numbers(
+    runs: pd.DataFrame, study: str, placements: Any, strengths: Any
 ) -> np.ndarray:
-    """Where they are; a strength of NaN is that of `both`."""
-    same = np.isclose(runs["strength"], strength, rtol=0, atol=0, equal_nan=True)
-    return same & (runs["study"] == study) & (runs["placement"] == placement).to_numpy()
+    """Which of the cells each run of a study is; -1 for none; NaN is itself."""
+    cells = pd.DataFrame({"placement": placements, "strength": strengths})
+    on = list(cells)
+    numbers = runs[on].merge(cells.assign(number=cells.index), how="left", on=on)
+    return np.where(runs["study"] == study, numbers["number"].fillna(-1), -1).astype(
+        int
+    )

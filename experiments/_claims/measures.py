@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from _claims.plan import STRENGTHS, STUDIES, Size, data_of
-from _claims.rules import DRAWS, THIS, Claim, Measure, Range, fact, measure, range_of
+from _claims.rules import DRAWS, THIS, Claim, Measure, measure, range_of
 from _claims.runs import MEASURED_EVERY
 from _claims.scores import ACCURACY, LOSS, Scores, Where, by_draw, paired
 
 STUDY = {THIS: "tutorial", DRAWS: "draws"}
+Numbers = list[tuple[Any, ...]]  # arguments of `measure`: what, values, form, root
 
 
 def all_claims(scores: Scores, methods: pd.DataFrame, size: Size) -> Iterator[Claim]:
@@ -31,7 +32,10 @@ def all_claims(scores: Scores, methods: pd.DataFrame, size: Size) -> Iterator[Cl
 
 
 class Measured:
-    """Numbers of the runs, in the study that a claim is looked at in."""
+    """Numbers of the runs, in the study that a claim is looked at in.
+
+    A method gives the number that is claimed first, and then those beside it.
+    """
 
     def __init__(
         self, scores: Scores, methods: pd.DataFrame, size: Size, study: str
@@ -40,95 +44,75 @@ class Measured:
         self.study = study
 
     def of(self, claimed: str | None = None, **asked: Any) -> list[Measure]:
-        """What is asked for by the name of a function, whose first argument it has."""
-        places = {
-            name: self.place(value)
-            if isinstance(value, str) and "/" in value
-            else value
-            for name, value in asked.items()
-        }
-        (kind, first), *more = places.items()
-        return getattr(self, kind)(first, range_of(claimed), **dict(more))
+        """What is asked for by the name of a method, whose first argument it has."""
+        for name, value in asked.items():
+            if isinstance(value, str) and "/" in value:
+                asked[name] = self.place(value)
+        (kind, first), *more = asked.items()
+        numbers = getattr(self, kind)(first, **dict(more))
+        ranges = [range_of(claimed), *[None] * (len(numbers) - 1)]
+        return [
+            measure(what, values, range_, *how)
+            for (what, values, *how), range_ in zip(numbers, ranges, strict=True)
+        ]
 
     def place(self, text: str) -> Where:
         """Study, placement and strength, if there is one strength."""
         study, placement, *strength = text.format(study=self.study).split("/")
         return study, placement, float(strength[0]) if strength else None
 
-    def score(
-        self, what: str, claimed: Range | None, at: Where, metric: str = ACCURACY
-    ) -> list[Measure]:
+    def score(self, what: str, at: Where, metric: str = ACCURACY) -> Numbers:
         """The metric itself."""
         form = ".3f" if metric == LOSS else ".4f"
-        return [measure(what, self.scores.of(at, metric), claimed, form=form)]
+        return [(what, self.scores.of(at, metric), form)]
 
     def difference(
-        self,
-        what: str,
-        claimed: Range | None,
-        a: Where,
-        b: Where,
-        metric: str = ACCURACY,
-    ) -> list[Measure]:
+        self, what: str, a: Where, b: Where, metric: str = ACCURACY
+    ) -> Numbers:
         """The metric at a minus that at b."""
-        return [measure(what, self.scores.difference(a, b, metric), claimed)]
+        return [(what, self.scores.difference(a, b, metric))]
 
-    def lift(
-        self, name: str, claimed: Range | None, a: Where, b: Where
-    ) -> list[Measure]:
-        """Of a minus b: population accuracy decides, test accuracy and loss do not."""
-        found = {
-            f"{name}population accuracy": (ACCURACY, claimed, "+.4f"),
-            "test accuracy": ("test_accuracy", None, "+.4f"),
-            "population loss": (LOSS, None, "+.3f"),
-        }
+    def lift(self, name: str, a: Where, b: Where) -> Numbers:
+        """Of a minus b: population accuracy; test accuracy and loss decide nothing."""
         return [
-            measure(what, self.scores.difference(a, b, metric), where, form=form)
-            for what, (metric, where, form) in found.items()
+            *self.difference(f"{name}population accuracy", a, b),
+            *self.difference("test accuracy", a, b, "test_accuracy"),
+            ("population loss", self.scores.difference(a, b, LOSS), "+.3f"),
         ]
 
     def best(
         self,
         name: str,
-        claimed: Range | None,
         placement: str,
         a: Sequence[float] = STRENGTHS,
         b: Sequence[float] = (),
-    ) -> list[Measure]:
+    ) -> Numbers:
         """The best of some strengths against the best of others, or the worst."""
         better = self.scores.best_by_mean(placement, a)
         other = self.scores.best_by_mean(placement, b or a, worst=not b)
-        return self.lift(name.format(better[2], other[2]), claimed, better, other)
+        return self.lift(name.format(better[2], other[2]), better, other)
 
-    def spread(
-        self, what: str, claimed: Range | None, at: Where, metric: str = ACCURACY
-    ) -> list[Measure]:
+    def spread(self, what: str, at: Where, metric: str = ACCURACY) -> Numbers:
         """The standard deviation, as the root of a mean over units."""
         values = self.scores.of(at, metric)
         squares = (values - values.mean()) ** 2
-        squares *= len(values) / max(len(values) - 1, 1)
-        return [measure(what, squares, claimed, form=".4f", root=True)]
+        return [(what, squares * len(values) / max(len(values) - 1, 1), ".4f", True)]
 
-    def rise_and_fall(self, at: Where, _: Range | None) -> list[Measure]:
-        """Of test accuracy, both of which are claimed."""
-        rise, fall, epochs = self.scores.rise_and_fall(at)
-        above = range_of("above 0")
-        return [
-            measure(f"rise of test accuracy to {_epoch(epochs)}", rise, above),
-            measure("fall from there to the end", fall, above),
-        ]
+    def rise(self, what: str, at: Where) -> Numbers:
+        """How far test accuracy rises to its peak, whose epoch is told."""
+        rise, _, epochs = self.scores.rise_and_fall(at)
+        return [(what.format(epochs), rise)]
 
-    def fall(self, what: str, claimed: Range | None, at: Where) -> list[Measure]:
-        """How far test accuracy falls after its peak."""
+    def fall(self, what: str, at: Where) -> Numbers:
+        """How far test accuracy falls after its peak, whose epoch may be told."""
         _, fall, epochs = self.scores.rise_and_fall(at)
-        return [measure(f"{what} {_epoch(epochs)}", fall, claimed)]
+        return [(what.format(epochs), fall)]
 
-    def gap(self, what: str, claimed: Range | None, at: Where) -> list[Measure]:
+    def gap(self, what: str, at: Where) -> Numbers:
         """How far train accuracy is above that of the population."""
-        gap = self.scores.of(at, "train_accuracy") - self.scores.of(at)
-        return [measure(what, gap, claimed)]
+        return [(what, self.scores.of(at, "train_accuracy") - self.scores.of(at))]
 
-    def jumps(self, noisy: Where, _: Range | None, none: Where) -> list[Measure]:
+    def jumps(self, noisy: Where, none: Where) -> Numbers:
         """How much more accuracy changes between measurements than without noise."""
         test, test_none, train, train_none = (
             self.scores.jumps(where, f"{name}_accuracy")
@@ -137,18 +121,18 @@ class Measured:
         )
         what = f"mean size of a change of test accuracy in {MEASURED_EVERY} epochs"
         return [
-            measure(what, test - test_none, range_of("above 0")),
-            measure("without noise", test_none, form=".4f"),
-            measure("of train accuracy", train - train_none),
+            (what, test - test_none),
+            ("without noise", test_none, ".4f"),
+            ("of train accuracy", train - train_none),
         ]
 
-    def tolerated(self, what: str, claimed: Range | None) -> list[Measure]:
+    def tolerated(self, what: str) -> Numbers:
         """How many more strengths cost little before the activation than on inputs."""
         hidden, inputs = (self.scores.tolerated(place) for place in ("hidden", "input"))
-        return [measure(what, hidden - inputs, claimed)]
+        return [(what, hidden - inputs)]
 
-    def inputs(self, what: str, claimed: Range | None) -> list[Measure]:
-        """Of the 100 points: on the tutorial's data, or over draws."""
+    def inputs(self, what: str) -> Numbers:
+        """Of the 100 points: over draws, or of the tutorial's, a fact."""
         small = self.size._replace(population=1, validation=1)
         mine, draws = STUDIES[:2]
 
@@ -161,35 +145,25 @@ class Measured:
 
         if self.study == "draws":
             numbers = range(self.size.first, self.size.first + self.size.draws)
-            shares = [inside(points(draws, draw)) for draw in numbers]
-            return [measure(what, shares, claimed, form=".3f")]
+            return [(what, [inside(points(draws, draw)) for draw in numbers], ".3f")]
         x = points(mine, 0)
-        return [
-            fact(what, inside(x), len(x), claimed),
-            fact("smallest input", float(x.min()), len(x)),
-            fact("largest", float(x.max()), len(x)),
-        ]
+        facts = {what: inside(x), "smallest input": x.min(), "largest": x.max()}
+        return [(name, np.full(len(x), fact), ".3f") for name, fact in facts.items()]
 
-    def chosen(
-        self, what: str, claimed: Range | None, a: Sequence[str], b: Sequence[str]
-    ) -> list[Measure]:
+    def chosen(self, what: str, a: Sequence[str], b: Sequence[str]) -> Numbers:
         """What validation rows choose of some placements, minus what of others."""
         first, second = (self.scores.chosen(places)["score"] for places in (a, b))
-        return [measure(what, paired(first, second), claimed)]
+        return [(what, paired(first, second))]
 
-    def looks_best(
-        self, placements: Sequence[str], claimed: Range | None
-    ) -> list[Measure]:
+    def looks_best(self, placements: Sequence[str]) -> Numbers:
         """What the run is worth that has the best test accuracy of a draw."""
         table = self.scores.table(placements)
         best = table.loc[table.groupby("split")["test_accuracy"].idxmax()]
         what = "of the run that looks best on the 70 test points, population accuracy"
-        return [
-            measure(what, best[ACCURACY], claimed, form=".4f"),
-            measure("test accuracy", best["test_accuracy"], form=".4f"),
-        ]
+        scores = {what: best[ACCURACY], "test accuracy": best["test_accuracy"]}
+        return [(name, values, ".4f") for name, values in scores.items()]
 
-    def off_minus_on(self, kind: str, claimed: Range | None) -> list[Measure]:
+    def off_minus_on(self, kind: str) -> Numbers:
         """What leaving the noise on at test time costs, ``noisy`` or ``averaged``."""
 
         def cost(at: str, metric: str = ACCURACY) -> pd.Series:
@@ -199,24 +173,16 @@ class Measured:
 
         hidden, what = "draws/hidden/0.1", "population accuracy with noise off minus on"
         return [
-            measure(f"{what}, hidden 0.1", cost(hidden), claimed),
-            measure("input 0.01", cost("draws/input/0.01")),
-            measure("activation 0.1", cost("draws/activation/0.1")),
-            measure("population loss, hidden 0.1", cost(hidden, LOSS), form="+.3f"),
+            (f"{what}, hidden 0.1", cost(hidden)),
+            ("input 0.01", cost("draws/input/0.01")),
+            ("activation 0.1", cost("draws/activation/0.1")),
+            ("population loss, hidden 0.1", cost(hidden, LOSS), "+.3f"),
         ]
 
-    def rival(self, name: str, claimed: Range | None) -> list[Measure]:
+    def rival(self, name: str) -> Numbers:
         """Noise before the activation minus a rival, at strengths that were chosen."""
         accuracy, loss = (
             paired(*(by_draw(self.methods, each, m) for each in ("hidden", name)))
             for m in (ACCURACY, LOSS)
         )
-        return [
-            measure("population accuracy", accuracy, claimed),
-            measure("population loss", loss, form="+.3f"),
-        ]
-
-
-def _epoch(epochs: list[int]) -> str:
-    """The peak, or the peaks by the two halves of the units."""
-    return "epoch " + " or ".join(map(str, epochs))
+        return [("population accuracy", accuracy), ("population loss", loss, "+.3f")]

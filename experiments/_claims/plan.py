@@ -1,6 +1,6 @@
 """The plan of the runs behind the claims: what is trained, on which data, how often.
 
-`STUDIES` is the plan, and `run_count` what it costs. At full size:
+`STUDIES` is that of plan.toml, and `run_count` what it costs. At full size:
 
     study           data                             runs a unit  units        epochs
     tutorial        the tutorial's 100 points                  5  1,000 seeds   4,000
@@ -14,25 +14,20 @@
 14,500 runs, of which 300 are twice as long: what 14,800 of 4,000 epochs cost.
 """
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _recipes import PARTS, UNBOUNDED
+from _recipes import PARTS
 
 import jaxnoise as jn
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 PLACEMENTS = ("input", "hidden", "activation", "weights", "gradients", "labels")
-RIVALS = {
-    "dropout": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
-    "weight decay": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
-    "max-norm": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
-    "label smoothing": (0.01, 0.03, 0.1, 0.2, 0.4, 0.8),
-    "Jacobian penalty": STRENGTHS,
-}
-GRID = (0.01, 0.03, 0.1), (0.03, 0.1, 0.3)  # on the inputs, before the activation
-DROPOUT, LIMIT = 0.5, 4.0  # beside noise
+RIVALS = ("dropout", "weight decay", "max-norm", "label smoothing", "Jacobian penalty")
+TEST_TIME = (("input", 0.01), ("hidden", 0.1), ("activation", 0.1))
 FIRST_DRAW = 1_000_000  # the data's seed; the tutorial's is 1
 
 
@@ -46,70 +41,13 @@ class Cell(NamedTuple):
 
     def columns(self) -> dict[str, Any]:
         """What tells it in the table of runs."""
-        several = self.placement == "both"
+        both = self.parts if self.placement == "both" else {}
         return {
             "placement": self.placement,
             "strength": self.strength,
-            "strength.input": self.parts["input"] if several else np.nan,
-            "strength.hidden": self.parts["hidden"] if several else np.nan,
+            "strength.input": both.get("input", np.nan),
+            "strength.hidden": both.get("hidden", np.nan),
         }
-
-
-def one(placement: str, strength: float) -> Cell:
-    """A placement that is a part itself."""
-    return Cell(placement, {placement: strength}, strength)
-
-
-def both(first: float, second: float) -> Cell:
-    """Noise on the inputs and before the activation."""
-    return Cell("both", {"input": first, "hidden": second})
-
-
-NONE = Cell("none", {}, 0.0)
-NOISED = (  # one program, its noises on and off
-    Cell("none", {"input": 0.0, "hidden": 0.0}, 0.0),
-    Cell("input", {"input": 0.01, "hidden": 0.0}, 0.01),
-    Cell("hidden", {"input": 0.0, "hidden": 0.1}, 0.1),
-    both(0.01, 0.1),
-)
-TUTORIAL = (
-    NONE,
-    one("input", 0.01),
-    one("hidden", 0.1),
-    one("activation", 0.1),
-    both(0.01, 0.1),
-)
-BESIDE = (
-    Cell(
-        "hidden + dropout",
-        {"hidden": 0.1, "dropout": DROPOUT, "max-norm": UNBOUNDED},
-        0.1,
-    ),
-    Cell("hidden + max-norm", {"hidden": 0.1, "dropout": 0.0, "max-norm": LIMIT}, 0.1),
-)
-CLEAN = (
-    Cell("hidden, clean backward", {"hidden": 0.1, "weights": 0.0}, 0.1, clean=True),
-    Cell("weights, clean backward", {"hidden": 0.0, "weights": 0.03}, 0.03, clean=True),
-)
-ALL_AT_ONCE = Cell(
-    "all at once",
-    {
-        "input": 0.01,
-        "hidden": 0.1,
-        "activation": 0.1,
-        "dropout": DROPOUT,
-        "max-norm": LIMIT,
-    },
-)
-DRAWS = (
-    NONE,
-    *(one(placement, s) for placement in PLACEMENTS for s in STRENGTHS),
-    *(both(first, second) for first in GRID[0] for second in GRID[1]),
-    *(one(rival, s) for rival, grid in RIVALS.items() for s in grid),
-    *BESIDE,
-    *CLEAN,
-)
-TEST_TIME = (one("input", 0.01), one("hidden", 0.1), one("activation", 0.1))
 
 
 class Study(NamedTuple):
@@ -123,15 +61,31 @@ class Study(NamedTuple):
     longer: int = 1  # times the epochs
 
 
-STUDIES = (
-    Study("tutorial", TUTORIAL, by_seed=True),
-    Study("draws", DRAWS),
-    Study("standardised", NOISED, scaler="StandardScaler"),
-    Study("min-max", NOISED, scaler="MinMaxScaler"),
-    Study("70 rows", NOISED, train_size=70),
-    Study("8,000 epochs", (NOISED[0], NOISED[2]), longer=2),
-    Study("all at once", (ALL_AT_ONCE,), scaler="StandardScaler", longer=2),
-)
+def _cells(entry: Mapping[str, Any]) -> Iterator[Cell]:
+    """Those that an entry of plan.toml stands for."""
+    grids = [each if isinstance(each, list) else [each] for each in entry.values()]
+    for values in product(*grids):
+        parts = dict(zip(entry, values, strict=True))
+        own = {
+            name: parts.pop(name)
+            for name in ("placement", "strength", "clean")
+            if name in parts
+        }
+        if not parts and own["placement"] != "none":
+            parts = {own["placement"]: own["strength"]}
+        yield Cell(parts=parts, **own)
+
+
+def _studies() -> Iterator[Study]:
+    plan = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+    for study in plan["study"]:
+        cells = tuple(cell for entry in study.pop("cells") for cell in _cells(entry))
+        yield Study(cells=cells, **study)
+
+
+STUDIES = tuple(_studies())
+TUTORIAL, DRAWS, *_ = (study.cells for study in STUDIES)
+STRENGTHS = tuple(cell.strength for cell in DRAWS if cell.placement == "input")
 
 
 class Size(NamedTuple):

@@ -14,7 +14,6 @@ from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.paired import ALPHA, holm, t_interval
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
-VERDICTS = (HOLDS, FAILS, OPEN)
 ROPE = 0.01  # of accuracy: one point in a hundred
 THIS, DRAWS = "this data set", "fresh draws"
 
@@ -26,15 +25,10 @@ class Range(NamedTuple):
     high: float
 
     def __str__(self) -> str:
+        low, high = (f"{end:.3g}".replace("-", "−") for end in self)
         if math.isinf(self.high):
-            return f"above {_plain(self.low)}"
-        if math.isinf(self.low):
-            return f"below {_plain(self.high)}"
-        return f"between {_plain(self.low)} and {_plain(self.high)}"
-
-    def ends(self) -> list[float]:
-        """The finite ones."""
-        return [end for end in self if math.isfinite(end)]
+            return f"above {low}"
+        return f"below {high}" if math.isinf(self.low) else f"between {low} and {high}"
 
 
 class Measure(NamedTuple):
@@ -78,12 +72,14 @@ class Claim(NamedTuple):
         by: who says so.
         on: `THIS` or `DRAWS`.
         measures: of the claim.
+        verdict: of `judge`.
     """
 
     says: str
     by: str
     on: str
     measures: Sequence[Measure]
+    verdict: str = OPEN
 
     def deciding(self) -> list[Measure]:
         """The measures that the claim puts in a range."""
@@ -117,7 +113,6 @@ def measure(
     what: str,
     values: Any,
     claimed: Range | None = None,
-    *,
     form: str = "+.4f",
     root: bool = False,
 ) -> Measure:
@@ -128,11 +123,12 @@ def measure(
     """
     values = np.asarray(values, float)
     kept = values[np.isfinite(values)]
-    interval = t_interval(kept)
-    ends = [end**2 if root else end for end in (claimed.ends() if claimed else [])]
-    mean, low, high = (float(x) for x in (interval.mean, interval.low, interval.high))
+    ends = [end for end in claimed or () if math.isfinite(end)]
+    interval = np.array(t_interval(kept)[:3])
     if root:
-        mean, low, high = (math.sqrt(x) if x > 0 else 0 * x for x in (mean, low, high))
+        ends = [end**2 for end in ends]
+        interval = np.sqrt(np.maximum(interval, 0))
+    mean, low, high = map(float, interval)
     return Measure(
         what,
         mean,
@@ -146,19 +142,14 @@ def measure(
     )
 
 
-def fact(
-    what: str, value: float, n: int, claimed: Range | None = None, form: str = ".3f"
-) -> Measure:
-    """A number that is known exactly, such as a share of the points at hand."""
-    return Measure(what, value, value, value, n, 0.0, 0.0, claimed, form)
-
-
-def judge(claims: Sequence[Claim]) -> list[str]:
-    """The verdicts, by the rule in page.md."""
+def judge(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims with their verdicts, by the rule in page.md."""
     deciding = [each for claim in claims for each in claim.deciding()]
     adjusted = iter(holm([each.p for each in deciding]))
     return [
-        _verdict([_place(each, next(adjusted)) for each in claim.deciding()])
+        claim._replace(
+            verdict=_verdict([_place(m, next(adjusted)) for m in claim.deciding()])
+        )
         for claim in claims
     ]
 
@@ -172,9 +163,8 @@ def _verdict(places: Sequence[str]) -> str:
 def _place(each: Measure, p_holm: float) -> str:
     """Where one number lies, as the verdict on a claim of it alone."""
     claimed = each.claimed
-    if claimed is None or each.n < LEAST_UNITS or each.lost > MOST_LOST:
-        return OPEN
-    if not p_holm < ALPHA:
+    few = each.n < LEAST_UNITS or each.lost > MOST_LOST
+    if claimed is None or few or not p_holm < ALPHA:
         return OPEN
     if claimed.low < each.low and each.high < claimed.high:
         return HOLDS
@@ -196,7 +186,3 @@ def number(value: float, form: str) -> str:
         return "-"
     text = f"{value:{form}}"
     return (text.lstrip("+-") if float(text) == 0 else text).replace("-", "−")
-
-
-def _plain(number: float) -> str:
-    return f"{number:.3g}".replace("-", "−")

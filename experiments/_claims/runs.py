@@ -16,7 +16,16 @@ import pandas as pd
 from _recipes import clean_backward, recipe
 
 import jaxnoise as jn
-from _claims.plan import STUDIES, TEST_TIME, Cell, Size, Study, data_of, levels_of
+from _claims.plan import (
+    STUDIES,
+    TEST_TIME,
+    Cell,
+    Size,
+    Study,
+    data_of,
+    levels_of,
+    run_count,
+)
 
 BATCH_SIZE = 32
 MEASURED_EVERY = 20  # epochs
@@ -29,25 +38,25 @@ TEST_TIME_METRICS = tuple(
 
 
 def run_all(
-    size: Size, progress: Callable[[int], None] = lambda done: None
+    size: Size, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> jn.SweepResult:
     """All the runs, or after an interrupt those that finished, as one result.
 
-    ``progress`` is told the number of finished runs. The table has a column ``study``,
-    and for the cells of `TEST_TIME` metrics of the population with the noise left on.
+    ``progress`` is told the numbers of finished and of all runs. The table has a column
+    ``study``, and for the cells of `TEST_TIME` metrics of the population with the noise
+    left on.
     """
     done: list[jn.SweepResult] = []
-    finished, complete = 0, True
+    complete, (total, _) = True, run_count(size)
 
-    def report(before: int, now: int, _: int) -> None:
-        progress(before + now)
+    def told(now: int, _: int) -> None:
+        progress(sum(len(result.runs) for result in done) + now, total)
 
     try:
-        for study, seeds, draw in _rounds(size):
-            result = _train(study, seeds, draw, size, partial(report, finished))
+        for each in _rounds(size):
+            result = _train(*each, size, told)
             if len(result.runs):
                 done.append(result)
-            finished += len(result.runs)
             complete = result.complete
             if not complete:
                 break
@@ -82,11 +91,12 @@ def _programs(study: Study, size: Size) -> tuple[dict[str, Any], dict[str, Any],
     for number, cell in enumerate(study.cells):
         levels = levels_of(cell, size)
         name = " ".join(["clean"] * cell.clean + sorted(levels))
-        recipes[name], columns = _plain, {"strength": 0.0}
+        columns = {f"strength.{part}": level for part, level in levels.items()}
         if levels:
             recipes[name] = clean_backward if cell.clean else recipe
             strengths.setdefault(name, []).append(levels)
-            columns = {f"strength.{part}": level for part, level in levels.items()}
+        else:
+            recipes[name], columns["strength"] = _plain, 0.0
         rows.append({"placement": name, **columns, "cell": number})
     return recipes, strengths, pd.DataFrame(rows)
 
@@ -117,11 +127,11 @@ def _train(
     on = [column for column in plan if column != "cell"]
     numbers = result.runs[on].merge(plan, how="left", on=on)["cell"]
     cells = [study.cells[number] for number in numbers]
-    runs = _renamed(result.runs, study, cells, draw)
-    complete = result.complete
+    runs, complete = _renamed(result.runs, study, cells, draw), result.complete
     try:
         for row, cell in enumerate(cells):
-            if study.name == "draws" and cell in TEST_TIME and runs.at[row, "finite"]:
+            measured = (cell.placement, cell.strength) in TEST_TIME
+            if study.name == "draws" and measured and runs.at[row, "finite"]:
                 found = noisy_scores(cell, result.variables[row], data, seeds[0], size)
                 runs.loc[row, list(found)] = list(found.values())
     except KeyboardInterrupt:  # the runs themselves are there
@@ -134,13 +144,11 @@ def _renamed(
 ) -> pd.DataFrame:
     """A sweep's runs under the names of the study and its cells."""
     names = pd.DataFrame([{"study": study.name, **cell.columns()} for cell in cells])
-    names["seed"] = runs["seed"].to_numpy()
-    names["split"] = 0 if study.by_seed else draw
+    names["seed"], names["split"] = runs["seed"], 0 if study.by_seed else draw
     metrics = runs.loc[:, "train_accuracy":"finite"]
     last = metrics.pop("finite")
-    return pd.concat([names, metrics], axis=1).assign(
-        **dict.fromkeys(TEST_TIME_METRICS, np.nan), finite=last
-    )
+    unknown = dict.fromkeys(TEST_TIME_METRICS, np.nan)
+    return pd.concat([names, metrics], axis=1).assign(**unknown, finite=last)
 
 
 def noisy_scores(
@@ -170,12 +178,9 @@ def _noisy_scores(
     logits = jax.lax.map(one_pass, keys)
     averaged = jax.nn.logsumexp(jax.nn.log_sigmoid(logits), axis=0)  # of log(mean p)
     averaged -= jax.nn.logsumexp(jax.nn.log_sigmoid(-logits), axis=0)  # a logit
-    scores = {
-        "accuracy": jn.metrics.binary_accuracy,
-        "loss": jn.losses.binary_cross_entropy,
-    }
+    accuracy, loss = jn.metrics.binary_accuracy, jn.losses.binary_cross_entropy
     found = {}
-    for name, score in scores.items():
+    for name, score in (("accuracy", accuracy), ("loss", loss)):
         each = jax.vmap(partial(score, targets=y))(logits)
         found[f"noisy_population_{name}"] = each.mean()
         found[f"averaged_population_{name}"] = score(averaged, y).mean()
@@ -188,13 +193,13 @@ def _joined(done: list[jn.SweepResult], complete: bool) -> jn.SweepResult:
         return jn.SweepResult(pd.DataFrame(), {}, np.array([]), (), False, 0.0, 0.0, "")
     runs = pd.concat([result.runs for result in done], ignore_index=True)
     names = done[0].curves
-    return jn.SweepResult(
+    return replace(
+        done[0],
         runs=runs,
         curves={n: np.concatenate([each.curves[n] for each in done]) for n in names},
-        epochs=done[0].epochs,
         variables=(None,) * len(runs),
         complete=complete,
         compile_seconds=sum(result.compile_seconds for result in done),
         run_seconds=sum(result.run_seconds for result in done),
-        device=done[0].device,
+        origin=None,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _files import select
+from _words import quietly
 
 import jaxnoise as jn
 from _claims.plan import DRAWS, PLACEMENTS, RIVALS, STRENGTHS
@@ -32,8 +32,7 @@ class Scores:
     def __init__(self, result: jn.SweepResult) -> None:
         self.runs, self.epochs = result.runs, result.epochs
         self._curves = result.curves
-        keys = ["study", "placement", "strength"]
-        self._rows = self.runs.groupby(keys, dropna=False).indices
+        self._rows = self.runs.groupby(["study", "placement"]).indices
         counts = self.runs[self.runs["study"] == "draws"]["split"].value_counts()
         self.draws = sorted(counts.index[counts == len(DRAWS)])
 
@@ -50,7 +49,7 @@ class Scores:
         """Curves, a row a unit."""
         return self._curves[name][self._numbers(where)]
 
-    def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, str]:
         """How far test accuracy rises to its peak, how far it then falls, and when.
 
         The peak is that of the mean curve, and looks too high to the units that it is
@@ -58,12 +57,13 @@ class Scores:
         """
         curves = self.curves(where, "test_accuracy")
         if len(curves) < 2:
-            return np.array([]), np.array([]), []
+            return np.array([]), np.array([]), "epoch"
         halves = np.arange(len(curves)) % 2
         peaks = [np.nanmean(curves[halves != h], axis=0).argmax() for h in (0, 1)]
         at_peak = curves[np.arange(len(curves)), np.array(peaks)[halves]]
-        epochs = sorted({int(self.epochs[peak]) for peak in peaks})
-        return at_peak - curves[:, 0], at_peak - curves[:, -1], epochs
+        epochs = map(str, sorted({int(self.epochs[peak]) for peak in peaks}))
+        when = f"epoch {' or '.join(epochs)}"
+        return at_peak - curves[:, 0], at_peak - curves[:, -1], when
 
     def jumps(self, where: Where, name: str) -> pd.Series:
         """The mean size of a change between measurements, in the later half."""
@@ -100,7 +100,8 @@ class Scores:
         if len(self.draws) < 2:
             return pd.DataFrame({"placement": [], "strength": [], "score": []})
         table = self.table(["none", *placements])
-        choices = select(
+        choices = quietly(
+            jn.select,
             table.drop(columns="finite"),
             metric=metric,
             choose_on=f"{prefix}validation",
@@ -120,11 +121,10 @@ class Scores:
 
     def _numbers(self, where: Where) -> np.ndarray:
         study, placement, strength = where
-        for (s, p, level), numbers in self._rows.items():
-            same = strength is None or level == strength
-            if s == study and p == placement and same:
-                return numbers
-        return np.array([], int)
+        rows = self._rows.get((study, placement), np.array([], int))
+        if strength is None:
+            return rows
+        return rows[self.runs["strength"].to_numpy()[rows] == strength]
 
 
 def independent(table: pd.DataFrame) -> pd.DataFrame:

@@ -140,7 +140,7 @@ def test_every_program_of_the_full_size_traces(our):
     """A quick run has them all in one; here each is traced as it will be compiled."""
     data = jn.data.circles(validation=5, population=10)
     seen = set()
-    for cell in (*our.plan.DRAWS, *our.plan.TUTORIAL, our.plan.ALL_AT_ONCE):
+    for cell in (cell for study in our.plan.STUDIES for cell in study.cells):
         program = (tuple(sorted(cell.parts)), cell.clean)
         if program in seen:
             continue
@@ -396,14 +396,14 @@ def interrupt_after(our, monkeypatch, runs):
     """Ctrl-C once so many runs are finished."""
 
     @contextmanager
-    def progress(total):
-        def report(done):
+    def progress_of(asked, total):
+        def report(done, _):
             if done >= runs:
                 raise KeyboardInterrupt
 
-        yield report
+        yield SimpleNamespace(begin=lambda: None, report=report)
 
-    monkeypatch.setattr(our.claims, "progress", progress)
+    monkeypatch.setattr(our.claims, "progress_of", progress_of)
 
 
 def test_interrupt(our, quick, tmp_path, capsys, monkeypatch):
@@ -454,9 +454,8 @@ def spread(mean, sd, n=30):
 
 
 def verdict(our, *measures):
-    return our.rules.judge([our.rules.Claim("a claim", "us", "fresh draws", measures)])[
-        0
-    ]
+    (claim,) = our.rules.judge([our.rules.Claim("a", "us", "fresh draws", measures)])
+    return claim.verdict
 
 
 def test_each_verdict_is_reached(our):
@@ -516,8 +515,8 @@ def test_holm_counts_every_number_of_the_table(our):
     assert close.low > 0
     assert 0.01 < close.p < 0.05
     claims = [r.Claim(str(i), "us", "fresh draws", [close]) for i in range(10)]
-    assert r.judge(claims[:1]) == ["holds"]
-    assert set(r.judge(claims)) == {"undecided"}
+    assert [claim.verdict for claim in r.judge(claims[:1])] == ["holds"]
+    assert {claim.verdict for claim in r.judge(claims)} == {"undecided"}
     expected = stats.ttest_1samp(spread(0.01, 0.025), 0).pvalue
     np.testing.assert_allclose(close.p, expected)
 
@@ -564,7 +563,7 @@ def test_how_numbers_are_written(our):
         for c in (r.range_of("above 0"), r.range_of("below 0.01"), r.range_of("little"))
     ]
     assert ends == ["above 0", "below 0.01", "between −0.01 and 0.01"]
-    assert str(r.fact("share", 0.21, 100)) == "share 0.210"
+    assert str(r.measure("share", np.full(100, 0.21), form=".3f")) == "share 0.210"
 
 
 # The claims, on made-up runs
@@ -620,10 +619,7 @@ def verdicts(our, result):
     scores = our.scores.Scores(result)
     methods = our.scores.methods(scores)
     claims = list(our.measures.all_claims(scores, methods, size))
-    return {
-        (claim.says, claim.on): verdict
-        for claim, verdict in zip(claims, our.rules.judge(claims), strict=True)
-    }
+    return {(claim.says, claim.on): claim.verdict for claim in our.rules.judge(claims)}
 
 
 def of(found, words, on="fresh draws"):
