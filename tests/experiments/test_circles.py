@@ -464,6 +464,7 @@ def test_help_tells_every_default_once(circles, capsys):
         (["--samples", "30"], "--train-size: must be less than --samples (30), got 30"),
         (["--data-noise", "-1"], "--data-noise: must be a finite number"),
         (["--data-seed", "-1"], "--data-seed: must be an int from 0"),
+        (["--data-seed", "4294967296"], "--data-seed: must be an int from 0 to 2**32"),
         (["--population-seed", "x"], "--population-seed: must be an int from 0"),
         (["--epochs", "9" * 20], "--epochs: must be less than 2**31, got 9999"),
         (["--samples", "9" * 20], "--samples: must be less than 2**31, got 9999"),
