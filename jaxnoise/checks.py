@@ -3,7 +3,7 @@
 import inspect
 import sys
 import warnings
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -23,6 +23,9 @@ def warn(message: str) -> None:
     while frame.f_back and _package(frame) in BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, UserWarning, stacklevel=level)
+
+
+warn_once = cache(warn)  # a message, in a process
 
 
 def _package(frame: FrameType) -> str:
@@ -71,36 +74,29 @@ def check_function(name: str, fn: Any, expected: str, arguments: int) -> None:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):  # one of C, which keeps its arguments to itself
         return
+    check_call(name, fn, expected, signature, *[None] * arguments)
+
+
+def check_call(
+    name: str, fn: Any, expected: str, signature: Any, *arguments: Any, **named: Any
+) -> None:
+    """Refuse a function of whose signature a call does not fit."""
     try:
-        signature.bind(*[None] * arguments)
+        signature.bind(*arguments, **named)
     except TypeError as error:
-        why = misfit(signature, error, arguments)
-        raise TypeError(f"{name} must be {expected}, got {shown(fn)}: {why}.") from None
-
-
-def misfit(signature: inspect.Signature, error: TypeError, arguments: int) -> str:
-    """Why a call with so many arguments by position does not fit, and the fix."""
-    if "missing" in str(error):
-        return f"{error}; give it by functools.partial"
-    return f"it takes {_taken(signature)} and must take {_count(arguments)}"
-
-
-def _taken(signature: inspect.Signature) -> str:
-    """How many arguments by position."""
-    kinds = [parameter.kind for parameter in signature.parameters.values()]
-    by_keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
-    return _count(sum(kind not in by_keyword for kind in kinds))
-
-
-def _count(arguments: int) -> str:
-    few = {0: "no argument", 1: "one argument"}
-    return few.get(arguments, f"{arguments} arguments")
+        cure = "; give it by functools.partial" if "missing" in str(error) else ""
+        raise TypeError(
+            f"{name} must be {expected}, got {shown(fn)}, which cannot be called so: "
+            f"{error}{cure}."
+        ) from None
 
 
 def as_array(name: str, value: Any) -> Array:
     """``value`` as an array of JAX, refused unless it holds real numbers or flags."""
-    try:  # a text by itself would be taken for the name of a type
-        array = jnp.asarray(np.array(value) if isinstance(value, str) else value)
+    try:
+        if any(isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value)):
+            raise TypeError  # JAX would take a text for the name of a type
+        array = jnp.asarray(value)
     except (TypeError, ValueError):  # None, words, ragged lists
         raise TypeError(
             f"{name} must be an array of numbers, got {shown(value)}."

@@ -223,9 +223,28 @@ def are_classes(name: str, logits: Array, targets: Array) -> bool:
         raise ValueError(
             f"{name}: targets must be integer class labels of shape "
             f"{logits.shape[:-1]} or class probabilities of shape {logits.shape}, "
-            f"got {shown_targets(logits, targets)}."
+            f"got {_shown_targets(logits, targets, True)}."
         )
     return labels
+
+
+def check_shapes(name: str, outputs: Any, targets: Any, *, labels: bool = True) -> None:
+    """Refuse targets of another shape: (5, 1) against (5,) would broadcast in silence.
+
+    Args:
+        name: of the loss or metric.
+        outputs: of the model.
+        targets: of the same rows.
+        labels: whether class labels would fit, too.
+    """
+    if targets.shape == outputs.shape or labels and is_labels(outputs, targets):
+        return
+    classes = labels and outputs.shape[-1:] > (1,)
+    also = f"or integer class labels of shape {outputs.shape[:-1]}, " if classes else ""
+    raise ValueError(
+        f"{name}: targets must have the shape of the outputs, {outputs.shape}, {also}"
+        f"got {_shown_targets(outputs, targets, labels)}."
+    )
 
 
 def check_targets(loss: Any, outputs: tuple[int, ...], targets: Any) -> None:
@@ -266,13 +285,9 @@ def _class_cure(values: np.ndarray, low: int, high: int) -> str:
 
 
 def paired(name: str, *, floating: bool = True, **given: Any) -> list[Array]:
-    """As `as_arrays`, of one shape: (5, 1) against (5,) would broadcast in silence."""
+    """As `as_arrays`, of one shape."""
     outputs, targets = as_arrays(name, floating=floating, **given)
-    if outputs.shape != targets.shape:
-        raise ValueError(
-            f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
-            f"got {shown_targets(outputs, targets, labels=False)}."
-        )
+    check_shapes(name, outputs, targets, labels=False)
     return [outputs, targets]
 
 
@@ -281,14 +296,8 @@ def row_mean(values: Array) -> Float[Array, " rows"]:
     return values.mean(axis=tuple(range(1, values.ndim)))
 
 
-def shown_targets(outputs: Array, targets: Array, *, labels: bool = True) -> str:
-    """What the targets are, and what makes them fit where that is plain.
-
-    Args:
-        outputs: of the model.
-        targets: of a shape that does not fit.
-        labels: whether class labels would.
-    """
+def _shown_targets(outputs: Any, targets: Any, labels: bool) -> str:
+    """What the targets are, and what makes them fit where that is plain."""
     integer = jnp.issubdtype(targets.dtype, jnp.integer)
     classes = outputs.shape[-1] if outputs.ndim else 0
     row = targets.shape == outputs.shape[:-1]

@@ -110,11 +110,11 @@ class _Linen(Pickled):
         return outputs, {**variables, **carried}
 
 
-@dataclass(frozen=True)
 class CheckedModel:
-    """The model itself, once its returns have been looked at while tracing."""
+    """A model behind the protocol, whose returns are looked at while tracing."""
 
-    model: Model
+    def __init__(self, model: Any) -> None:
+        self.model = as_model(model)
 
     def init(self, key: Array, x: Any) -> Variables:
         """The fresh variables."""
@@ -131,12 +131,8 @@ class CheckedModel:
     ) -> tuple[Any, Variables]:
         """Outputs and variables; those of a training pass are carried on."""
         returned = called("model", self.model.apply, variables, x, train=train, key=key)
-        if not (isinstance(returned, tuple) and len(returned) == 2):
-            raise TypeError(
-                "model.apply must return (outputs, variables), "
-                f"got {kind_of(returned)}."
-            )
-        outputs, carried = returned
+        expected = "model.apply must return (outputs, variables)"
+        outputs, carried = as_pair(expected, returned)
         if not jax.tree.leaves(outputs):
             raise TypeError(f"model must return outputs, got {kind_of(outputs)}.")
         if train:
@@ -190,6 +186,13 @@ def called(name: str, function: Any, *arguments: Any, **named: Any) -> Any:
         got = ", ".join(map(kind_of, arguments))
         error.add_note(f"In {name} of the recipe, which got {got}.")
         raise
+
+
+def as_pair(expected: str, returned: Any) -> tuple[Any, Any]:
+    """What a function has returned, refused unless it is a pair."""
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        raise TypeError(f"{expected}, got {kind_of(returned)}.")
+    return returned
 
 
 def in_form_of(

@@ -43,7 +43,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from jaxnoise.checks import check_callable, misfit, name_of, shown, single_key, warn
+from jaxnoise.checks import check_call, check_callable, name_of, shown, single_key, warn
 from jaxnoise.model import Variables, takes_train
 from jaxnoise.noise.layer import keys_shared
 from jaxnoise.noise.nnx import AlphaDropout as AlphaDropout
@@ -59,27 +59,17 @@ from jaxnoise.noise.nnx import NoisyDense as NoisyDense
 from jaxnoise.noise.nnx import SaltAndPepperNoise as SaltAndPepperNoise
 from jaxnoise.noise.nnx import with_streams
 
-__all__ = [  # what help() lists
-    "AlphaDropout",
-    "CorrelatedNoise",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "NEFTuneNoise",
-    "Noise",
-    "NoiseStep",
-    "NoiseStrength",
-    "NoisyDense",
-    "SaltAndPepperNoise",
-    "model",
-]
+_layers = {
+    n for n, v in globals().items() if getattr(v, "__module__", "") == Noise.__module__
+}
+__all__ = sorted({*_layers, "model"} - {"with_streams"})  # what help() lists
 
 FACTORY = "a function rngs -> module, such as lambda rngs: Net(rngs=rngs)"
 ROLES = ("params", "noise", "dropout", "default")  # the streams of the constructor
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__
 
 
 def model(factory: Callable[[nnx.Rngs], nnx.Module]) -> "NNXModel":
@@ -134,13 +124,10 @@ class NNXModel:
         signature = _signature(factory)
         rngs = signature.parameters.get("rngs")
         self.by_keyword = rngs is not None and rngs.kind is not rngs.POSITIONAL_ONLY
-        try:
-            signature.bind(rngs=None) if self.by_keyword else signature.bind(None)
-        except TypeError as error:
-            why = misfit(signature, error, 1)
-            raise TypeError(
-                f"factory must be {FACTORY}, got {shown(factory)}: {why}."
-            ) from None
+        if self.by_keyword:
+            check_call("factory", factory, FACTORY, signature, rngs=None)
+        else:
+            check_call("factory", factory, FACTORY, signature, None)
 
     def __repr__(self) -> str:
         return f"jn.nnx.model({name_of(self.factory)})"

@@ -48,6 +48,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(scope="module")
+def quick_to_compile():
+    """Where compiling is most of the time, and what is compiled runs for moments."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def data_set():
     """A function of `jn.data` by name; skips where its package is not installed."""

@@ -123,11 +123,11 @@ def test_the_estimate_of_splits_is_what_they_hold(peak, free):
 def test_splits_and_draws_refuse(peak):
     x, y = np.ones((60, 2), np.float32), np.zeros((60, 1), np.float32)
     calls = {
-        "folds: 5,000,000,000,000 splits of 60 rows": lambda: jn.data.folds(
+        "5,000,000,000,000 splits of 60 rows": lambda: jn.data.folds(
             x, y, repeats=10**12
         ),
-        "nested_folds: 25,000,000,000,000 splits of 60 rows": lambda: (
-            jn.data.nested_folds(x, y, repeats=10**12)
+        "25,000,000,000,000 splits of 60 rows": lambda: jn.data.nested_folds(
+            x, y, repeats=10**12
         ),
         "draws: 4,000,000,000 draws": lambda: jn.data.draws(
             jn.data.circles, 4 * 10**9, population=1000

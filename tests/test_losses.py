@@ -187,7 +187,8 @@ def test_what_is_no_array_of_numbers(name):
     classes = name in ("losses.softmax_cross_entropy", "metrics.accuracy")
     z, t = np.zeros((5, 3), np.float32), np.zeros(5 if classes else (5, 3), int)
     first, second = list(inspect.signature(function).parameters)[:2]
-    for bad in (None, "a", [[1.0], [1.0, 2.0]], np.full((5, 3), "a"), {"a": z}):
+    texts = ("a", b"a", ["a", "b"], np.full((5, 3), "a"))  # no names of types
+    for bad in (None, *texts, [[1.0], [1.0, 2.0]], {"a": z}):
         for argument, call in (
             (first, lambda bad=bad: function(bad, t)),
             (second, lambda bad=bad: function(z, bad)),
@@ -211,7 +212,7 @@ def test_what_is_no_array_of_numbers(name):
 def test_masks_and_lengths_that_are_no_arrays():
     x, layer = np.ones((2, 5, 1), np.float32), jn.GaussianNoise(0.1)
     rngs, model = {"noise": jax.random.key(0)}, jn.RNN((4,), 1)
-    for bad in ("a", [[True], [True, False]], {"a": 1}):
+    for bad in ("a", ["a"], [[True], [True, False]], {"a": 1}):
         calls = {
             "mask": [
                 lambda: jn.add_gaussian_noise(jax.random.key(0), x, 0.1, mask=bad),

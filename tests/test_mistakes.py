@@ -389,7 +389,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     ),
     "noise without key": (
         TypeError,
-        r"fn must be a noise function \(key, x\) -> x, .* one argument and must take 2",
+        r"fn must be a noise function \(key, x\) -> x, .* too many positional",
         lambda: jn.Noise(lambda x: 2 * x),
     ),
     "layer in noise": (
@@ -429,7 +429,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     ),
     "nnx model without rngs": (
         TypeError,
-        r"factory must be a function rngs -> module, .*takes no argument",
+        r"factory must be a function rngs -> module, .*too many positional arguments",
         lambda: jn.nnx.model(lambda: OfNNX(nnx.Rngs(0))),
     ),
     "linen in nnx model": (
@@ -643,7 +643,7 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
     ),
     "recipe without strength": (
         TypeError,
-        "strength -> Recipe, .* it takes no argument and must take one argument",
+        "strength -> Recipe, .* cannot be called so: too many positional",
         lambda: train(lambda: recipe()),
     ),
     "recipe without return": (

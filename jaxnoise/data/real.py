@@ -9,8 +9,6 @@ they are stored.
 
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -22,12 +20,6 @@ import numpy as np
 from jaxnoise.data.rows import Rows, divide, mean_and_stddev, standardised
 from jaxnoise.data.sets import Data
 
-PUBLISHED = {  # train rows, which come first
-    "digits": 898,
-    "mnist1d": 4000,
-    "italy_power_demand": 67,
-    "japanese_vowels": 270,
-}
 VOWELS_STEPS = 29  # the longest, a test row
 
 
@@ -148,7 +140,7 @@ def digits(
 
     x, y = load_digits(return_X_y=True)
     rows = x.reshape(-1, 8, 8, 1) / 16, y.astype(np.int32)
-    return _divided("digits", rows, train_size, validation, seed)
+    return _divided(898, rows, train_size, validation, seed)
 
 
 def mnist5k(
@@ -205,8 +197,7 @@ def mnist1d(
         >>> jn.data.mnist1d(500, validation=500)
         Data(train=500 rows, test=1000 rows, validation=500 rows)
     """
-    rows = _mnist1d(bool(shuffled))
-    return _divided("mnist1d", rows, train_size, validation, seed)
+    return _divided(4000, _mnist1d(bool(shuffled)), train_size, validation, seed)
 
 
 def italy_power_demand(
@@ -231,8 +222,7 @@ def italy_power_demand(
         >>> jn.data.italy_power_demand()
         Data(train=67 rows, test=1029 rows)
     """
-    rows = _italy_power_demand()
-    return _divided("italy_power_demand", rows, train_size, validation, seed)
+    return _divided(67, _italy_power_demand(), train_size, validation, seed)
 
 
 def japanese_vowels(
@@ -261,14 +251,13 @@ def japanese_vowels(
         >>> values.shape, lengths[:5]
         ((270, 29, 12), array([20, 26, 22, 20, 21], dtype=int32))
     """
-    rows = _japanese_vowels()
-    return _divided("japanese_vowels", rows, train_size, validation, seed)
+    return _divided(270, _japanese_vowels(), train_size, validation, seed)
 
 
 def _divided(
-    loader: str, rows: Rows, train_size: int | None, validation: int, seed: int
+    published: int, rows: Rows, train_size: int | None, validation: int, seed: int
 ) -> Data:
-    published = PUBLISHED[loader]
+    """The first rows are the published train rows."""
     return Data(**divide(rows, train_size, validation, seed, published=published))
 
 
@@ -334,26 +323,20 @@ def _archive(loader: str, name: str) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _bring(loader: str, module: str, extra: str) -> Any:
-    """Import what a loader reads its rows from, or say how to install it."""
+    """Import what a loader reads its rows from, or say how to install it.
+
+    Not from the script's own folder: a script named mnist1d.py is not the package.
+    """
+    script, path = getattr(sys.modules["__main__"], "__file__", None), sys.path[:]
+    own = script and Path(script).resolve().parent
+    sys.path[:] = [entry for entry in path if Path(entry).resolve() != own]
     try:
-        with _past_the_script():
-            return import_module(module)
+        return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise ImportError(
             f"{loader} needs the package {package}: "
             f'python -m pip install "jaxnoise[{extra}]".'
         ) from error
-
-
-@contextmanager
-def _past_the_script() -> Iterator[None]:
-    """Without the script's own folder: a script named mnist1d.py is not the package."""
-    script, path = getattr(sys.modules["__main__"], "__file__", None), sys.path[:]
-    if script is not None:
-        own = Path(script).resolve().parent
-        sys.path[:] = [entry for entry in path if Path(entry).resolve() != own]
-    try:
-        yield
     finally:
         sys.path[:] = path

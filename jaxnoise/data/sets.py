@@ -84,9 +84,10 @@ class Data(Mapping[str, Rows]):
             _check_columns(name, given[name], train)
 
     def __getitem__(self, name: str) -> Rows:
-        if name not in self._sets:
-            raise KeyError(f"Data has no set named {name!r}, but {', '.join(self)}.")
-        return self._sets[name]
+        sets = vars(self).get("_sets", {})
+        if name not in sets:
+            raise KeyError(f"Data has no set named {name!r}, but {', '.join(sets)}.")
+        return sets[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sets)
@@ -95,12 +96,10 @@ class Data(Mapping[str, Rows]):
         return len(self._sets)
 
     def __getattr__(self, name: str) -> Rows:
-        sets = self.__dict__.get("_sets", {})
-        if name not in sets:
-            raise AttributeError(
-                f"Data has no set named {name!r}, but {', '.join(sets)}."
-            )
-        return sets[name]
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(*error.args) from None
 
     def __repr__(self) -> str:
         counts = (f"{name}={row_count(pair)} rows" for name, pair in self.items())
@@ -126,17 +125,10 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
     the share of the most frequent class in each split, for targets that are classes;
     "rows" by set their number, of a single split.
     """
+    shares = {name: [_majority(d.get(name)) for d in splits] for name in splits[0]}
+    known = {name: each for name, each in shares.items() if None not in each}
+    facts: dict[str, Any] = {"majority": known}
     overlaps, outer = ([getattr(d, f) for d in splits] for f in ("overlap", "outer"))
-    shares = {
-        name: [_majority(split[name][1]) for split in splits if name in split]
-        for name in splits[0]
-    }
-    majority = {
-        name: each
-        for name, each in shares.items()
-        if len(each) == len(splits) and None not in each
-    }
-    facts: dict[str, Any] = {"majority": majority}
     if len(splits) == 1:
         facts["rows"] = {name: row_count(splits[0][name]) for name in splits[0]}
     if None not in overlaps:
@@ -146,10 +138,10 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
     return facts
 
 
-def _majority(targets: Any) -> float | None:
+def _majority(rows: Rows | None) -> float | None:
     """The share of the most frequent class; None where targets are no classes."""
-    first, *more = jax.tree.leaves(targets)
-    if more or first.min() < 0:
+    first, *more = jax.tree.leaves(rows and rows[1]) or [None]
+    if first is None or more or first.min() < 0:
         return None
     if not np.issubdtype(first.dtype, np.integer):
         if first[0].size != 1 or ((first != 0) & (first != 1)).any():

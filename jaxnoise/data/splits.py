@@ -7,6 +7,7 @@ split's number. The splitters are scikit-learn's.
 """
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -83,15 +84,12 @@ def folds(
         Data(train=12 rows, test=5 rows, validation=3 rows)
     """
     whole = _Whole.of(x, y, stratify, groups, scale)
-    check_seed("seed", seed)
-    check_int("folds", folds, 2)
-    check_int("repeats", repeats, 1)
+    whole.check(seed, repeats, folds=folds)
     number = isinstance(validation, int | float | np.number)
     if not number or not 0 <= validation < 1:
         raise ValueError(
             f"validation must be a share from 0 to below 1, got {validation!r}."
         )
-    whole.check_copies_fit("folds", folds * repeats)
     splits = []
     cuts = whole.folds("folds", folds, repeats, np.arange(whole.size), seed)
     for i, (train, test) in enumerate(cuts):
@@ -156,11 +154,7 @@ def nested_folds(
         (12, Data(train=10 rows, validation=5 rows, test=5 rows))
     """
     whole = _Whole.of(x, y, stratify, groups, scale)
-    check_seed("seed", seed)
-    for name, count in {"outer": outer, "inner": inner}.items():
-        check_int(name, count, 2)
-    check_int("repeats", repeats, 1)
-    whole.check_copies_fit("nested_folds", outer * inner * repeats)
+    whole.check(seed, repeats, outer=outer, inner=inner)
     splits = []
     cuts = whole.folds("outer", outer, repeats, np.arange(whole.size), seed)
     for i, (rest, test) in enumerate(cuts):
@@ -266,9 +260,14 @@ class _Whole(NamedTuple):
         grouped = "" if self.groups is None else "Group"
         return getattr(model_selection, stratified + grouped + kind, None)
 
-    def check_copies_fit(self, name: str, splits: int) -> None:
-        """Each split holds all rows once."""
-        what = f"{name}: {splits:,} splits of {self.size:,} rows"
+    def check(self, seed: int, repeats: int, **counts: int) -> None:
+        """Refuse numbers out of range, and copies that need too much memory."""
+        check_seed("seed", seed)
+        check_int("repeats", repeats, 1)
+        for name, count in counts.items():
+            check_int(name, count, 2)
+        splits = repeats * prod(counts.values())  # each holds all rows once
+        what = f"{splits:,} splits of {self.size:,} rows"
         check_fits(what, (splits + 1) * byte_count(self.rows), "ask for fewer splits")
 
     def folds(
@@ -316,23 +315,21 @@ class _Whole(NamedTuple):
 
     def _check_enough(self, name: str, count: int, at: np.ndarray) -> None:
         _, labels, groups = self._of(at)
-        limits = {"rows": len(at)}
-        if groups is not None:
-            limits = {"groups": len(np.unique(groups))}
+        limits = {"rows": len(at)} if groups is None else {"groups": len(set(groups))}
         if labels is not None:
             sizes = np.unique(labels, return_counts=True)[1]
-            if len(sizes) * count > len(at):
-                raise ValueError(
-                    f"stratify must be for classes, got y with {len(sizes)} values in "
-                    f"{len(at)} rows, too few of each for {count} {name}; leave it out "
-                    "or cut y into classes by pandas.qcut."
-                )
             limits["rows of the rarest class"] = sizes.min()
+        cure = ""
+        if labels is not None and len(sizes) * count > len(at):
+            cure = (
+                f"; stratify is for classes, got y with {len(sizes)} values in "
+                f"{len(at)} rows, too few of each: cut it by pandas.qcut"
+            )
         for limit, most in limits.items():
             if count > most:
                 raise ValueError(
                     f"{name} must be at most the number of {limit} ({most}), "
-                    f"got {count}."
+                    f"got {count}{cure}."
                 )
 
 

@@ -52,7 +52,7 @@ def circles(
         Data(train=30 rows, test=70 rows, population=20000 rows)
     """
     sizes = samples, train_size, seed, validation, population, population_seed
-    return _drawn("circles", _circle_rows, noise, 80, sizes)
+    return _drawn("circles", partial(_rows_of, "make_circles"), noise, 80, sizes)
 
 
 class Bayes(NamedTuple):
@@ -159,7 +159,7 @@ def moons(
         Data(train=50 rows, test=150 rows, validation=50 rows, population=20000 rows)
     """
     sizes = samples, train_size, seed, validation, population, population_seed
-    return _drawn("moons", _moon_rows, noise, 72, sizes)
+    return _drawn("moons", partial(_rows_of, "make_moons"), noise, 72, sizes)
 
 
 def spirals(
@@ -294,12 +294,7 @@ def _drawn(
     samples, train_size, seed, validation, population, population_seed = sizes
     _check_noise(noise)
     check_int("samples", samples, 2)
-    check_int("train_size", train_size, 1)
-    if train_size >= samples:
-        raise ValueError(
-            f"train_size must be at least 1 and less than samples ({samples}), "
-            f"got {train_size}."
-        )
+    check_int("train_size", train_size, 1, samples - 1)
     check_int("validation", validation, 0)
     check_int("population", population, 1)
     check_seed("seed", seed)
@@ -326,17 +321,11 @@ def _check_noise(noise: Any) -> None:
         raise ValueError(f"noise must be finite and >= 0, got {shown(noise)}.")
 
 
-def _circle_rows(n: int, state: RandomState, noise: float) -> Rows:
-    from sklearn.datasets import make_circles  # slow to import
+def _rows_of(make: str, n: int, state: RandomState, noise: float) -> Rows:
+    """Two classes of scikit-learn's, such as of "make_moons"."""
+    from sklearn import datasets  # slow to import
 
-    x, y = make_circles(n_samples=n, noise=noise, random_state=state)
-    return x, y[:, None].astype(np.float32)
-
-
-def _moon_rows(n: int, state: RandomState, noise: float) -> Rows:
-    from sklearn.datasets import make_moons  # slow to import
-
-    x, y = make_moons(n_samples=n, noise=noise, random_state=state)
+    x, y = getattr(datasets, make)(n_samples=n, noise=noise, random_state=state)
     return x, y[:, None].astype(np.float32)
 
 

@@ -1,18 +1,18 @@
 """Cores and accelerators: which devices the runs of a sweep go to."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxnoise.checks import warn
+from jaxnoise.checks import warn_once
 from jaxnoise.data import Data, check_fits, row_count
 from jaxnoise.data.rows import byte_count
-from jaxnoise.training.recipe import as_count
 
 AXIS = "runs"
 DEVICES_FLAG = "--xla_force_host_platform_device_count"
@@ -27,13 +27,6 @@ SMALL_BLOCK = 8
 ORDER_BYTES = 64  # a train row, while their order is drawn; measured, as is the next
 PROGRAM_BYTES = 2**26  # a compiled program
 ACCELERATOR_BLOCK = 512  # at most: by then a GPU's time is in the arithmetic
-
-
-class RunSize(NamedTuple):
-    """What decides how many runs go together."""
-
-    products: int  # weights times rows of a minibatch
-    peak_bytes: int  # of a run's arrays, at most
 
 
 def use_all_cores() -> None:
@@ -69,7 +62,10 @@ def runs_mesh() -> Mesh:
     devices = jax.local_devices()
     alone = len(devices) == 1 and devices[0].platform == "cpu"
     if alone and not _number_was_set() and core_count() > 1:
-        _say_how_to_use_all_cores()
+        warn_once(
+            f"JAX has one CPU device on {core_count()} cores, so that runs take turns; "
+            "call jaxnoise.use_all_cores() right after the imports to use them all."
+        )
     return Mesh(np.array(devices), (AXIS,))
 
 
@@ -77,15 +73,6 @@ def _number_was_set() -> bool:
     """Whether someone has said how many CPU devices there are to be."""
     by_config = jax.config.jax_num_cpu_devices > 0  # type: ignore[attr-defined]
     return by_config or DEVICES_FLAG in os.environ.get("XLA_FLAGS", "")
-
-
-@cache
-def _say_how_to_use_all_cores() -> None:
-    """Once a process."""
-    warn(
-        f"JAX has one CPU device on {core_count()} cores, so that runs take turns; "
-        "call jaxnoise.use_all_cores() right after the imports to use them all."
-    )
 
 
 @cache
@@ -103,34 +90,38 @@ def _known(name: str, value: Any) -> bool:
     return True
 
 
-def as_vectorize(vectorize: Any) -> int | str:
-    """``"auto"``, or a number of runs; anything else is refused."""
-    if isinstance(vectorize, str) and vectorize == "auto":
+def most_in_block(vectorize: int | str, splits: Sequence[int], devices: int) -> int:
+    """How many runs of these splits are vmapped together on a device, at most.
+
+    An accelerator's block is computed in full, so it is no more than the device's share
+    of the runs, as a power of two: a handful of sizes. Not so on a CPU, where a block
+    holds few runs and other seeds must compile nothing.
+    """
+    if isinstance(vectorize, int):
         return vectorize
-    return as_count("vectorize", vectorize, "'auto' or an int")
+    if jax.default_backend() == "cpu":
+        return SMALL_BLOCK
+    share = min(max(Counter(splits).values()), -(-len(splits) // devices))
+    return min(ACCELERATOR_BLOCK, 2 ** (share - 1).bit_length())
 
 
-def block_size(vectorize: int | str, run: RunSize, most: int | None = None) -> int:
-    """How many such runs are vmapped together on a device.
+def block_size(vectorize: int | str, most: int, products: int, peak_bytes: int) -> int:
+    """How many runs are vmapped together on a device.
 
     Args:
         vectorize: as for `jaxnoise.sweep`.
-        run: what such a run takes.
-        most: runs that a device will find to do together. An accelerator's block is
-            computed in full, so it is the next power of two at most: a handful of
-            sizes, and none on a CPU, where a block holds few runs and other seeds must
-            compile nothing.
+        most: by `most_in_block`.
+        products: weights times rows of a minibatch.
+        peak_bytes: of a run's arrays, at most.
     """
     if isinstance(vectorize, int):
         return vectorize
     if jax.default_backend() == "cpu":
         # One run at a time keeps its working set in the caches. What a placement adds
         # does not count: paired runs should be computed alike.
-        return SMALL_BLOCK if run.products <= SMALL_RUN else 1
+        return most if products <= SMALL_RUN else 1
     memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 2**33)
-    fits = memory // 2 // max(1, run.peak_bytes)
-    enough = ACCELERATOR_BLOCK if most is None else 2 ** (most - 1).bit_length()
-    return max(1, min(ACCELERATOR_BLOCK, fits, enough))
+    return max(1, min(most, memory // 2 // max(1, peak_bytes)))
 
 
 def check_data_fits(splits: Sequence[Data], mesh: Mesh) -> None:
@@ -146,11 +137,6 @@ def check_data_fits(splits: Sequence[Data], mesh: Mesh) -> None:
     cure = "use fewer rows" if mesh.size == 1 else "use fewer rows or devices"
     copies = f"the data's copies for {mesh.size} device{'s' * (mesh.size > 1)}"
     check_fits(copies, PROGRAM_BYTES + mesh.size * max(sizes), cure)
-
-
-def describe(mesh: Mesh) -> str:
-    """The devices of a mesh in words, such as ``2 x cpu``."""
-    return f"{mesh.size} x {mesh.devices.flat[0].device_kind}"
 
 
 def core_count() -> int:

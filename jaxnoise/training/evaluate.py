@@ -5,7 +5,7 @@ functions return to its contract. `all_outputs` are for metrics of whole sets, w
 `with_set_metrics` computes on the host.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnoise.data import Data, row_count
-from jaxnoise.losses import is_labels, shown_targets
+from jaxnoise.losses import check_shapes
 from jaxnoise.model import called, kind_of, shape_of
 from jaxnoise.results import RunResult
 from jaxnoise.training.recipe import PerRow
@@ -36,8 +36,10 @@ def evaluate(
 
     def sums(rows: Any) -> list[Array]:
         x, y = rows
-        outputs = outputs_of(x)
-        values = [per_row(n, f, outputs, y) for n, f in functions.items()]
+        outputs, values = outputs_of(x), []
+        for name, function in functions.items():
+            argument = name if name == "loss" else f"metrics[{name!r}]"
+            values.append(per_row(argument, function, outputs, y))
         # half floats would overflow, or stop counting
         wide = [jnp.promote_types(v.dtype, jnp.float32) for v in values]
         return [v.sum(dtype=dtype) for v, dtype in zip(values, wide, strict=True)]
@@ -139,9 +141,9 @@ def with_set_metrics(
 def check_names(sets: Collection[str], functions: Collection[str]) -> None:
     """Refuse metrics of which two would have one name, ``<set>_<function>``."""
     names = [f"{name}_{function}" for name in sets for function in functions]
-    best = ["epoch", *names] if "validation" in sets else []
-    every = [*names, *(f"best_{name}" for name in best)]
-    twice = sorted({name for name in every if every.count(name) > 1})
+    if "validation" in sets:
+        names += [f"best_{name}" for name in ("epoch", *names)]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(
             f"metrics must have names of their own, got {twice[0]!r} twice from sets "
@@ -158,7 +160,7 @@ def per_row(
         got = kind_of(outputs)
         raise TypeError(f"model must return one array for {name}, got {got}.")
     if hasattr(outputs, "shape") and hasattr(targets, "shape") and not ours:
-        _check_shapes(name, outputs, targets)
+        check_shapes(name, outputs, targets)  # that would broadcast in silence
     values = called(name, function, outputs, targets)
     rows = row_count(targets)
     if getattr(values, "shape", None) != (rows,):
@@ -169,14 +171,3 @@ def per_row(
     if jnp.issubdtype(values.dtype, jnp.complexfloating):
         raise TypeError(f"{name} must give real values, got {values.dtype}.")
     return values
-
-
-def _check_shapes(name: str, outputs: Array, targets: Array) -> None:
-    """Refuse what would broadcast in silence in somebody's own function."""
-    if targets.shape != outputs.shape and not is_labels(outputs, targets):
-        several = outputs.ndim > 0 and outputs.shape[-1] > 1
-        labels = f"or integer class labels of shape {outputs.shape[:-1]}, "
-        raise ValueError(
-            f"{name}: targets must have the shape of the outputs, {outputs.shape}, "
-            f"{labels if several else ''}got {shown_targets(outputs, targets)}."
-        )

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
+from jaxnoise.data.rows import check_seed
 from jaxnoise.results import strength_columns
 from jaxnoise.training.recipe import RECIPE, RecipeFn, Settings
 
@@ -46,7 +47,6 @@ class Plan:
         runs: all of them, in their order; elsewhere they are named by their numbers.
         kept: the seeds of which variables are kept.
         settings: what all programs have in common.
-        vectorize: runs vmapped together on a device, or "auto".
         mesh: the devices.
     """
 
@@ -56,7 +56,6 @@ class Plan:
     runs: list[Run]
     kept: set[int]
     settings: Settings
-    vectorize: int | str
     mesh: Mesh
 
 
@@ -96,21 +95,15 @@ def plan_runs(
 
 def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
     """``n`` as ``range(n)``, or the seeds themselves, checked."""
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise ValueError(f"{name} must be at least 1, got {seeds}.")
-        seeds = range(int(seeds))
+    one = isinstance(seeds, int | np.integer) and not isinstance(seeds, bool)
     try:
-        listed = list(seeds)  # type: ignore[arg-type]
+        listed = list(range(seeds) if one else seeds)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be an int or ints, got {shown(seeds)}.") from None
     if not listed:
-        raise ValueError(f"{name} must hold at least one seed, got none.")
+        raise ValueError(f"{name} must be at least 1, got {shown(seeds)}.")
     for seed in listed:
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"{name} must be ints, got {shown(seed)}.")
-        if not 0 <= seed < 2**32:  # a key would drop the higher bits
-            raise ValueError(f"{name} must be from 0 to 2**32 - 1, got {seed}.")
+        check_seed(name, seed)
     if len(set(listed)) < len(listed):
         raise ValueError(f"{name} must differ, got {listed}.")
     return [int(seed) for seed in listed]
@@ -146,32 +139,6 @@ def as_splits(data: Data | Sequence[Data]) -> list[Data]:
     return splits
 
 
-def deal(
-    runs: Sequence[Run],
-    ids: Sequence[int],
-    *,
-    block: int,
-    most_blocks: int,
-    devices: int,
-) -> list[list[list[int]]]:
-    """Deal runs to devices: a list of calls, each of at most one pack a device.
-
-    A pack holds runs of one split, up to ``most_blocks`` blocks of ``block`` runs.
-    Packs of a call have like sizes, so that no device waits long for another.
-    """
-    by_split: dict[int, list[int]] = {}
-    for i in ids:
-        by_split.setdefault(runs[i].split, []).append(i)
-    packs: list[list[int]] = []
-    for members in by_split.values():
-        blocks = [members[at : at + block] for at in range(0, len(members), block)]
-        calls = -(-len(blocks) // (most_blocks * devices))
-        shares = np.array_split(np.arange(len(blocks)), calls * devices)
-        packs += [[i for at in share for i in blocks[at]] for share in shares]
-    packs = sorted(filter(None, packs), key=len, reverse=True)
-    return [packs[at : at + devices] for at in range(0, len(packs), devices)]
-
-
 def _levels(placement: str, given: Any) -> list[Any]:
     """The strengths of one placement, as finite numbers or pytrees of them."""
     name = f"strengths[{placement!r}]"
@@ -204,11 +171,9 @@ def _number(name: str, leaf: Any) -> float:
         raise TypeError(f"{name} must be numbers, got {shown(leaf)}.") from None
     if isinstance(leaf, str):
         raise TypeError(f"{name} must be numbers, got {shown(leaf)}.")
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and >= 0, got {leaf}.")
-    if value and not LEAST <= value <= MOST:
+    if not (value == 0 or LEAST <= value <= MOST):
         raise ValueError(
-            f"{name} must be 0 or from {LEAST:.2g} to {MOST:.2g}, the range of "
-            f"float32, got {leaf}."
+            f"{name} must be finite and >= 0, got {leaf}: 0 or from {LEAST:.2g} to "
+            f"{MOST:.2g}, the range of float32."
         )
     return value + 0.0  # no -0

@@ -1,12 +1,16 @@
-"""The compiled program of a sweep: some blocks of runs on every device.
+"""The compiled programs of a sweep, and the calls that take all runs through them.
 
-`traced_run` traces one run of a placement and data shape; `lowered_program` makes one
-program of blocks of it, which serves any number of runs. `program_arguments` lays out
-one call of the program, `unpack` takes its outputs apart.
+A program does some blocks of runs on every device and serves any number of runs.
+`compile_jobs` makes a `Job` of every placement and data shape; `results_of` runs one,
+call by call. Short calls are many, and long ones lose much if the process is stopped:
+a job starts with a block a device, and takes more in a call while that is quick.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache, partial
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import jax
@@ -18,23 +22,26 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
+from jaxnoise.losses import check_targets
 from jaxnoise.results import RunResult
-from jaxnoise.training.devices import AXIS, RunSize, compiler_options
+from jaxnoise.training.devices import (
+    AXIS,
+    block_size,
+    compiler_options,
+    core_count,
+    most_in_block,
+)
+from jaxnoise.training.evaluate import with_set_metrics
 from jaxnoise.training.keys import key_of_seed
 from jaxnoise.training.notices import check_convolutions
 from jaxnoise.training.plan import Plan
+from jaxnoise.training.progress import interrupts_held
 from jaxnoise.training.recipe import RecipeFn, Settings
 from jaxnoise.training.run import Facts, one_run
 
 CALL_BLOCKS = 4  # blocks that a device does in one call at most: bounds memory
-
-
-class TracedRun(NamedTuple):
-    """One run, ``(key, strength, data, split) -> RunResult``, traced."""
-
-    function: Callable[..., RunResult]
-    size: RunSize
-    facts: Facts
+CALL_SECONDS = 2.0  # that a call of several blocks may take
+_shaped = jax.ShapeDtypeStruct
 
 
 class Program:
@@ -42,10 +49,12 @@ class Program:
 
     Args:
         lowered: the program before XLA compiles it, which lets other threads run.
+        block: the number of runs that are vmapped together.
+        facts: what is known of its runs.
     """
 
-    def __init__(self, lowered: Lowered):
-        self._lowered = lowered
+    def __init__(self, lowered: Lowered, block: int, facts: Facts):
+        self._lowered, self.block, self.facts = lowered, block, facts
 
     @cached_property
     def compiled(self) -> Callable[..., RunResult]:
@@ -53,75 +62,113 @@ class Program:
         return vars(self).pop("_lowered").compile()
 
 
-def traced_run(
-    recipe: RecipeFn, settings: Settings, signature: tuple[Any, ...]
-) -> TracedRun:
-    """Trace a run with a strength and data of this signature; calls the recipe once."""
+class Job(NamedTuple):
+    """A program and the runs that go through it, by their numbers."""
+
+    program: Program
+    ids: list[int]
+
+
+def compile_jobs(plan: Plan) -> list[Job]:
+    """Trace all programs, so that their errors come first; then compile them.
+
+    Side by side: XLA compiles a program on one core, for the most part.
+    """
+    with interrupts_held() as deliver:
+        jobs = []
+        for placement, ids in _by_program(plan):
+            jobs.append(Job(_program(plan, placement, ids), ids))
+            deliver()
+        with ThreadPoolExecutor(core_count()) as pool:
+            programs = {job.program for job in jobs}  # placements may share one
+            compiling = [pool.submit(getattr, each, "compiled") for each in programs]
+            try:
+                for future in compiling:
+                    future.result()
+                    deliver()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return jobs
+
+
+def _by_program(plan: Plan) -> list[tuple[str, list[int]]]:
+    """Placements and the runs that share a program: those of one data shape."""
+    shapes = [signature_of(split) for split in plan.splits]
+    groups: dict[Any, list[int]] = {}
+    for i, run in enumerate(plan.runs):
+        groups.setdefault((run.placement, shapes[run.split]), []).append(i)
+    return [(placement, ids) for (placement, _), ids in groups.items()]
+
+
+def _program(plan: Plan, placement: str, ids: list[int]) -> Program:
+    """That of these runs; targets that their loss has no use for are refused."""
+    first, recipe = plan.runs[ids[0]], plan.recipes[placement]
+    settings, splits = plan.settings, [plan.runs[i].split for i in ids]
+    strength = jax.tree.map(np.float32, first.strength)
+    signature = signature_of((strength, plan.splits[first.split]))
+    most = most_in_block(settings.vectorize, splits, plan.mesh.size)
     try:
         hash(recipe)
     except TypeError:
         recipe = recipe.__call__  # type: ignore[operator] # of this very object
-    return _traced_run(recipe, settings, signature)
-
-
-@lru_cache(maxsize=128)
-def _traced_run(
-    recipe: RecipeFn, settings: Settings, signature: tuple[Any, ...]
-) -> TracedRun:
-    structure, leaves = signature
-    strength, data = jax.tree.unflatten(structure, leaves)
-    key = jax.eval_shape(key_of_seed, 0)
-    split = jax.ShapeDtypeStruct((), np.uint32)
-    trace = jax.make_jaxpr(partial(one_run, recipe, settings), return_shape=True)
-    jaxpr, (shapes, facts) = trace(key, strength, data, split)
-    flat = jaxpr_as_fun(jaxpr)
-    result = jax.tree.structure(shapes)
-
-    def function(*arguments: Any) -> RunResult:
-        return jax.tree.unflatten(result, flat(*jax.tree.leaves(arguments)))
-
-    weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
-    rows = min(settings.batch_size, row_count(data.train))
-    size = RunSize(weights * rows, _peak_bytes(jaxpr.jaxpr))
-    check_convolutions(jaxpr.jaxpr)
-    return TracedRun(function, size, facts)
-
-
-def _peak_bytes(jaxpr: Jaxpr) -> int:
-    """The most bytes of results in use at once, if nothing were fused."""
-    last_use: dict[int, int] = {}  # variables by identity, as literals have no hash
-    for i, eqn in enumerate(jaxpr.eqns):
-        last_use |= {id(var): i for var in (*eqn.outvars, *eqn.invars)}
-    last_use |= {id(var): len(jaxpr.eqns) for var in jaxpr.outvars}
-    expires: list[list[int]] = [[] for _ in range(len(jaxpr.eqns) + 1)]
-    live = peak = 0
-    for i, eqn in enumerate(jaxpr.eqns):
-        for var in eqn.outvars:
-            aval: Any = var.aval
-            size = aval.size * aval.dtype.itemsize
-            live += size
-            expires[last_use[id(var)]].append(size)
-        inner = max(map(_peak_bytes, jaxprs_in_params(eqn.params)), default=0)
-        peak = max(peak, live + inner)
-        live -= sum(expires[i])
-    return peak
+    try:
+        keep = bool(plan.kept)
+        program = lowered_program(recipe, signature, settings, keep, most, plan.mesh)
+    except Exception as error:
+        error.add_note(
+            f"In the placement {placement!r}, at strength {first.strength}; "
+            "placements that strengths does not name run at 0.0."
+        )
+        raise
+    for split in set(splits):
+        for _, targets in plan.splits[split].values():
+            check_targets(program.facts.loss, program.facts.outputs, targets)
+    return program
 
 
 @lru_cache(maxsize=128)
 def lowered_program(
-    traced: TracedRun, keep: bool, block: int, mesh: Mesh, signature: tuple[Any, ...]
+    recipe: RecipeFn,
+    signature: tuple[Any, ...],
+    settings: Settings,
+    keep: bool,
+    most: int,
+    mesh: Mesh,
 ) -> Program:
-    """The program of blocks of runs for all devices.
-
-    Every device has its own data and its own blocks of runs, and skips those that are
-    not live: one program serves any number of runs.
-    """
+    """The program of runs with such a strength and data; traces one of them."""
     structure, leaves = signature
-    arguments = jax.tree.unflatten(structure, leaves)
+    strength, data = jax.tree.unflatten(structure, leaves)
+    key = jax.eval_shape(key_of_seed, 0)
+    trace = jax.make_jaxpr(partial(one_run, recipe, settings), return_shape=True)
+    jaxpr, (result, facts) = trace(key, strength, data, _shaped((), np.uint32))
+    check_convolutions(jaxpr.jaxpr)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(result.params))
+    products = weights * min(settings.batch_size, row_count(data.train))
+    block = block_size(settings.vectorize, most, products, _peak_bytes(jaxpr.jaxpr))
+    flat, form = jaxpr_as_fun(jaxpr), jax.tree.structure(result)
 
     def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
-        result = traced.function(key_of_seed(seed), strength, data, split)
+        arguments = jax.tree.leaves((key_of_seed(seed), strength, data, split))
+        result = jax.tree.unflatten(form, flat(*arguments))
         return result if keep else result._replace(variables=None)
+
+    devices, calls = mesh.size, mesh.size * CALL_BLOCKS
+    lowered = _on_devices(run, block, mesh).lower(
+        jax.tree.map(lambda x: _shaped((devices, *x.shape), x.dtype), data),
+        _shaped((devices,), np.uint32),
+        _shaped((calls, block), np.uint32),
+        jax.tree.map(lambda x: _shaped((calls, block), x.dtype), strength),
+        _shaped((calls,), bool),
+    )
+    return Program(lowered, block, facts)
+
+
+def _on_devices(run: Callable[..., RunResult], block: int, mesh: Mesh) -> Any:
+    """``run`` for all devices: each has its own data and its own blocks of runs.
+
+    Blocks that are not live are skipped: one program serves any number of runs.
+    """
 
     def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> RunResult:
         if block > 1:
@@ -150,14 +197,81 @@ def lowered_program(
     sharded = jax.shard_map(
         on_device, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
     )
-    jitted = jax.jit(sharded, compiler_options=compiler_options())
-    return Program(jitted.lower(*arguments))
+    return jax.jit(sharded, compiler_options=compiler_options())
+
+
+def _peak_bytes(jaxpr: Jaxpr) -> int:
+    """The most bytes of results in use at once, if nothing were fused."""
+    last_use: dict[int, int] = {}  # variables by identity, as literals have no hash
+    for i, eqn in enumerate(jaxpr.eqns):
+        last_use |= {id(var): i for var in (*eqn.outvars, *eqn.invars)}
+    last_use |= {id(var): len(jaxpr.eqns) for var in jaxpr.outvars}
+    expires: list[list[int]] = [[] for _ in range(len(jaxpr.eqns) + 1)]
+    live = peak = 0
+    for i, eqn in enumerate(jaxpr.eqns):
+        for var in eqn.outvars:
+            aval: Any = var.aval
+            size = aval.size * aval.dtype.itemsize
+            live += size
+            expires[last_use[id(var)]].append(size)
+        inner = max(map(_peak_bytes, jaxprs_in_params(eqn.params)), default=0)
+        peak = max(peak, live + inner)
+        live -= sum(expires[i])
+    return peak
 
 
 def signature_of(tree: Any) -> tuple[Any, ...]:
     """Structure, shapes and types."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
+
+
+def results_of(job: Job, plan: Plan) -> Iterator[dict[int, RunResult]]:
+    """Run all of a job; yield the results of each call when it is done."""
+    queues, most, block = _queues(job, plan), 1, job.program.block
+    while any(queues):
+        packs = next_packs(queues, most, plan.mesh.size)
+        started = time.perf_counter()
+        arguments = program_arguments(plan, packs, block)
+        outputs = jax.device_get(job.program.compiled(*arguments))
+        seconds = time.perf_counter() - started
+        results = unpack(plan, packs, outputs)
+        for i, result in results.items():
+            split = plan.splits[plan.runs[i].split]
+            results[i] = with_set_metrics(result, job.program.facts.set_metrics, split)
+        yield results
+        blocks = -(-max(map(len, packs)) // block)
+        quick = CALL_SECONDS * blocks / max(seconds, 1e-9)
+        most = max(1, int(min(CALL_BLOCKS, quick)))
+
+
+Blocks = list[list[int]]  # of runs, by their numbers
+
+
+def _queues(job: Job, plan: Plan) -> list[Blocks]:
+    """The blocks of each split: runs of a block share its data."""
+    by_split: dict[int, list[int]] = {}
+    for i in job.ids:
+        by_split.setdefault(plan.runs[i].split, []).append(i)
+    block = job.program.block
+    return [
+        [ids[at : at + block] for at in range(0, len(ids), block)]
+        for ids in by_split.values()
+    ]
+
+
+def next_packs(queues: list[Blocks], most: int, devices: int) -> Blocks:
+    """Take the runs of one call: up to ``most`` blocks of one split for each device.
+
+    Packs have like sizes, so that no device waits long for another.
+    """
+    packs = []
+    for free in range(devices, 0, -1):
+        longest = max(queues, key=len)
+        share = min(most, -(-sum(map(len, queues)) // free))
+        packs.append([i for block in longest[:share] for i in block])
+        del longest[:share]
+    return [pack for pack in packs if pack]
 
 
 def program_arguments(
@@ -168,12 +282,10 @@ def program_arguments(
     devices = mesh.size
     slots = np.zeros((devices, CALL_BLOCKS * block), int)
     live = np.zeros((devices, CALL_BLOCKS), bool)
-    for device in range(devices):
-        pack = packs[device] if device < len(packs) else packs[0]
+    for device, pack in enumerate(islice(cycle(packs), devices)):
         slots[device] = pack[0]  # fills what the pack leaves free
         slots[device, : len(pack)] = pack
-        if device < len(packs):
-            live[device, : -(-len(pack) // block)] = True
+        live[device, : -(-len(pack) // block)] = device < len(packs)
     order = slots.reshape(-1, block)
     chosen = [runs[i] for i in order.flat]
     seeds = np.array([run.seed for run in chosen], np.uint32).reshape(order.shape)

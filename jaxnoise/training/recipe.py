@@ -16,37 +16,28 @@ from jaxtyping import Array
 
 from jaxnoise.checks import check_function, is_count, shown
 from jaxnoise.data import Data
-from jaxnoise.model import as_model, called, in_form_of, kind_of
+from jaxnoise.model import as_model, as_pair, called, in_form_of
 from jaxnoise.pickling import Pickled
 
 Count = int | np.integer
 PerRow = Callable[[Any, Any], Array]
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
 RECIPE = "a function strength -> Recipe, such as lambda stddev: jn.Recipe(...)"
-FUNCTIONS = {  # what each is to be, and with how many arguments it is called
-    "loss": (
-        "a function (outputs, targets) -> losses, such as jn.losses.squared_error",
-        2,
-    ),
-    "metrics": (
-        "a function (outputs, targets) -> scores, such as jn.metrics.accuracy",
-        2,
-    ),
-    "set_metrics": (
-        "a function (targets, outputs) -> float, such as sklearn.metrics.r2_score",
-        2,
-    ),
+FUNCTIONS = {  # how many arguments each is called with, and what it is to be
+    "loss": (2, "(outputs, targets) -> losses, such as jn.losses.squared_error"),
+    "metrics": (2, "(outputs, targets) -> scores, such as jn.metrics.accuracy"),
+    "set_metrics": (2, "(targets, outputs) -> float, such as sklearn.metrics.r2_score"),
     "weight_noise": (
-        "a function (key, params) -> params, such as "
-        "partial(jn.tree_add_gaussian_noise, stddev=0.1)",
         2,
+        "(key, params) -> params, such as "
+        "partial(jn.tree_add_gaussian_noise, stddev=0.1)",
     ),
     "label_noise": (
-        "a function (key, targets) -> targets, such as "
-        "partial(jn.flip_labels, rate=0.1, num_classes=10)",
         2,
+        "(key, targets) -> targets, such as "
+        "partial(jn.flip_labels, rate=0.1, num_classes=10)",
     ),
-    "penalty": ("a function (apply, params, x) -> scalar", 3),
+    "penalty": (3, "(apply, params, x) -> scalar"),
 }
 NOT_FOR_RECIPES = (
     "Optax hands key, value and the like on to GradientTransformationExtraArgs alone, "
@@ -134,13 +125,13 @@ class Recipe(Pickled):
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
-        for name, (expected, arguments) in FUNCTIONS.items():
+        for name, (arguments, form) in FUNCTIONS.items():
             given = getattr(self, name)
+            functions = {name: given} if given is not None or name == "loss" else {}
             if isinstance(given, Mapping):
-                for key, function in given.items():
-                    check_function(f"{name}[{key!r}]", function, expected, arguments)
-            elif given is not None or name == "loss":
-                check_function(name, given, expected, arguments)
+                functions = {f"{name}[{key!r}]": f for key, f in given.items()}
+            for argument, function in functions.items():
+                check_function(argument, function, f"a function {form}", arguments)
         if not (hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")):
             raise TypeError(
                 "optimizer must be an Optax transformation such as optax.adam(1e-3), "
@@ -159,8 +150,8 @@ class CheckedOptimizer:
     ) -> None:
         self.optimizer = optimizer
         parameters = inspect.signature(optimizer.update).parameters
-        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        self.asked = None if takes_all else set(parameters)
+        self.takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        self.asked = set(parameters)
 
     def init(self, params: Any) -> Any:
         """The fresh state."""
@@ -170,15 +161,11 @@ class CheckedOptimizer:
         self, grads: Any, state: Any, params: Any, **extra: Any
     ) -> tuple[Any, Any]:
         """Updates and the next state."""
-        asked = extra if self.asked is None else self.asked & extra.keys()
+        asked = extra if self.takes_all else self.asked & extra.keys()
         given = {name: extra[name] for name in asked}
         returned = self._called("update", grads, state, params, **given)
-        if not (isinstance(returned, tuple) and len(returned) == 2):
-            raise TypeError(
-                "optimizer.update must return (updates, state), "
-                f"got {kind_of(returned)}."
-            )
-        forms = zip(returned, (params, state), strict=True)
+        pair = as_pair("optimizer.update must return (updates, state)", returned)
+        forms = zip(pair, (params, state), strict=True)
         updates, state = (in_form_of("optimizer.update", *form) for form in forms)
         return updates, state
 
@@ -194,7 +181,7 @@ class CheckedOptimizer:
             ) from error
 
 
-def as_count(name: str, value: Any, expected: str = "an int") -> int:
+def as_count(name: str, value: Any, expected: str) -> int:
     """A number of things as a Python int, or the error that names it."""
     if not is_count(value):
         raise ValueError(
@@ -214,12 +201,17 @@ class Settings:
     curves: Sequence[str] = CURVES
     metrics_every: Count = 1
     keep_rows: bool = False
+    vectorize: Any = 1  # an int, or "auto"
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep_rows, bool):
             raise TypeError(f"keep_rows must be a bool, got {shown(self.keep_rows)}.")
-        for name in ("epochs", "batch_size", "metrics_every"):
-            object.__setattr__(self, name, as_count(name, getattr(self, name)))
+        counts = {"epochs": "an int", "batch_size": "an int", "metrics_every": "an int"}
+        if not (isinstance(self.vectorize, str) and self.vectorize == "auto"):
+            counts["vectorize"] = "'auto' or an int"
+        for name, expected in counts.items():
+            value = as_count(name, getattr(self, name), expected)
+            object.__setattr__(self, name, value)
         if isinstance(self.curves, str) or not isinstance(self.curves, Iterable):
             raise ValueError(
                 f"curves must be a sequence of set names, got {shown(self.curves)}."

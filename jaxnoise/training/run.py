@@ -23,14 +23,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
 from jaxnoise.losses import CHECKED
-from jaxnoise.model import (
-    CheckedModel,
-    Variables,
-    as_model,
-    called,
-    in_form_of,
-    shape_of,
-)
+from jaxnoise.model import CheckedModel, Variables, called, in_form_of, shape_of
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.results import RunResult
 from jaxnoise.training.evaluate import (
@@ -152,7 +145,7 @@ class Facts:
 
     Attributes:
         loss: a loss of ours that looks at the values of targets, else None.
-        outputs: the shape of the outputs that it gets.
+        outputs: the shape of the outputs, where it takes logits.
         set_metrics: those of the recipe.
     """
 
@@ -174,15 +167,13 @@ def one_run(
     made = called("recipe", recipe, strength)
     run = _Run(made, settings, data, Keys.of_run(key, split))
     result = run.result()
-    loss, outputs = None, ()
-    functions = (made.loss, *made.metrics.values())
-    if taker := taker_of_logits(functions):
+    outputs: Any = None
+    if taker := taker_of_logits((made.loss, *made.metrics.values())):
         clean = jax.make_jaxpr(run.clean, return_shape=True)
-        jaxpr, shapes = clean(result.variables, data.train[0])
+        jaxpr, outputs = clean(result.variables, data.train[0])
         check_logits(taker, jaxpr.jaxpr)
-        if made.loss in CHECKED:
-            loss, outputs = made.loss, shapes.shape
-    return result, Facts(loss, outputs, made.set_metrics)
+    loss = made.loss if made.loss in CHECKED else None  # others may hold what is traced
+    return result, Facts(loss, np.shape(outputs), made.set_metrics)
 
 
 class _Run:
@@ -193,7 +184,7 @@ class _Run:
             raise TypeError(f"recipe must return a jn.Recipe, got {shown(recipe)}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
         self.functions = {**recipe.metrics, "loss": recipe.loss}
-        self.model = CheckedModel(as_model(recipe.model))
+        self.model = CheckedModel(recipe.model)
         self.optimizer = CheckedOptimizer(recipe.optimizer)
         self.rows = row_count(data.train)
         self.batch_size = min(settings.batch_size, self.rows)
@@ -203,12 +194,10 @@ class _Run:
 
     def result(self) -> RunResult:
         state, curves = self.train()
-        finite = state.finite
-        for leaf in jax.tree.leaves(state.variables["params"]):
+        metrics, finite = self.final_metrics(state.variables, curves), state.finite
+        losses = [metrics[f"{name}_loss"] for name in self.data]
+        for leaf in [*jax.tree.leaves(state.variables["params"]), *losses]:
             finite &= jnp.isfinite(leaf).all()
-        metrics = self.final_metrics(state.variables, curves)
-        for name in self.data:
-            finite &= jnp.isfinite(metrics[f"{name}_loss"])
         if state.best is not None:
             metrics["best_epoch"] = state.best.epoch.astype(jnp.float32)
             best = self.evaluate(state.best.variables, self.data)

@@ -27,12 +27,7 @@ from jaxnoise.results import (
     cell_columns,
     strength_columns,
 )
-from jaxnoise.training.devices import (
-    as_vectorize,
-    check_data_fits,
-    describe,
-    runs_mesh,
-)
+from jaxnoise.training.devices import check_data_fits, runs_mesh
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import (
     Plan,
@@ -42,9 +37,9 @@ from jaxnoise.training.plan import (
     plan_runs,
     seeds_to_keep,
 )
+from jaxnoise.training.program import compile_jobs, results_of
 from jaxnoise.training.progress import ProgressFn, progress_of
 from jaxnoise.training.recipe import CURVES, Count, RecipeFn, Settings
-from jaxnoise.training.schedule import compile_jobs, results_of
 
 
 def sweep(
@@ -145,19 +140,19 @@ def sweep(
         >>> bool((again == logits).all())
         True
     """
-    settings = Settings(epochs, batch_size, curves, metrics_every, keep_rows)
+    settings = Settings(epochs, batch_size, curves, metrics_every, keep_rows, vectorize)
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
     if keep_rows and len(splits) > 1:
         raise ValueError("keep_rows is for one jn.Data, got several splits.")
     for split in splits:
         settings.curve_sets(split)
-    kept, vectorize = seeds_to_keep(keep_params, seeds), as_vectorize(vectorize)
+    kept = seeds_to_keep(keep_params, seeds)
     warn_of_unlike_columns(splits[0])
     mesh = runs_mesh()
     check_data_fits(splits, mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
     return _trained(
-        Plan(recipes, strengths, splits, runs, kept, settings, vectorize, mesh),
+        Plan(recipes, strengths, splits, runs, kept, settings, mesh),
         progress,
     )
 
@@ -176,7 +171,7 @@ def _trained(plan: Plan, progress: bool | ProgressFn | None) -> SweepResult:
                 for few in results_of(job, plan):
                     results |= few
                     shown.report(len(results), total)
-        check_noise_acts(plan.runs, results, plan.strengths)
+        check_noise_acts(plan.runs, results, plan.strengths.keys())
     except KeyboardInterrupt:
         complete = False
     except BaseException as error:
@@ -213,16 +208,10 @@ def _gathered(
         complete=complete,
         compile_seconds=compiled - started,
         run_seconds=ended - compiled,
-        device=describe(plan.mesh),
-        origin=replace(plan, splits=[], runs=_one_a_cell(plan.runs)),
+        device=f"{plan.mesh.size} x {plan.mesh.devices.flat[0].device_kind}",
+        origin=replace(plan, splits=[]),
         rows=_rows(results),
     )
-
-
-def _one_a_cell(runs: Sequence[Run]) -> list[Run]:
-    """A run of each placement and strength."""
-    cells = {(r.placement, *strength_columns(r.strength).values()): r for r in runs}
-    return list(cells.values())
 
 
 def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
@@ -234,8 +223,7 @@ def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     first = cell_columns(table)  # strengths of later placements may stand last
-    last = [c for c in table if c not in first and c != "finite"]
-    return table[[*first, *last, "finite"]] if rows else table
+    return table[sorted(table, key=lambda c: (c not in first) + (c == "finite"))]
 
 
 def _curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:

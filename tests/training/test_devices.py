@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxnoise.training import devices
+from jaxnoise.training.recipe import Settings
 
 # What would decide the number of devices or the warnings is not inherited; the rest is
 # what a Python on Windows does not start without.
@@ -44,56 +45,32 @@ def test_a_number_that_was_set_is_kept():
     assert result.returncode == 0, result.stderr
 
 
-FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-
-
 def test_a_number_in_the_flags_is_kept():
-    code = "import jax, jaxnoise as jn; jn.use_all_cores(); jn.use_all_cores();"
-    result = run(code + "assert jax.device_count() == 4", **FOUR)
-    assert result.returncode == 0, result.stderr
-
-
-def test_several_devices_need_no_advice():
+    """Devices enough need no advice, and it is not too late for what is there."""
     code = (
-        "import os; from jaxnoise.training import devices;"
-        "devices.core_count = lambda: 8;"
-        "assert devices.runs_mesh().size == 4;"
-        "os.environ.pop('XLA_FLAGS'); devices.runs_mesh()"
+        "import os, jax, jaxnoise as jn; from jaxnoise.training import devices;"
+        "jn.use_all_cores(); assert jax.device_count() == 4;"
+        "devices.core_count = lambda: 8; assert devices.runs_mesh().size == 4;"
+        "os.environ.pop('XLA_FLAGS'); devices.runs_mesh();"
+        "devices.core_count = lambda: 4; jn.use_all_cores()"
     )
-    result = run(code, **FOUR)
+    result = run(code, XLA_FLAGS="--xla_force_host_platform_device_count=4")
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_not_too_late_where_there_are_devices_enough():
-    code = (
-        "import os, jax, jaxnoise as jn; from jaxnoise.training import devices;"
-        "devices.core_count = lambda: 4; assert jax.device_count() == 4;"
-        "os.environ.pop('XLA_FLAGS'); jn.use_all_cores()"
-    )
-    result = run(code, **FOUR)
-    assert result.returncode == 0, result.stderr
-
-
 @pytest.mark.bad_input
-def test_too_late():
+def test_a_single_device_on_many_cores_is_told_once_and_too_late():
     code = (
-        "import jax, jaxnoise as jn; from jaxnoise.training import devices;"
-        "devices.core_count = lambda: 2; jax.device_count(); jn.use_all_cores()"
+        "import warnings; warnings.simplefilter('always');"
+        "import jaxnoise as jn; from jaxnoise.training import devices;"
+        "devices.core_count = lambda: 8;"
+        "devices.runs_mesh(); devices.runs_mesh(); jn.use_all_cores()"
     )
     result = run(code)
     assert result.returncode == 1
+    assert result.stderr.count("JAX has one CPU device on 8 cores") == 1
+    assert "call jaxnoise.use_all_cores()" in result.stderr
     assert "RuntimeError: use_all_cores: too late, JAX has started" in result.stderr
-
-
-def test_a_single_device_on_many_cores_is_told_once():
-    code = (
-        "import warnings; warnings.simplefilter('always');"
-        "from jaxnoise.training import devices; devices.core_count = lambda: 8;"
-        "devices.runs_mesh(); devices.runs_mesh()"
-    )
-    told = run(code).stderr
-    assert told.count("JAX has one CPU device on 8 cores") == 1
-    assert "call jaxnoise.use_all_cores()" in told
 
 
 def test_unknown_compiler_options_are_left_out(monkeypatch):
@@ -112,35 +89,30 @@ def test_our_compiler_options_are_known():
 
 
 def test_block_size_follows_the_size_of_a_run(monkeypatch):
-    small = devices.RunSize(devices.SMALL_RUN, 1)
-    large = devices.RunSize(devices.SMALL_RUN + 1, 1)
-    assert devices.block_size("auto", small) == devices.SMALL_BLOCK
-    assert devices.block_size("auto", large) == 1
-    assert devices.block_size(3, large) == 3
+    small, large = devices.SMALL_RUN, devices.SMALL_RUN + 1
+    assert devices.block_size("auto", 8, small, 1) == 8
+    assert devices.block_size("auto", 8, large, 1) == 1
+    assert devices.block_size(3, 3, large, 1) == 3
     monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
     # a CPU tells no memory: 8 GiB are assumed, half of them for the runs
-    assert devices.block_size("auto", large) == devices.ACCELERATOR_BLOCK
-    assert devices.block_size("auto", devices.RunSize(1, 2**30)) == 4
-    assert devices.block_size("auto", devices.RunSize(1, 2**40)) == 1
+    assert devices.block_size("auto", 512, large, 1) == 512
+    assert devices.block_size("auto", 512, 1, 2**30) == 4
+    assert devices.block_size("auto", 512, 1, 2**40) == 1
 
 
 def test_accelerator_blocks_are_no_larger_than_a_share(monkeypatch):
     """As a power of two: a handful of programs, whatever the number of runs."""
-    small = devices.RunSize(1, 1)
-    assert devices.block_size("auto", small, 3) == devices.SMALL_BLOCK  # on a CPU
-    assert devices.block_size(6, small, 3) == 6
     monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
-    blocks = {n: devices.block_size("auto", small, n) for n in range(1, 2000)}
+    blocks = {n: devices.most_in_block("auto", [0] * n, 1) for n in range(1, 2000)}
     assert blocks[1] == 1
     assert blocks[125] == blocks[128] == 128
     assert all(n <= blocks[n] < 2 * n for n in range(1, 512))
     assert len(set(blocks.values())) == 10
     assert blocks[1999] == devices.ACCELERATOR_BLOCK
-    assert devices.block_size("auto", devices.RunSize(1, 2**30), 100) == 4
 
 
 @pytest.mark.parametrize("number", [3, np.int64(3), np.uint8(3)])
 def test_vectorize_is_a_word_or_a_number(number):
-    assert devices.as_vectorize("auto") == "auto"
-    block = devices.as_vectorize(number)
+    assert Settings(1, 1, vectorize="auto").vectorize == "auto"
+    block = Settings(1, 1, vectorize=number).vectorize
     assert (block, type(block)) == (3, int)

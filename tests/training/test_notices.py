@@ -10,9 +10,10 @@ from flax import nnx
 import jaxnoise as jn
 from jaxnoise.results import RunResult
 from jaxnoise.training import notices
+from jaxnoise.training.devices import runs_mesh
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import plan_runs
-from jaxnoise.training.program import signature_of, traced_run
+from jaxnoise.training.program import lowered_program, signature_of
 from jaxnoise.training.recipe import Settings
 
 
@@ -24,7 +25,8 @@ def untold():
 def trace(recipe, data):
     """Trace a placement of a sweep, without compiling it."""
     signature = signature_of((np.float32(0), data))
-    return traced_run(recipe, Settings(1, 3, ("train",)), signature)
+    settings = Settings(1, 3, ("train",))
+    return lowered_program(recipe, signature, settings, False, 1, runs_mesh())
 
 
 # Probabilities where logits are taken
@@ -209,7 +211,7 @@ def check(losses, strengths, seeds=(0, 1)):
         curves = {"train_loss": np.array([0.0, loss], np.float32)}
         finite = np.isfinite(loss)
         results[i] = RunResult({"train_loss": loss}, curves, None, finite)
-    check_noise_acts(runs, results, strengths)
+    check_noise_acts(runs, results, strengths.keys())
 
 
 SAME = "bit for bit: does its recipe use the strength?"

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 import jaxnoise as jn
 from jaxnoise.data.sets import split_facts
-from jaxnoise.training import schedule
+from jaxnoise.training import program
 from jaxnoise.training.program import Program
 
 sweep_module = importlib.import_module("jaxnoise.training.sweep")
@@ -112,16 +112,20 @@ def test_table(result):
     assert result.run_seconds > 0
 
 
-def test_equals_train_run_by_run(result, data):
-    for placement, make in RECIPES.items():
-        train = jax.jit(jn.make_train(make, epochs=4, batch_size=32))
-        for i, run in result.runs[result.runs["placement"] == placement].iterrows():
-            one = train(jax.random.key(run["seed"]), run["strength"], data)
-            for name, value in one.metrics.items():
-                np.testing.assert_allclose(run[name], value, rtol=1e-5)
-            for name, curve in one.curves.items():
-                np.testing.assert_allclose(result.curves[name][i], curve, rtol=1e-5)
-            assert_same_tree(result.variables[i], one.variables, rtol=1e-4, atol=1e-6)
+@pytest.fixture(scope="module")
+def train():
+    """One run of the sweep's settings, by itself."""
+    return jax.jit(jn.make_train(hidden, epochs=4, batch_size=32))
+
+
+def test_equals_train_run_by_run(result, data, train):
+    for i, run in result.runs[result.runs["placement"] == "hidden"].iterrows():
+        one = train(jax.random.key(run["seed"]), run["strength"], data)
+        for name, value in one.metrics.items():
+            np.testing.assert_allclose(run[name], value, rtol=1e-5)
+        for name, curve in one.curves.items():
+            np.testing.assert_allclose(result.curves[name][i], curve, rtol=1e-5)
+        assert_same_tree(result.variables[i], one.variables, rtol=1e-4, atol=1e-6)
 
 
 def test_compiles_once_a_placement(data, result):
@@ -151,7 +155,7 @@ def test_adding_runs_changes_no_earlier_run(data, result):
     ("devices", "vectorize"),
     [
         (2, "auto"),
-        (3, 1),
+        pytest.param(3, 1, marks=pytest.mark.slow),
         pytest.param(1, "auto", marks=pytest.mark.slow),
         pytest.param(3, "auto", marks=pytest.mark.slow),
     ],
@@ -162,16 +166,13 @@ def test_any_number_of_devices_gives_the_same_bits(
     """6 runs, 1 to a pack and many, on 1 to 4 devices."""
     alone = {"recipes": {"hidden": hidden}, "strengths": {"hidden": [0.1, 0.3]}}
     four = result.where("hidden")
-    if vectorize != "auto":
-        four = sweep(data, **alone, vectorize=vectorize)
     mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
     monkeypatch.setattr(sweep_module, "runs_mesh", lambda: mesh)
     few = sweep(data, **alone, vectorize=vectorize)
-    pd.testing.assert_frame_equal(few.runs, four.runs)
-    for name in ("train_loss", "test_loss"):  # blocks, which are not full, agree
-        np.testing.assert_allclose(
-            few.runs[name], result.where("hidden").runs[name], rtol=1e-5
-        )
+    exact = vectorize == "auto"  # between block sizes the order of sums differs
+    pd.testing.assert_frame_equal(
+        few.runs, four.runs, check_exact=exact, **{} if exact else {"rtol": 1e-5}
+    )
 
 
 def test_only_kept_variables_stay_in_memory(data):
@@ -209,7 +210,7 @@ def test_splits_share_initial_weights_and_little_else(data):
             jn.MLP((8,), 1), jn.losses.binary_cross_entropy, optax.sgd(0.0)
         )
 
-    kept = sweep(splits, {"none": still}, {}, keep_params=True, seeds=2)
+    kept = sweep(splits, {"none": still}, {}, seeds=2, epochs=1, curves=())
     assert kept.runs.attrs == split_facts(splits)  # what statistics ask about them
     assert kept.runs.attrs["outer"] == [0, 1, 2]
     assert kept.runs["split"].tolist() == [0, 1, 2, 0, 1, 2]
@@ -222,18 +223,19 @@ def test_splits_share_initial_weights_and_little_else(data):
         assert np.array_equal(*loss) == same  # only noise tells equal data apart
 
 
-def test_a_split_equals_train(data):
-    result = sweep([data, data])
-    train = jax.jit(jn.make_train(hidden, epochs=4, batch_size=32))
+def test_a_split_equals_train(data, train):
+    (x, y), test = data.train, data.test
+    other = jn.Data(train=(x, 1 - y), test=test)
+    result = sweep([data, other])
     for _, run in rows(result, placement="hidden", strength=0.3, split=1).iterrows():
-        one = train(jax.random.key(run["seed"]), 0.3, data, split=1)
+        one = train(jax.random.key(run["seed"]), 0.3, other, 1)
         np.testing.assert_allclose(
             run["test_loss"], one.metrics["test_loss"], rtol=1e-5
         )
 
 
 def test_keep_params(data, result):
-    nothing = sweep(data, {"none": none}, {}, keep_params=False)
+    nothing = sweep(data, {"none": none}, {}, keep_params=False, epochs=1, curves=())
     assert nothing.variables == (None,) * 3
     some = sweep(data, keep_params=[1])
     kept = [variables is not None for variables in some.variables]
@@ -295,17 +297,14 @@ def test_what_a_result_prints(result):
 
 def test_metrics_every_and_curves(data, result):
     alone = {"recipes": {"none": none}, "strengths": {}}
-    sparse = sweep(data, **alone, metrics_every=2, curves=("test",))
-    np.testing.assert_array_equal(sparse.epochs, [2, 4])
+    sparse = sweep(data, **alone, metrics_every=3, curves=("test",))
+    np.testing.assert_array_equal(sparse.epochs, [3])
     assert list(sparse.curves) == ["test_accuracy", "test_loss"]
     np.testing.assert_allclose(
         sparse.curves["test_loss"],
-        result.where("none").curves["test_loss"][:, 1::2],
+        result.where("none").curves["test_loss"][:, 2:3],
         rtol=1e-6,
     )
-    short = sweep(data, **alone, epochs=2, metrics_every=3)
-    assert short.curves["test_loss"].shape == (3, 0)
-    assert len(short.epochs) == 0
 
 
 def test_interrupt_keeps_the_finished_runs(data, result):
@@ -354,10 +353,11 @@ def test_an_error_hands_over_the_finished_runs(data, result):
 
 
 def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
-    lowered = schedule.lowered_program
+    lowered = program.lowered_program
 
-    def breaks(traced, *arguments):
-        whole, broken = lowered(traced, *arguments), Program(None)
+    def breaks(*arguments):
+        whole = lowered(*arguments)
+        broken = Program(None, whole.block, whole.facts)
 
         def call(data, split, seeds, strengths, live):
             if (strengths == np.float32(0.3)).any():
@@ -367,7 +367,7 @@ def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
         vars(broken)["compiled"] = call
         return broken
 
-    monkeypatch.setattr(schedule, "lowered_program", breaks)
+    monkeypatch.setattr(program, "lowered_program", breaks)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED") as it:
         sweep(data)
     placements = it.value.result.runs["placement"]
@@ -414,15 +414,17 @@ def test_numpy_arguments(data):
     np.testing.assert_allclose(levels.runs["strength"], [0.1, 0.2], rtol=1e-6)
 
 
-def test_numpy_numbers(data, result):
+def test_numpy_numbers(data):
     """Counts that come from an array or a configuration."""
-    numbers = {"epochs": np.int64(4), "batch_size": np.int32(32)}
-    numbers |= {"metrics_every": np.uint8(1), "vectorize": np.int64(8)}
-    calls = dict(CALLS)
-    same = sweep(data, **numbers)
-    assert calls == CALLS  # the program of the same Python numbers
-    pd.testing.assert_frame_equal(same.runs, result.runs)
-    np.testing.assert_array_equal(same.epochs, result.epochs)
+    numbers = {"epochs": 2, "batch_size": 32, "metrics_every": 1, "vectorize": 8}
+    plain = sweep(data, {"none": none}, {}, **numbers)
+    types = (np.int64, np.int32, np.uint8, np.int64)
+    pairs = zip(numbers.items(), types, strict=True)
+    numbers = {name: of_type(number) for (name, number), of_type in pairs}
+    with jax.no_tracing():  # the program of the same Python numbers
+        same = sweep(data, {"none": none}, {}, **numbers)
+    pd.testing.assert_frame_equal(same.runs, plain.runs)
+    np.testing.assert_array_equal(same.epochs, plain.epochs)
 
 
 @dataclass
@@ -441,12 +443,12 @@ class Configured:
 def test_recipes_without_a_hash(data):
     """Each object has its program; an equal one may be about to change."""
     one, two = Configured(2), Configured(2)
-    first = sweep(data, {"none": one}, {}, epochs=1, seeds=1)
+    first = sweep(data, {"none": one}, {}, epochs=1, seeds=1, curves=())
     with jax.no_tracing():
-        again = sweep(data, {"none": one}, {}, epochs=1, seeds=1)
+        again = sweep(data, {"none": one}, {}, epochs=1, seeds=1, curves=())
     assert one.calls == 1
     pd.testing.assert_frame_equal(first.runs, again.runs)
-    other = sweep(data, {"none": two}, {}, epochs=1, seeds=1)
+    other = sweep(data, {"none": two}, {}, epochs=1, seeds=1, curves=())
     assert two.calls == 1
     pd.testing.assert_frame_equal(first.runs, other.runs)
 
@@ -475,13 +477,12 @@ def sets_measured(data):
         train=data.train,
         validation=data.test,
         test=(x, 1.0 * (x[:, :1] > 0)),
-        few=data.train,
     )
     result = sweep(
         sets,
         {"none": of_sets, "input": of_sets},
         {"input": [0.1, 2.0]},
-        keep_params=True,
+        curves=(),
     )
     return sets, result
 
@@ -503,21 +504,19 @@ def test_metrics_of_whole_sets(sets_measured):
     assert not result.runs["finite"][6:].any()
     assert result.runs.iloc[6:].filter(regex="_(auc|f1)$").isna().all(axis=None)
     assert not [name for name in result.runs if re.match("best_.*(auc|f1)", name)]
-    assert not [name for name in result.curves if "auc" in name]
 
 
 def test_one_run_gives_the_outputs_of_every_row(sets_measured):
-    sets, result = sets_measured
-    train = jax.jit(jn.make_train(of_sets, epochs=4, batch_size=32))
-    one = train(jax.random.key(1), 0.1, sets)
-    assert {name: z.shape for name, z in one.outputs.items()} == {
+    sets, _ = sets_measured
+
+    def outputs(make):
+        run = jn.make_train(make, epochs=4, batch_size=32)
+        return jax.eval_shape(run, jax.random.key(1), 0.1, sets).outputs
+
+    assert {name: z.shape for name, z in outputs(of_sets).items()} == {
         name: (len(x), 1) for name, (x, _) in sets.items()
     }
-    run = rows(result, placement="input", seed=1).iloc[0]
-    auc = sklearn.metrics.roc_auc_score(sets.test[1][:, 0], one.outputs["test"][:, 0])
-    np.testing.assert_allclose(run["test_auc"], auc, atol=1e-3)
-    without = jn.make_train(none, epochs=1, batch_size=32)
-    assert jax.eval_shape(without, jax.random.key(0), 0.0, sets).outputs is None
+    assert outputs(none) is None
 
 
 @pytest.mark.bad_input
@@ -572,8 +571,8 @@ def test_refit_trains_what_was_chosen(sets_measured, chosen):
     )
     assert model.model.input_noise.stddev == chosen.strength
     assert repr(model).startswith("TrainedModel(model=MLP(")
-    few = jn.Data(train=(x[:10], sets.test[1][:10]))
-    other = jn.refit(chosen, few).variables
+    flipped = sets.train[0], 1 - sets.train[1]
+    other = jn.refit(chosen, jn.Data(**{**sets, "train": flipped}), seed=2).variables
     assert not np.array_equal(*jax.tree.leaves(other)[:1], *jax.tree.leaves(kept)[:1])
 
 
@@ -585,7 +584,7 @@ def test_refit_of_strengths_of_several_numbers(data):
         return recipe(input_noise=noise)
 
     levels = [{"a": {"b": b}, "c": (0.2,)} for b in (0.1, 0.2)]
-    result = sweep(data, {"none": none, "both": both}, {"both": levels})
+    result = sweep(data, {"both": both}, {"both": levels}, epochs=2, curves=())
     selection = SimpleNamespace(
         placement="both", strength={"a.b": 0.2, "c.0": 0.2}, result=result
     )
@@ -606,7 +605,7 @@ def test_refit_needs_a_sweep(sets_measured, chosen, data):
             jn.refit(selection, sets)
     with pytest.raises(TypeError, match=r"data must be one jn.Data, got a list"):
         jn.refit(chosen, [sets, sets])
-    with pytest.raises(TypeError, match="seed must be ints, got 0.5"):
+    with pytest.raises(TypeError, match="seed must be an int, got 0.5"):
         jn.refit(chosen, sets, seed=0.5)
     diverging = replace(chosen, placement="input", strength=2.0)
     with pytest.raises(FloatingPointError, match="of 'input' at seed 0 diverged"):
@@ -665,9 +664,13 @@ def test_metrics_of_one_name_are_refused(data):
         (
             {"strengths": {"hidden": [1e39]}},
             ValueError,
-            r"range of float32, got 1e\+39",
+            r">= 0, got 1e\+39: 0 or from",
         ),
-        ({"strengths": {"hidden": [1e-60]}}, ValueError, "0 or from 1.2e-38 to 3.4e"),
+        (
+            {"strengths": {"hidden": [1e-60]}},
+            ValueError,
+            "0 or from 1.2e-38 to 3.4e.*, the range of",
+        ),
         ({"strengths": {"hidden": [10**400]}}, TypeError, "must be numbers, got a int"),
         ({"strengths": {"hidden": [-0.1]}}, ValueError, "finite and >= 0, got -0.1"),
         ({"strengths": {"hidden": [float("nan")]}}, ValueError, ">= 0, got nan"),
@@ -676,11 +679,11 @@ def test_metrics_of_one_name_are_refused(data):
         ({"strengths": {"hidden": None}}, TypeError, "must be numbers, got None"),
         ({"strengths": {"hidden": [{}]}}, TypeError, "must be numbers, got {}"),
         ({"seeds": 0}, ValueError, "seeds must be at least 1, got 0"),
-        ({"seeds": []}, ValueError, "seeds must hold at least one seed"),
+        ({"seeds": []}, ValueError, r"seeds must be at least 1, got \[\]"),
         ({"seeds": [1, 1]}, ValueError, "seeds must differ"),
         ({"seeds": [-1]}, ValueError, "from 0 to"),
         ({"seeds": [2**32]}, ValueError, "from 0 to"),
-        ({"seeds": [0.5]}, TypeError, "seeds must be ints, got 0.5"),
+        ({"seeds": [0.5]}, TypeError, "seeds must be an int, got 0.5"),
         ({"seeds": 1.5}, TypeError, "seeds must be an int or ints, got 1.5"),
         ({"seeds": True}, TypeError, "seeds must be"),
         (

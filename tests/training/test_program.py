@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.training import devices, schedule
-from jaxnoise.training.program import CALL_BLOCKS
-from jaxnoise.training.schedule import blocks_within, most_together
+from jaxnoise.training import devices, program
+from jaxnoise.training.program import CALL_BLOCKS, next_packs
 
 
 def recipe(stddev):
@@ -33,19 +32,29 @@ def sweep(seen=None, **arguments):
     )
 
 
-@pytest.mark.parametrize(
-    ("seconds", "blocks"),
-    [(0.0, 4), (0.49, 4), (0.6, 3), (0.9, 2), (1.9, 1), (100.0, 1)],
-)
-def test_calls_of_several_blocks_are_quick(seconds, blocks):
-    assert blocks_within(2.0, seconds) == blocks
+@pytest.mark.parametrize("devices", [1, 2, 3, 8])
+@pytest.mark.parametrize("splits", [[1], [30], [7, 7, 7], [1] * 50, [4, 4], [9, 1]])
+def test_every_run_is_dealt_once_and_evenly(splits, devices):
+    """A block a run; of each split there are so many."""
+    queues = [[[(split, i)] for i in range(n)] for split, n in enumerate(splits)]
+    everything = [run for blocks in queues for [run] in blocks]
+    calls = []
+    while any(queues):
+        calls.append(next_packs(queues, 4, devices))
+    packs = [pack for call in calls for pack in call]
+    assert sorted(run for pack in packs for run in pack) == everything
+    assert all(0 < len(pack) <= 4 for pack in packs)
+    assert all(len({split for split, _ in pack}) == 1 for pack in packs)
+    assert all(len(call) <= devices for call in calls)
+    if len(splits) == 1:  # 30 runs on 2 devices: 15 each, not 16 and 14
+        assert sum(max(map(len, call)) for call in calls) == -(-splits[0] // devices)
 
 
 def test_calls_grow_while_they_are_quick(monkeypatch):
     """60 runs on 4 devices: 4 at a time, or 4 first and then 16; the same bits."""
-    monkeypatch.setattr(schedule, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(program, "CALL_SECONDS", 0.0)
     slow = sweep(one_by_one := [])
-    monkeypatch.setattr(schedule, "CALL_SECONDS", float("inf"))
+    monkeypatch.setattr(program, "CALL_SECONDS", float("inf"))
     with jax.no_tracing():  # one program
         quick = sweep(several := [])
     assert one_by_one == list(range(4, 61, 4))
@@ -60,13 +69,13 @@ def test_every_device_has_a_share_of_the_runs(monkeypatch):
     """Blocks of an accelerator: 12 runs on 4 devices are 3 each, in blocks of 4."""
     blocks = []
 
-    def sized(vectorize, run, most):
+    def sized(*arguments):
         with monkeypatch.context() as patch:
             patch.setattr(devices.jax, "default_backend", lambda: "gpu")
-            blocks.append(devices.block_size(vectorize, run, most))
+            blocks.append(devices.most_in_block(*arguments))
         return blocks[-1]
 
-    monkeypatch.setattr(schedule, "block_size", sized)
+    monkeypatch.setattr(program, "most_in_block", sized)
     data = jn.data.circles(population=10)
     result = sweep(seen := [], data=data, seeds=12, vectorize="auto")
     assert blocks == [4]
@@ -75,8 +84,11 @@ def test_every_device_has_a_share_of_the_runs(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "splits", "most"), [(1000, 1, 125), (1, 50, 1), (8, 50, 8), (3, 1, 1)]
+    ("seeds", "splits", "most"), [(1000, 1, 128), (1, 50, 1), (8, 50, 8), (3, 1, 1)]
 )
-def test_runs_that_a_device_does_together(seeds, splits, most):
+def test_runs_that_a_device_does_together(seeds, splits, most, monkeypatch):
     dealt = [split for _ in range(seeds) for split in range(splits)]
-    assert most_together(dealt, 8) == most
+    assert devices.most_in_block("auto", dealt, 8) == devices.SMALL_BLOCK
+    monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
+    assert devices.most_in_block("auto", dealt, 8) == most
+    assert devices.most_in_block(3, dealt, 8) == 3
