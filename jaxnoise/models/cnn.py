@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import as_array
 from jaxnoise.models.conv import Conv
-from jaxnoise.models.sites import check_fields, flat, noisy_site
-from jaxnoise.pickling import Pickled
+from jaxnoise.models.sites import Network, Train, flat, noisy_site
 
 
-class CNN(Pickled, nn.Module):
+class CNN(Network):
     """Blocks of convolution, activation and pooling, and a dense layer at the end.
 
     Every block computes ``pool(activation(conv(x) + hidden_noise) + activation_noise) +
@@ -44,12 +43,13 @@ class CNN(Pickled, nn.Module):
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
-        >>> model = jn.CNN((16, 32), 10, pool_noise=jn.GaussianNoise(0.1))
-        >>> images = jnp.ones((2, 8, 8, 1))
-        >>> variables = model.init(jax.random.key(0), images, train=False)
-        >>> model.apply(
-        ...     variables, images, train=True, rngs={"noise": jax.random.key(1)}
-        ... ).shape
+        >>> model = jn.CNN((16,), 10, pool_noise=jn.GaussianNoise(0.1))
+        >>> images, rngs = jnp.ones((2, 8, 8, 1)), {"noise": jax.random.key(1)}
+        >>> @jax.jit
+        ... def first_outputs(key):
+        ...     variables = model.init(key, images, train=False)
+        ...     return model.apply(variables, images, train=True, rngs=rngs)
+        >>> first_outputs(jax.random.key(0)).shape
         (2, 10)
     """
 
@@ -66,14 +66,13 @@ class CNN(Pickled, nn.Module):
     kernel_init: Callable[..., Array] = nn.initializers.he_normal()
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         if np.max(self.pool) == 1 and self.pool_noise is not None:
             raise ValueError("pool_noise needs a pooling, but pool is 1.")
-        super().__post_init__()
 
     @nn.compact
     def __call__(
-        self, x: Float[ArrayLike, "rows *space channels"], train: Bool[ArrayLike, ""]
+        self, x: Float[ArrayLike, "rows *space channels"], train: Train
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
         x = as_array("x", x)
@@ -85,21 +84,15 @@ class CNN(Pickled, nn.Module):
         x = noisy_site(self, "input_noise", 0, x, train)
         sizes = ("kernel_size", "strides", "pool")
         window, strides, pool = (self._along_axes(size, x.ndim - 2) for size in sizes)
+        init = self.kernel_init
         for i, width in enumerate(self.features):
-            x = Conv(
-                width,
-                window,
-                strides=strides,
-                kernel_init=self.kernel_init,
-                name=f"conv_{i}",
-            )(x)
+            x = Conv(width, window, strides, kernel_init=init, name=f"conv_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
             x = self.activation(x)
             x = noisy_site(self, "activation_noise", i, x, train)
             x = max_pool(x, pool)
             x = noisy_site(self, "pool_noise", i, x, train)
-        dense = nn.Dense(self.outputs, kernel_init=self.kernel_init, name="output")
-        return dense(flat(x))
+        return nn.Dense(self.outputs, kernel_init=init, name="output")(flat(x))
 
     def _along_axes(self, field: str, axes: int) -> tuple[int, ...]:
         """One number an axis."""
@@ -114,9 +107,7 @@ class CNN(Pickled, nn.Module):
         return tuple(size)
 
 
-def max_pool(
-    x: Float[Array, "rows *space channels"], sizes: Sequence[int]
-) -> Float[Array, "rows *smaller channels"]:
+def max_pool(x: Array, sizes: Sequence[int]) -> Array:
     """The largest of every window of these sizes along the axes of space.
 
     By reshaping, whose gradient is fast everywhere; XLA's for windows is not.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxnoise.pickling import Pickled
 
@@ -17,31 +17,23 @@ Padding = str | Sequence[tuple[int, int]]
 
 
 def conv_general_dilated(
-    x: Float[Array, "rows *space channels"],
-    kernel: Float[Array, "*window inputs features"],
-    window_strides: Sequence[int],
-    padding: Padding,
-    **settings: Any,
-) -> Float[Array, "rows *positions features"]:
+    x: Array, kernel: Array, strides: Sequence[int], padding: Padding, **settings: Any
+) -> Array:
     """`jax.lax.conv_general_dilated` of a Flax layer, derived by patches on a CPU.
+
+    Of (rows, *space, channels) and a kernel (*window, channels, features).
 
     In a loop, XLA's CPU compiler computes the gradients of a convolution five to a
     hundred times as slowly as a matrix product of patches, but its value fast. So
     the value alone is XLA's, and patches are made where a derivative is asked for.
     Channel groups and dilated inputs are left to XLA.
     """
-    given = {"window_strides": window_strides, "padding": padding, **settings}
+    given = {"window_strides": strides, "padding": padding, **settings}
     by_xla: Callable[..., Array] = partial(lax.conv_general_dilated, **given)
     grouped = settings.get("feature_group_count", 1) != 1
     if grouped or set(settings["lhs_dilation"]) != {1}:
         return by_xla(x, kernel)
-    by_patches = partial(
-        _by_patches,
-        strides=window_strides,
-        padding=padding,
-        dilation=settings["rhs_dilation"],
-        precision=settings.get("precision"),
-    )
+    ways: dict[str, Any] = {"cpu": partial(_by_patches, **given), "default": by_xla}
 
     @jax.custom_jvp
     def conv(x: Array, kernel: Array) -> Array:
@@ -49,27 +41,16 @@ def conv_general_dilated(
 
     @conv.defjvp
     def jvp(primals: Any, tangents: Any) -> Any:
-        return lax.platform_dependent(
-            primals,
-            tangents,
-            cpu=partial(jax.jvp, by_patches),
-            default=partial(jax.jvp, by_xla),
-        )
+        derived = {platform: partial(jax.jvp, way) for platform, way in ways.items()}
+        return lax.platform_dependent(primals, tangents, **derived)
 
     return conv(x, kernel)
 
 
-def _by_patches(
-    x: Array,
-    kernel: Array,
-    *,
-    strides: Sequence[int],
-    padding: Padding,
-    dilation: Sequence[int],
-    precision: Any,
-) -> Array:
+def _by_patches(x: Array, kernel: Array, **settings: Any) -> Array:
     """The windows as rows, times the kernel as a matrix."""
-    window = kernel.shape[:-2]
+    window, dilation = kernel.shape[:-2], settings["rhs_dilation"]
+    strides, padding = settings["window_strides"], settings["padding"]
     extent = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:-1], extent, strides, padding)
@@ -85,12 +66,7 @@ def _by_patches(
         patches.append(x[:, *taken])
     rows = jnp.concatenate(patches, axis=-1)
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    return jnp.matmul(rows, matrix, precision=precision)
-
-
-def _convolution() -> Callable[..., Array]:
-    """What Flax's layer calls to get its convolution."""
-    return conv_general_dilated
+    return jnp.matmul(rows, matrix, precision=settings.get("precision"))
 
 
 @no_type_check  # a type of Flax's fields cannot be checked at run time
@@ -117,4 +93,4 @@ class Conv(Pickled, nn.Conv):
         ((2, 8, 8, 16), (3, 3, 1, 16))
     """
 
-    conv_general_dilated_cls: Any = _convolution
+    conv_general_dilated: Any = conv_general_dilated

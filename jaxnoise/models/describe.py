@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pandas as pd
 from flax import nnx
-from jax.core import Tracer
 from jaxtyping import Array, Key
 
 from jaxnoise.checks import shown, single_key
 from jaxnoise.model import as_model, takes_train
-from jaxnoise.noise.layer import Call, observed
+from jaxnoise.noise.draw import is_traced
+from jaxnoise.noise.layer import Observer, observing
 from jaxnoise.noise.nnx import TrainOnly, with_streams
 
 WIDTH = 80  # of a terminal
@@ -30,24 +30,20 @@ class Description(pd.DataFrame):
     def __repr__(self) -> str:
         if not len(self):
             return "no noise layers"
-        text = self._text()
+        text = self._written(pd.DataFrame.to_string)
         wide = max(map(len, text.splitlines())) - WIDTH
         if wide > 0 and "path" in self:
             most = max(12, self["path"].map(len).max() - wide)
-            text = self.assign(path=[_shortened(p, most) for p in self["path"]])._text()
+            short = self.assign(path=[_shortened(p, most) for p in self["path"]])
+            text = short._written(pd.DataFrame.to_string)
         return text
 
-    def _text(self) -> str:
-        numbered = isinstance(self.index, pd.RangeIndex)
-        return self.to_string(index=not numbered, float_format=_digits, na_rep="")
-
     def _repr_html_(self) -> str:
-        numbered = isinstance(self.index, pd.RangeIndex)
-        return self.to_html(index=not numbered, float_format=_digits, na_rep="")
+        return self._written(pd.DataFrame.to_html)
 
-
-def _digits(value: float) -> str:
-    return f"{value:.3g}"
+    def _written(self, write: Callable[..., str]) -> str:
+        named = not isinstance(self.index, pd.RangeIndex)
+        return write(self, index=named, float_format="{:.3g}".format, na_rep="")
 
 
 def _shortened(path: str, most: int) -> str:
@@ -93,16 +89,16 @@ def describe(
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
-        >>> model = jn.MLP((500,), 1, hidden_noise=jn.GaussianNoise(0.1))
+        >>> model = jn.MLP((), 1, input_noise=jn.GaussianNoise(0.1))
         >>> x = jax.random.normal(jax.random.key(0), (30, 2))
         >>> variables = model.init(jax.random.key(1), x, train=False)
         >>> table = jn.describe(model, variables, x, jax.random.key(2))
         >>> table.drop(columns=["signal_sd", "noise_sd", "snr_db"])
-                  path         noise  strength  fired
-        hidden_noise_0 GaussianNoise       0.1   True
+                 path         noise  strength  fired
+        input_noise_0 GaussianNoise       0.1   True
     """
     single_key(key)
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((variables, x, key))):
+    if is_traced(variables, x, key):
         raise ValueError("describe must be called outside of compiled functions.")
     if isinstance(model, nnx.Module) and variables is not None:
         raise TypeError(
@@ -115,43 +111,34 @@ def describe(
             f"got {shown(variables)}."
         )
     program, state, names = _program(model, variables, key, arguments)
-    calls: list[Call] = []
-    with observed(calls.append) as traced:
+    with observing(observer := Observer()):
         # nothing is cached in there: one program, not many
-        jax.block_until_ready(jax.jit(program)(state, x))
-    layers: dict[tuple[str, str], list[Call]] = {}
-    for call in sorted(calls, key=lambda call: call.order):
-        layers.setdefault((call.path, call.noise), []).append(call)
-    rows = [_row(*at, found) for at, found in layers.items()]
-    missed = dict(traced) | names
-    for path, _ in layers:
-        missed.pop(path, None)
-    for path, noise in missed.items():
-        rows.append((path, noise, np.nan, False, np.nan, np.nan, np.nan))
+        out = jax.jit(lambda state, x: _arrays(program(state, x)))(state, x)
+        jax.block_until_ready(out)
+    ran = {at: calls for at, calls in observer.calls.items() if calls}
+    rows = [_row(*at, np.concatenate(calls)) for at, calls in ran.items()]
+    for path, noise in (dict(observer.calls.keys()) | names).items():
+        if path not in dict(ran.keys()):
+            rows.append((path, noise, np.nan, False, np.nan, np.nan, np.nan))
     columns = ["path", "noise", "strength", "fired", "signal_sd", "noise_sd", "snr_db"]
     return Description(rows, columns=columns)
 
 
 def _program(
     model: Any, variables: Any, key: Array, arguments: dict[str, Any]
-) -> tuple[Callable[[Any, Any], list[Array]], Any, dict[str, str]]:
+) -> tuple[Callable[[Any, Any], Any], Any, dict[str, str]]:
     """A function of a state and x that calls the model with its noise; the state.
-
-    It gives all arrays that come out, for nothing runs that no output needs.
 
     And the names of the layers that the model has, by path, where these are known.
     """
     if isinstance(model, nn.Module):
         noise, dropout = jax.random.split(key)
-        mutable = [name for name in variables if name != "params"]
-        mutable.append("intermediates")  # what is sown comes out, too
+        mutable = {*variables, "intermediates"} - {"params"}  # what is sown comes out
         given = {"train": True, **arguments} if takes_train(model) else arguments
 
-        def call_linen(state: Any, x: Any) -> list[Array]:
+        def call_linen(state: Any, x: Any) -> Any:
             variables, rngs = state
-            return _arrays(
-                model.apply(variables, x, rngs=rngs, mutable=mutable, **given)
-            )
+            return model.apply(variables, x, rngs=rngs, mutable=mutable, **given)
 
         return call_linen, (variables, {"noise": noise, "dropout": dropout}), {}
     if hasattr(model, "noisy"):  # an NNX module behind the protocol
@@ -161,8 +148,8 @@ def _program(
     else:
         fitted = as_model(model)
 
-        def call_fitted(state: Any, x: Any) -> list[Array]:
-            return _arrays(fitted.apply(state[0], x, train=True, key=state[1]))
+        def call_fitted(state: Any, x: Any) -> Any:
+            return fitted.apply(state[0], x, train=True, key=state[1])
 
         return call_fitted, (variables, key), {}
     names = {}
@@ -176,45 +163,35 @@ def _program(
     given = {"train": True, **arguments} if takes_train(module) else arguments
     definition, state = nnx.split(module)
 
-    def call_nnx(state: Any, x: Any) -> list[Array]:
+    def call_nnx(state: Any, x: Any) -> Any:
         module = nnx.merge(definition, state)
-        return _arrays((module(x, **given), nnx.state(module)))
+        return module(x, **given), nnx.state(module)
 
     return call_nnx, state, names
 
 
 def _arrays(out: Any) -> list[Array]:
-    """Those in a pytree, and those that its leaves have as attributes."""
+    """All that come out, also as attributes: nothing runs that no output needs."""
     leaves = jax.tree.leaves(out)
     objects = [leaf for leaf in leaves if hasattr(leaf, "__dict__")]
     leaves += jax.tree.leaves([vars(each) for each in objects])
     return [leaf for leaf in leaves if isinstance(leaf, Array)]
 
 
-def _row(path: str, noise: str, calls: list[Call]) -> tuple[Any, ...]:
-    counts = np.concatenate([np.ravel(call.count) for call in calls])
-    signal = _pooled(counts, [call.signal for call in calls])
-    change = _pooled(counts, [call.change for call in calls])
+def _row(path: str, noise: str, calls: np.ndarray) -> tuple[Any, ...]:
+    strength, fired, count, *moments = calls.T.astype(float)
+    signal, change = _pooled(count, *moments[:2]), _pooled(count, *moments[2:])
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = 20 * np.log10(np.float64(signal) / change)
-    strength = np.mean([np.mean(call.strength) for call in calls])
-    fired = any(np.any(call.fired) for call in calls)
-    return path, noise, _short(strength), fired, signal, change, float(ratio)
+        ratio = 20 * np.log10(signal / change)
+    return path, noise, _short(strength.mean()), fired.any(), signal, change, ratio
 
 
-def _pooled(counts: np.ndarray, moments: Any) -> float:
-    """The standard deviation of all values, from those of the calls."""
-    n = counts.astype(float)
-    whole = np.concatenate([np.reshape(m, (-1, 3)) for m in moments]).astype(float)
-    mean, sd = whole[:, 0] + whole[:, 1], whole[:, 2]
-    if not n.sum():
-        return np.nan
-    known = n > 0
-    n, mean, sd = n[known], mean[known], sd[known]
-    apart = mean - np.average(mean, weights=n)
-    size = max(abs(apart).max(), sd.max()) or 1.0  # squares may overflow
-    squares = (sd / size) ** 2 + (apart / size) ** 2
-    return float(size * np.sqrt(np.average(squares, weights=n)))
+def _pooled(counts: np.ndarray, means: np.ndarray, sds: np.ndarray) -> np.float64:
+    """The standard deviation of all values, from the moments of the calls."""
+    if not counts.any():
+        return np.float64(np.nan)
+    apart = means - np.average(means, weights=counts)
+    return np.sqrt(np.average(sds**2 + apart**2, weights=counts))
 
 
 def _short(value: Any) -> float:

@@ -1,21 +1,21 @@
 """The multilayer perceptron, the network of the case study."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import as_array
-from jaxnoise.models.sites import check_fields, flat, noisy_site
-from jaxnoise.pickling import Pickled
+from jaxnoise.models.sites import Network, Train, flat, noisy_site
 
 THIN = 4  # inputs of a dense layer up to which a sum of products is faster
 
 
-class MLP(Pickled, nn.Module):
+class MLP(Network):
     """A multilayer perceptron with noise on the inputs and around the activations.
 
     Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +
@@ -63,21 +63,12 @@ class MLP(Pickled, nn.Module):
     activation: Callable[[Array], Array] = nn.relu
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-        super().__post_init__()
-
     @nn.compact
     def __call__(
-        self, x: Float[ArrayLike, "rows inputs *more"], train: Bool[ArrayLike, ""]
+        self, x: Float[ArrayLike, "rows inputs *more"], train: Train
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise."""
-
-        def dense(width: int, name: str) -> nn.Dense:
-            return nn.Dense(
-                width, kernel_init=self.kernel_init, dot_general=_matmul, name=name
-            )
-
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dot_general=_matmul)
         x = as_array("x", x)
         if x.ndim < 2:
             raise ValueError(
@@ -86,11 +77,11 @@ class MLP(Pickled, nn.Module):
             )
         x = flat(noisy_site(self, "input_noise", 0, x, train))
         for i, width in enumerate(self.features):
-            x = dense(width, f"hidden_{i}")(x)
+            x = dense(width, name=f"hidden_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
             x = self.activation(x)
             x = noisy_site(self, "activation_noise", i, x, train)
-        return dense(self.outputs, "output")(x)
+        return dense(self.outputs, name="output")(x)
 
 
 def _matmul(x: Array, kernel: Array, *args: Any, **kwargs: Any) -> Array:
@@ -105,9 +96,6 @@ def _matmul(x: Array, kernel: Array, *args: Any, **kwargs: Any) -> Array:
     dtype = jnp.result_type(x, kernel)
     wide = jnp.promote_types(dtype, jnp.float32)  # half floats are summed in float32
     columns = jnp.split(x.astype(wide), inputs, -1)
-    rows = jnp.split(kernel.astype(wide), inputs)
-    products = [
-        lax.dot_general(column, row, *args, **kwargs)
-        for column, row in zip(columns, rows, strict=True)
-    ]
+    pairs = zip(columns, jnp.split(kernel.astype(wide), inputs), strict=True)
+    products = [lax.dot_general(*pair, *args, **kwargs) for pair in pairs]
     return jnp.asarray(sum(products)).astype(dtype)

@@ -8,16 +8,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree import leaves
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxnoise.checks import as_array
-from jaxnoise.models.sites import check_fields, noisy_site
-from jaxnoise.pickling import Pickled
+from jaxnoise.models.sites import Network, Train, noisy_site
 
+Lengths = Int[ArrayLike, " rows"] | None
+Steps = Bool[ArrayLike, "rows steps"] | None
 SCHEDULES = "noise"  # the collection of their counters, which all steps share
 
 
-class RNN(Pickled, nn.Module):
+class RNN(Network):
     """Recurrent layers of LSTM or GRU cells, and a dense layer at the end.
 
     A layer computes ``h_t = cell(h_(t-1) + step_noise, x_t)``; a padded step leaves the
@@ -52,14 +54,13 @@ class RNN(Pickled, nn.Module):
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
         >>> model = jn.RNN((32,), 9, output_noise=jn.GaussianNoise(0.5))
-        >>> series, lengths = jnp.ones((2, 29, 12)), jnp.array([7, 29])
-        >>> variables = model.init(jax.random.key(0), (series, lengths), train=False)
-        >>> model.apply(
-        ...     variables,
-        ...     (series, lengths),
-        ...     train=True,
-        ...     rngs={"noise": jax.random.key(1)},
-        ... ).shape
+        >>> x = jnp.ones((2, 29, 12)), jnp.array([7, 29])  # series and their lengths
+        >>> @jax.jit
+        ... def first_outputs(key):
+        ...     variables = model.init(key, x, train=False)
+        ...     rngs = {"noise": jax.random.key(1)}
+        ...     return model.apply(variables, x, train=True, rngs=rngs)
+        >>> first_outputs(jax.random.key(0)).shape
         (2, 9)
     """
 
@@ -72,19 +73,13 @@ class RNN(Pickled, nn.Module):
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         if not self.features:
             raise ValueError("features must have at least one width, got none.")
-        super().__post_init__()
 
     @nn.compact
     def __call__(
-        self,
-        x: Any,
-        train: Bool[ArrayLike, ""],
-        *,
-        lengths: Int[ArrayLike, " rows"] | None = None,
-        mask: Bool[ArrayLike, "rows steps"] | None = None,
+        self, x: Any, train: Train, *, lengths: Lengths = None, mask: Steps = None
     ) -> Float[Array, "rows outputs"]:
         """Return the logits; ``train`` switches the noise.
 
@@ -119,7 +114,7 @@ class RNN(Pickled, nn.Module):
             state, _ = cell((*memory, noisy) if memory else noisy, x)
             held = [
                 jnp.where(real[:, None], new, old)
-                for new, old in zip(as_list(state), (*memory, hidden), strict=True)
+                for new, old in zip(leaves(state), (*memory, hidden), strict=True)
             ]
             return (held, begun | real), held[-1]
 
@@ -138,29 +133,20 @@ class RNN(Pickled, nn.Module):
             trans_out_fn=partial(jax.tree.map, lambda n: n[0]),
             mutable=True,
         )
-        rows = jnp.zeros(x.shape[0], bool)
-        start = start_state(self.cell(width, parent=None), x), rows
+        begun = jnp.zeros(x.shape[0], bool)
+        start = _start(self.cell(width, parent=None), x), begun
         (state, _), states = one_counter(self, start, (x, real))
         return states, state[-1]
 
 
-def start_state(cell: nn.RNNCellBase, x: Array) -> list[Array]:
+def _start(cell: nn.RNNCellBase, x: Array) -> list[Array]:
     """The state before the first step, of a type that can hold those after it."""
     rows, _, channels = x.shape
-    state = cell.initialize_carry(jax.random.key(0), (rows, channels))
-    return [
-        part.astype(jnp.promote_types(part.dtype, x.dtype)) for part in as_list(state)
-    ]
+    parts = leaves(cell.initialize_carry(jax.random.key(0), (rows, channels)))
+    return [part.astype(jnp.promote_types(part.dtype, x.dtype)) for part in parts]
 
 
-def as_list(state: Any) -> list[Array]:
-    """The state of a cell, h last: an LSTM's is (c, h), a GRU's is h."""
-    return list(state) if isinstance(state, tuple) else [state]
-
-
-def as_series(
-    x: Any, lengths: Any, mask: Any
-) -> tuple[Float[Array, "rows steps channels"], Bool[Array, "rows steps"]]:
+def as_series(x: Any, lengths: Any, mask: Any) -> tuple[Array, Array]:
     """The values, 0 at padded steps, and where their steps are real.
 
     What stands in padded steps may be NaN, and a gradient must not meet it.
@@ -175,13 +161,15 @@ def as_series(
             "x must be series of shape (rows, steps, channels) with at least one step, "
             f"got shape {x.shape}."
         )
-    if mask is not None:
-        real = _checked_mask(mask, x.shape[:2])
-    elif lengths is not None:
-        ends = _checked_lengths(lengths, x.shape[:2])[:, None]
-        real = jnp.arange(x.shape[1]) < ends
-    else:
-        real = jnp.ones(x.shape[:2], bool)
+    rows, steps, _ = x.shape
+    if lengths is not None:
+        mask = jnp.arange(steps) < _checked_lengths(lengths, rows, steps)[:, None]
+    real = jnp.ones((rows, steps), bool) if mask is None else as_array("mask", mask)
+    if real.shape != (rows, steps) or real.dtype != bool:
+        raise ValueError(
+            f"mask must be booleans of shape (rows, steps), {(rows, steps)}, "
+            f"got {real.dtype} of shape {real.shape}."
+        )
     return jnp.where(real[:, :, None], x, 0), real
 
 
@@ -202,18 +190,7 @@ def _unpaired(pair: Any, lengths: Any, mask: Any) -> tuple[Any, Any, Any]:
     return (x, None, given) if told == "mask" else (x, given, None)
 
 
-def _checked_mask(mask: Any, shape: tuple[int, ...]) -> Array:
-    mask = as_array("mask", mask)
-    if mask.shape != shape or mask.dtype != bool:
-        raise ValueError(
-            f"mask must be booleans of shape (rows, steps), {shape}, "
-            f"got {mask.dtype} of shape {mask.shape}."
-        )
-    return mask
-
-
-def _checked_lengths(lengths: Any, shape: tuple[int, ...]) -> Array:
-    rows, steps = shape
+def _checked_lengths(lengths: Any, rows: int, steps: int) -> Array:
     as_array("lengths", lengths)
     traced = isinstance(lengths, jax.core.Tracer)
     lengths = jnp.asarray(lengths) if traced else np.asarray(lengths)
@@ -223,11 +200,9 @@ def _checked_lengths(lengths: Any, shape: tuple[int, ...]) -> Array:
             f"lengths must be an int a row, shape ({rows},), "
             f"got {lengths.dtype} of shape {lengths.shape}."
         )
-    if not traced:
-        wrong = lengths[(lengths < 0) | (lengths > steps)]
-        if wrong.size:
-            raise ValueError(
-                f"lengths must be from 0 to the number of steps, {steps}, "
-                f"got {wrong[0]}."
-            )
+    wrong: Any = () if traced else lengths[(lengths < 0) | (lengths > steps)]
+    if len(wrong):
+        raise ValueError(
+            f"lengths must be from 0 to the number of steps, {steps}, got {wrong[0]}."
+        )
     return jnp.asarray(lengths)

@@ -5,16 +5,29 @@ from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.checks import is_count, shown
+from jaxnoise.pickling import Pickled
 
-WINDOWS = ("kernel_size", "strides", "pool")
+Train = Bool[ArrayLike, ""]  # the switch of the noise
 FUNCTIONS = {
     "activation": "a function such as flax.linen.relu",
     "kernel_init": "an initialiser such as flax.linen.initializers.he_normal()",
     "cell": "a class of cells such as flax.linen.GRUCell, not yet called",
 }
+
+
+class Network(Pickled, nn.Module):
+    """A model whose fields are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        for field in type(self).__dataclass_fields__:
+            value = getattr(self, field)
+            expected = _expected(field, value)
+            if expected:
+                raise TypeError(f"{field} must be {expected}, got {shown(value)}.")
+        super().__post_init__()
 
 
 def noisy_site(
@@ -32,15 +45,6 @@ def noisy_site(
     return layer(x, train=train, **arguments)
 
 
-def check_fields(model: nn.Module) -> None:
-    """Refuse fields that are not of their kind, when the model is made."""
-    for field in type(model).__dataclass_fields__:
-        value = getattr(model, field)
-        expected = _expected(field, value)
-        if expected:
-            raise TypeError(f"{field} must be {expected}, got {shown(value)}.")
-
-
 def _expected(field: str, value: Any) -> str | None:
     """What a field is to be, if its value is not."""
     counts = isinstance(value, Sequence) and all(map(is_count, value))
@@ -48,7 +52,7 @@ def _expected(field: str, value: Any) -> str | None:
         return None if counts else "a sequence of widths such as (500,)"
     if field == "outputs":
         return None if is_count(value) else "an int of at least 1"
-    if field in WINDOWS:
+    if field in ("kernel_size", "strides", "pool"):
         fits = counts or is_count(value)
         return None if fits else "an int of at least 1 or one an axis, such as (3, 3)"
     if field.endswith("_noise"):

@@ -6,11 +6,10 @@ from functools import cache
 from typing import Any, TypeVar, overload
 
 import flax.linen as nn
-import jax
 from flax import nnx
-from jax.core import Tracer
 
 from jaxnoise.model import Model, as_model
+from jaxnoise.noise.draw import is_traced
 from jaxnoise.noise.layer import stripped
 from jaxnoise.pickling import Pickled
 
@@ -105,9 +104,7 @@ def _clean_class(base: Any) -> Any:
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             module = self
-            inputs = jax.tree.leaves((args, kwargs))
-            own = jax.tree.leaves(nnx.state(self))
-            if any(map(_traced, inputs)) and not any(map(_traced, own)):
+            if is_traced(args, kwargs) and not is_traced(nnx.state(self)):
                 # Under jax.jit NNX wants a module of the trace for its transforms.
                 module = nnx.merge(*nnx.split(self), copy=True)
             with stripped(True):
@@ -135,7 +132,3 @@ def _call_clean(call: Any, module: Any, args: Any, kwargs: Any) -> Any:
         else:
             args = (*args[:at], False, *args[at:])
     return call(module, *args, **kwargs)
-
-
-def _traced(leaf: Any) -> bool:
-    return isinstance(leaf, Tracer)

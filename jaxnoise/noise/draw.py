@@ -8,15 +8,21 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxnoise.checks import as_array, shown, single_key
 
+Key = jaxtyping.Key[Array, ""]  # a single one
+Values = Float[ArrayLike, "*shape"]
+Mask = Bool[ArrayLike, "..."] | None
+Axes = int | Sequence[int]
 NoiseFn = Callable[..., Array]
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
 Combine = Callable[[Array, Array], Array]  # (x, draws)
@@ -36,24 +42,22 @@ def draw_noise(
     shared axes; the result has the dtype of ``x``. What is masked, such as NaN for
     missing values, does not reach ``combine``, so that no gradient meets it.
     """
-    shape = _drawn_shape(x, shared_axes)
+    sizes = list(x.shape)
+    for axis in as_axes(shared_axes):
+        sizes[axis_of(x, axis, "shared_axes")] = 1
+    shape = tuple(sizes)
     draws = sampler(single_key(key), shape, jnp.promote_types(x.dtype, jnp.float32))
     if jnp.shape(draws) != shape:
         raise ValueError(
             f"sampler must return the shape it is given, {shape}, "
             f"got {jnp.shape(draws)}."
         )
-    if mask is None:
-        return combine(x, draws).astype(x.dtype)
-    real = jnp.where(full_mask(mask, x), x, 0)
-    return apply_mask(mask, combine(real, draws).astype(x.dtype), x)
+    return _where(mask, lambda x: combine(x, draws).astype(x.dtype), x)
 
 
-def _drawn_shape(x: Array, shared_axes: Any) -> tuple[Any, ...]:
-    shape = list(x.shape)
-    for axis in as_axes(shared_axes):
-        shape[axis_of(x, axis, "shared_axes")] = 1
-    return tuple(shape)
+def key_of_place(key: Array, place: str) -> Array:
+    """The key of a place in a model, a module or a tree: no two places share one."""
+    return jax.random.fold_in(key, crc32(place.encode()))
 
 
 def as_axes(shared_axes: Any) -> tuple[Any, ...]:
@@ -80,8 +84,17 @@ def apply_mask(mask: Any, noisy: Array, x: Array) -> Array:
     return noisy if mask is None else jnp.where(full_mask(mask, x), noisy, x)
 
 
+def _where(mask: Any, noise: Callable[[Array], Array], x: Array) -> Array:
+    """``noise(x)`` where the mask is True; no gradient of it meets what is masked."""
+    if mask is None:
+        return noise(x)
+    return apply_mask(mask, noise(jnp.where(full_mask(mask, x), x, 0)), x)
+
+
 def full_mask(mask: Any, x: Array) -> Array:
-    """``mask`` with as many axes as ``x``, refused unless it fits."""
+    """``mask`` in the shape of ``x``, refused unless it fits; None is everywhere."""
+    if mask is None:
+        return jnp.ones(x.shape, bool)
     mask = as_array("mask", mask)
     if mask.dtype != jnp.bool_:
         raise TypeError(
@@ -93,12 +106,14 @@ def full_mask(mask: Any, x: Array) -> Array:
             f"mask must have the shape of x, {x.shape}, or of its leading axes, "
             f"got {mask.shape}{'; drop its last axis, mask[..., 0]' if extra else ''}."
         )
-    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+    mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+    return jnp.broadcast_to(mask, x.shape)
 
 
-def call_masked(fn: NoiseFn, key: Any, x: Any, *args: Any, **kw: Any) -> Any:
+def call_masked(
+    fn: NoiseFn, key: Any, x: Any, *args: Any, mask: Any = None, **kw: Any
+) -> Any:
     """``fn(key, x, ...)``; the mask is passed on, or applied to what ignores it."""
-    mask = kw.pop("mask", None)
     if mask is None:
         return fn(key, x, *args, **kw)
     parameters = inspect.signature(fn).parameters
@@ -106,17 +121,16 @@ def call_masked(fn: NoiseFn, key: Any, x: Any, *args: Any, **kw: Any) -> Any:
         return fn(key, x, *args, mask=mask, **kw)
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         kw["mask"] = mask  # for a noise of ours inside
-    real = jnp.where(full_mask(mask, jnp.asarray(x)), x, 0)  # no gradient meets a NaN
-    return apply_mask(mask, fn(key, real, *args, **kw), jnp.asarray(x))
+    return _where(mask, lambda x: fn(key, x, *args, **kw), jnp.asarray(x))
 
 
-def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array]:
-    """An element, the mean's distance from it, and the standard deviation.
+def moments(x: Array, mask: Any, axes: Any = None) -> tuple[Array, Array]:
+    """Mean and standard deviation where the mask is True, along axes kept as ones.
 
-    Of the elements where ``where`` is True, along ``axes``, which are kept as ones.
-    About one of them and of halves, as a large offset would cancel what is small, and
+    About one element and of halves, as a large offset would cancel what is small, and
     differences and squares of large values overflow; a constant to autodiff.
     """
+    where = full_mask(mask, x)
     half = lax.stop_gradient(x).astype(jnp.promote_types(x.dtype, jnp.float32)) / 2
     count = jnp.sum(where, axes, half.dtype, keepdims=True)
     anchor = jnp.min(half, axes, keepdims=True, where=where, initial=jnp.inf)
@@ -127,7 +141,7 @@ def moments(x: Array, where: Any, axes: Any = None) -> tuple[Array, Array, Array
     mean = jnp.sum(apart / size, axes, keepdims=True) / count
     square = jnp.where(where, (apart / size - mean) ** 2, 0)
     variance = jnp.sum(square, axes, keepdims=True) / count
-    return 2 * anchor, size * (2 * mean), size * (2 * jnp.sqrt(variance))
+    return 2 * anchor + size * (2 * mean), size * (2 * jnp.sqrt(variance))
 
 
 def floating(x: Any) -> Array:
@@ -142,11 +156,18 @@ def floating(x: Any) -> Array:
     return x
 
 
-def check_strength(name: str, value: Any, most: float = math.inf) -> None:
-    """Refuse what is no number, and what is concrete and not from 0 to ``most``."""
+def is_traced(*trees: Any) -> bool:
+    """Whether any leaf has a value only when a compiled function runs."""
+    leaves = jax.tree.leaves(trees)
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+
+
+def check_strength(name: str, value: Any) -> None:
+    """Refuse what is no number, or concrete and below 0, infinite or a rate above 1."""
     check_number(name, value)
     if isinstance(value, jax.core.Tracer):
         return
+    most = 1.0 if name == "rate" else math.inf
     largest = jnp.finfo(jnp.result_type(float)).max
     concrete = np.asarray(value, np.float64)
     wrong = concrete[~((concrete >= 0) & (concrete <= min(most, float(largest))))]
@@ -160,8 +181,7 @@ def check_strength(name: str, value: Any, most: float = math.inf) -> None:
 def check_number(name: str, value: Any) -> None:
     """Refuse what is neither a number nor an array of numbers."""
     try:
-        traced = isinstance(value, jax.core.Tracer)
-        dtype = value.dtype if traced else np.asarray(value).dtype
+        dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
     except (TypeError, ValueError):  # a ragged list
         dtype = np.dtype(object)
     if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
@@ -169,14 +189,15 @@ def check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a number or an array, got {got}.")
 
 
-def strength(name: str, value: Any, x: Array, most: float = math.inf) -> Array:
-    """``value``, checked, as an array that broadcasts against ``x``."""
-    check_strength(name, value, most)
-    return fitting(name, value, x)
+def checked(x: Any, name: str, value: Any) -> tuple[Array, Array]:
+    """``x``, floating, and a strength as an array that broadcasts against it."""
+    x = floating(x)
+    check_strength(name, value)
+    return x, fitting(name, value, x)
 
 
 def fitting(name: str, value: Any, x: Array) -> Array:
-    """``value`` as an array, refused unless it broadcasts against ``x``.
+    """``value`` as an array, refused unless it is a number or broadcasts against ``x``.
 
     In float32 or wider, like the draws: a number, an array and a traced one scale
     noise on half floats alike.
@@ -191,8 +212,7 @@ def fitting(name: str, value: Any, x: Array) -> Array:
             f"{name} must broadcast against x of shape {x.shape}, "
             f"got shape {array.shape}."
         )
-    missing = x.ndim - array.ndim if array.ndim else 0
-    return array.reshape((1,) * missing + array.shape) if missing else array
+    return lax.broadcast_to_rank(array, x.ndim) if array.ndim else array
 
 
 def safe_sqrt(x: Array) -> Array:

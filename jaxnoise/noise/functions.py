@@ -8,32 +8,17 @@ and the strength may be a number, an array that broadcasts against ``x``, or tra
 `add_gaussian_noise`.
 """
 
-from collections.abc import Sequence
 from typing import Any
-from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num, PyTree
+from jaxtyping import Array, ArrayLike, Float, Num, PyTree
 
 from jaxnoise.checks import as_array, check_function, shown, single_key
-from jaxnoise.noise.draw import (
-    Combine,
-    Sampler,
-    apply_mask,
-    as_axes,
-    axis_of,
-    check_number,
-    check_strength,
-    draw_noise,
-    fitting,
-    floating,
-    full_mask,
-    safe_sqrt,
-    strength,
-)
+from jaxnoise.noise import draw
+from jaxnoise.noise.draw import Axes, Key, Mask, Values
 from jaxnoise.noise.sampling import standard_normal, standard_uniform
 
 # What a self-normalising network's units tend to: -lambda alpha of SELU.
@@ -41,12 +26,7 @@ SELU_LIMIT = -1.0507009873554805 * 1.6732632423543772
 
 
 def add_gaussian_noise(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
-    stddev: ArrayLike,
-    *,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    key: Key, x: Values, stddev: ArrayLike, *, mask: Mask = None, shared_axes: Axes = ()
 ) -> Float[Array, "*shape"]:
     """Return ``x + stddev * e`` with independent ``e ~ N(0, 1)`` for every element.
 
@@ -86,24 +66,23 @@ def add_gaussian_noise(
         >>> bool((jn.add_gaussian_noise(jax.random.key(0), x, 0.0) == x).all())
         True
     """
-    x = floating(x)
-    stddev = strength("stddev", stddev, x)
-    return draw_noise(key, x, standard_normal, _added(stddev), mask, shared_axes)
+    x, stddev = draw.checked(x, "stddev", stddev)
+    return draw.draw_noise(key, x, standard_normal, _added(stddev), mask, shared_axes)
 
 
-def _added(scale: Array) -> Combine:
+def _added(scale: Array) -> draw.Combine:
     """Draws times the scale, beside x."""
     return lambda x, unit: x + (scale * unit).astype(x.dtype)
 
 
 def add_noise(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
+    key: Key,
+    x: Values,
     scale: ArrayLike,
     *,
-    sampler: Sampler,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    sampler: draw.Sampler,
+    mask: Mask = None,
+    shared_axes: Axes = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x + scale * e`` with independent ``e`` from any sampler.
 
@@ -134,22 +113,21 @@ def add_noise(
         >>> print(abs(noisy))
         [0.5 0.5 0.5 0.5]
     """
-    x = floating(x)
-    scale = strength("scale", scale, x)
+    x, scale = draw.checked(x, "scale", scale)
     expected = "a function (key, shape, dtype) -> draws, such as jax.random.laplace"
     check_function("sampler", sampler, expected, 3)
-    return draw_noise(key, x, sampler, _added(scale), mask, shared_axes)
+    return draw.draw_noise(key, x, sampler, _added(scale), mask, shared_axes)
 
 
 def add_correlated_noise(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
+    key: Key,
+    x: Values,
     stddev: ArrayLike,
     *,
     correlation: ArrayLike,
     axis: int,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    mask: Mask = None,
+    shared_axes: Axes = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x + stddev * e``, where ``e`` is a stationary AR(1) process of an axis.
 
@@ -184,19 +162,23 @@ def add_correlated_noise(
         >>> bool((noisy == noisy[:, :1]).all())  # an offset a row
         True
     """
-    x = floating(x)
-    stddev = strength("stddev", stddev, x)
-    axis = axis_of(x, axis, "axis")
-    if axis in (axis_of(x, a, "shared_axes") for a in as_axes(shared_axes)):
+    x, stddev = draw.checked(x, "stddev", stddev)
+    axis = draw.axis_of(x, axis, "axis")
+    if axis in (draw.axis_of(x, a, "shared_axes") for a in draw.as_axes(shared_axes)):
         raise ValueError(f"axis must not be one of shared_axes, got {axis} in both.")
-    correlation = _correlation(correlation)
+    draw.check_number("correlation", correlation)
+    if np.shape(correlation):
+        given = np.shape(correlation)
+        raise TypeError(f"correlation must be one number, got shape {given}.")
+    if not draw.is_traced(correlation) and not -1 <= np.asarray(correlation) <= 1:
+        raise ValueError(f"correlation must be from -1 to 1, got {correlation}.")
 
     def correlated(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         z = jnp.moveaxis(standard_normal(key, shape, dtype), axis, 0)
         if 0 in z.shape:
             return jnp.moveaxis(z, 0, axis)
-        rho = correlation.astype(dtype)
-        fresh = jnp.full(z.shape[:1], safe_sqrt(1 - rho**2)).at[0].set(1)
+        rho = jnp.asarray(correlation).astype(dtype)
+        fresh = jnp.full(z.shape[:1], draw.safe_sqrt(1 - rho**2)).at[0].set(1)
 
         def step(e: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
             e = rho * e + at[0] * at[1]
@@ -205,27 +187,18 @@ def add_correlated_noise(
         _, e = lax.scan(step, jnp.zeros_like(z[0]), (fresh, z))
         return jnp.moveaxis(e, 0, axis)
 
-    return draw_noise(key, x, correlated, _added(stddev), mask, shared_axes)
-
-
-def _correlation(value: Any) -> Array:
-    check_number("correlation", value)
-    if np.shape(value) != ():
-        raise TypeError(f"correlation must be one number, got shape {np.shape(value)}.")
-    if not isinstance(value, jax.core.Tracer) and not -1 <= np.asarray(value) <= 1:
-        raise ValueError(f"correlation must be from -1 to 1, got {value}.")
-    return jnp.asarray(value)
+    return draw.draw_noise(key, x, correlated, _added(stddev), mask, shared_axes)
 
 
 def salt_and_pepper(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
+    key: Key,
+    x: Values,
     rate: ArrayLike,
     *,
     low: ArrayLike,
     high: ArrayLike,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    mask: Mask = None,
+    shared_axes: Axes = (),
 ) -> Float[Array, "*shape"]:
     """Return ``x`` with a share of elements replaced by ``low`` or ``high``, half each.
 
@@ -256,27 +229,21 @@ def salt_and_pepper(
         >>> sorted(set(noisy.tolist()))
         [0.0, 1.0]
     """
-    x = floating(x)
-    rate = strength("rate", rate, x, most=1.0)
-    check_number("low", low)
-    check_number("high", high)
-    pepper, salt = fitting("low", low, x), fitting("high", high, x)
+    x, rate = draw.checked(x, "rate", rate)
+    draw.check_number("low", low)
+    draw.check_number("high", high)
+    pepper, salt = draw.fitting("low", low, x), draw.fitting("high", high, x)
 
     def replaced(x: Array, u: Array) -> Array:
         u += jnp.zeros_like(x, u.dtype)  # laid out over devices as x is
         impulse = jnp.where(u < rate / 2, pepper, salt).astype(x.dtype)
         return jnp.where(u < rate, impulse, x)
 
-    return draw_noise(key, x, standard_uniform, replaced, mask, shared_axes)
+    return draw.draw_noise(key, x, standard_uniform, replaced, mask, shared_axes)
 
 
 def multiply_gaussian_noise(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
-    stddev: ArrayLike,
-    *,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    key: Key, x: Values, stddev: ArrayLike, *, mask: Mask = None, shared_axes: Axes = ()
 ) -> Float[Array, "*shape"]:
     """Return ``x * (1 + stddev * e)`` with independent ``e ~ N(0, 1)``.
 
@@ -306,22 +273,16 @@ def multiply_gaussian_noise(
         >>> float(noisy[0])  # noise in proportion to x
         0.0
     """
-    x = floating(x)
-    stddev = strength("stddev", stddev, x)
+    x, stddev = draw.checked(x, "stddev", stddev)
 
     def multiplied(x: Array, unit: Array) -> Array:
         return x * (1 + stddev * unit)
 
-    return draw_noise(key, x, standard_normal, multiplied, mask, shared_axes)
+    return draw.draw_noise(key, x, standard_normal, multiplied, mask, shared_axes)
 
 
 def drop_units(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
-    rate: ArrayLike,
-    *,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    key: Key, x: Values, rate: ArrayLike, *, mask: Mask = None, shared_axes: Axes = ()
 ) -> Float[Array, "*shape"]:
     """Return ``x / (1 - rate)``, with elements set to 0 with probability ``rate``.
 
@@ -350,28 +311,17 @@ def drop_units(
         >>> sorted(set(noisy.tolist()))
         [0.0, 2.0]
     """
-    x = floating(x)
-    rate = strength("rate", rate, x, most=1.0)
-    kept = _not_zero(1 - rate)
+    x, rate = draw.checked(x, "rate", rate)
+    kept = jnp.where(rate < 1, 1 - rate, 1)  # at 1 none is, and gradients are finite
 
     def dropped(x: Array, u: Array) -> Array:
         return jnp.where(u < rate, 0, x / kept)
 
-    return draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
-
-
-def _not_zero(probability: Array) -> Array:
-    """1 for 0: nothing is kept then, and gradients stay finite."""
-    return jnp.where(probability > 0, probability, 1)
+    return draw.draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
 
 
 def alpha_dropout(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
-    rate: ArrayLike,
-    *,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    key: Key, x: Values, rate: ArrayLike, *, mask: Mask = None, shared_axes: Axes = ()
 ) -> Float[Array, "*shape"]:
     """Return ``a * d + b``: d is ``x`` or, with probability ``rate``, SELU's limit.
 
@@ -402,25 +352,19 @@ def alpha_dropout(
         >>> bool(abs(noisy.var() - 1) < 0.1)
         True
     """
-    x = floating(x)
-    rate = strength("rate", rate, x, most=1.0)
-    kept = _not_zero(1 - rate)
+    x, rate = draw.checked(x, "rate", rate)
+    kept = jnp.where(rate < 1, 1 - rate, 1)  # at 1 none is, and gradients are finite
     a = 1 / jnp.sqrt(kept * (1 + rate * SELU_LIMIT**2))
     limit = jnp.where(rate < 1, a * SELU_LIMIT * (1 - rate), 0)  # a l + b
 
     def dropped(x: Array, u: Array) -> Array:
         return jnp.where(u < rate, limit, a * (x - rate * SELU_LIMIT))
 
-    return draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
+    return draw.draw_noise(key, x, standard_uniform, dropped, mask, shared_axes)
 
 
 def neftune_noise(
-    key: Key[Array, ""],
-    x: Float[ArrayLike, "*shape"],
-    alpha: ArrayLike,
-    *,
-    mask: Bool[ArrayLike, "..."] | None = None,
-    shared_axes: int | Sequence[int] = (),
+    key: Key, x: Values, alpha: ArrayLike, *, mask: Mask = None, shared_axes: Axes = ()
 ) -> Float[Array, "*shape"]:
     """Return embeddings plus uniform noise of half-width ``alpha / sqrt(L d)``.
 
@@ -453,28 +397,24 @@ def neftune_noise(
         >>> bool(abs(noisy).max() <= 5 / (2 * 8) ** 0.5)
         True
     """
-    x = floating(x)
-    alpha = strength("alpha", alpha, x)
+    x, alpha = draw.checked(x, "alpha", alpha)
     sequence = tuple(range(max(x.ndim - 2, 0), x.ndim))
-    real = jnp.ones(x.shape, bool)
-    if mask is not None:
-        real &= full_mask(mask, x)
-    count = real.sum(sequence, keepdims=True)
+    count = draw.full_mask(mask, x).sum(sequence, keepdims=True)
     width = alpha * lax.rsqrt(jnp.maximum(count, 1).astype(jnp.float32))
 
     def centred(*arguments: Any) -> Array:
         return 2 * standard_uniform(*arguments) - 1
 
-    return draw_noise(key, x, centred, _added(width), mask, shared_axes)
+    return draw.draw_noise(key, x, centred, _added(width), mask, shared_axes)
 
 
 def flip_labels(
-    key: Key[Array, ""],
+    key: Key,
     labels: Num[ArrayLike, "*shape"],
     rate: ArrayLike,
     *,
     num_classes: int,
-    mask: Bool[ArrayLike, "..."] | None = None,
+    mask: Mask = None,
 ) -> Num[Array, "*shape"]:
     """Return labels that are, with probability ``rate``, one of the other classes.
 
@@ -511,20 +451,20 @@ def flip_labels(
         raise TypeError(f"num_classes must be an int, got {shown(num_classes)}.")
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}.")
-    check_number("labels", labels)
+    draw.check_number("labels", labels)
     labels = jnp.asarray(labels)
-    rate = strength("rate", rate, labels, most=1.0)
-    _check_form(labels, num_classes)
+    draw.check_strength("rate", rate)
+    rate = draw.fitting("rate", rate, labels)
     _check_labels(labels, num_classes, mask)
     u, v = standard_uniform(single_key(key), (2, *labels.shape))
     other = jnp.minimum((v * (num_classes - 1)).astype(jnp.int32), num_classes - 2)
     flipped = (labels.astype(jnp.int32) + 1 + other) % num_classes
     noisy = jnp.where(u < rate, flipped.astype(labels.dtype), labels)
-    return apply_mask(mask, noisy, labels)
+    return draw.apply_mask(mask, noisy, labels)
 
 
-def _check_form(labels: Array, num_classes: int) -> None:
-    """Refuse one-hot rows, and types that cannot tell all classes apart."""
+def _check_labels(labels: Array, num_classes: int, mask: Any) -> None:
+    """Refuse one-hot rows, too small types, and concrete labels that are no classes."""
     floats = jnp.issubdtype(labels.dtype, jnp.floating)
     if floats and num_classes > 2 and labels.shape[-1:] == (num_classes,):
         raise ValueError(
@@ -532,22 +472,19 @@ def _check_form(labels: Array, num_classes: int) -> None:
             f"got {labels.dtype} of shape {labels.shape}; take their argmax."
         )
     # the largest whole number up to which none is skipped
-    most = 2 ** (jnp.finfo(labels.dtype).nmant + 1) if floats else None
-    if num_classes - 1 > (most or jnp.iinfo(labels.dtype).max):
+    dtype = labels.dtype
+    most = 2 ** (jnp.finfo(dtype).nmant + 1) if floats else jnp.iinfo(dtype).max
+    if num_classes - 1 > most:
         raise ValueError(
             f"labels of {labels.dtype} cannot tell {num_classes} classes apart; cast "
             "them to int32."
         )
-
-
-def _check_labels(labels: Array, num_classes: int, mask: Any) -> None:
-    """Refuse concrete labels that are no classes, where the mask is True."""
-    if isinstance(labels, jax.core.Tracer) or isinstance(mask, jax.core.Tracer):
+    if draw.is_traced(labels, mask):
         return
     values = np.asarray(labels, np.float64)
     wrong = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
     if mask is not None:
-        wrong &= np.asarray(full_mask(mask, labels))
+        wrong &= np.asarray(draw.full_mask(mask, labels))
     if wrong.any():
         raise ValueError(
             f"labels must be classes from 0 to {num_classes - 1}, "
@@ -555,9 +492,7 @@ def _check_labels(labels: Array, num_classes: int, mask: Any) -> None:
         )
 
 
-def tree_add_gaussian_noise(
-    key: Key[Array, ""], params: PyTree, stddev: PyTree
-) -> PyTree:
+def tree_add_gaussian_noise(key: Key, params: PyTree, stddev: PyTree) -> PyTree:
     """Return a tree with ``leaf + stddev * e``, ``e ~ N(0, 1)``, in every leaf.
 
     A leaf's noise depends on the key and on its path, so that no two leaves share a
@@ -599,17 +534,15 @@ def tree_add_gaussian_noise(
     leaves = []
     for (path, leaf), level in zip(paths, stddevs, strict=True):
         name = jax.tree_util.keystr(path)
-        check_strength("stddev", level)
         leaf = as_array(f"params{name}", leaf)
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(f"params must be floating, got {leaf.dtype} at {name}.")
-        leaf_key = jax.random.fold_in(key, crc32(name.encode()))
-        leaves.append(add_gaussian_noise(leaf_key, leaf, level))
+        leaves.append(add_gaussian_noise(draw.key_of_place(key, name), leaf, level))
     return jax.tree.unflatten(structure, leaves)
 
 
 def factorised_normal(
-    key: Key[Array, ""], inputs: int, outputs: int
+    key: Key, inputs: int, outputs: int
 ) -> tuple[Float[Array, " inputs"], Float[Array, " outputs"]]:
     """Two vectors ``f(e)``, ``f(e) = sign(e) sqrt(|e|)``, whose outer product is noise.
 
@@ -621,10 +554,15 @@ def factorised_normal(
     return f[:inputs], f[inputs:]
 
 
+def weight_shapes(inputs: int, outputs: int, use_bias: bool) -> dict[str, Any]:
+    """Of the weights in `noisy_product`, and so of their deviations."""
+    return {"kernel": (inputs, outputs)} | ({"bias": (outputs,)} if use_bias else {})
+
+
 def noisy_product(
     params: dict[str, Array],
     x: Float[Array, "*rows inputs"],
-    key: Key[Array, ""] | None = None,
+    key: Key | None = None,
     on: Any = True,
 ) -> Float[Array, "*rows outputs"]:
     """``x @ kernel + bias``; with a key, factorised noise on both while ``on``.

@@ -4,7 +4,6 @@
 ``update``, so that seeds under vmap have their own noise and no key is kept as state.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,10 +13,9 @@ import optax
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxnoise.checks import shown
-from jaxnoise.noise.draw import check_number, check_strength
+from jaxnoise.noise.draw import check_number, check_strength, is_traced
 from jaxnoise.noise.functions import tree_add_gaussian_noise
-
-Schedule = Callable[[Any], ArrayLike]
+from jaxnoise.noise.strengths import Schedule
 
 
 class GradientNoiseState(NamedTuple):
@@ -70,12 +68,7 @@ def gradient_noise(
         return GradientNoiseState(jnp.zeros((), jnp.int32))
 
     def update(
-        updates: optax.Updates,
-        state: GradientNoiseState,
-        params: optax.Params | None = None,
-        *,
-        key: Any = None,
-        **extra: Any,
+        updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
     ) -> tuple[optax.Updates, GradientNoiseState]:
         if key is None:
             raise TypeError(
@@ -156,7 +149,11 @@ def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
         [[1.2 0.6]
          [1.6 0.8]]
     """
-    _check(limit)
+    check_number("limit", limit)
+    if np.shape(limit):
+        raise TypeError(f"limit must be a number, got {shown(limit)}.")
+    if not is_traced(limit) and not 0 < np.asarray(limit) < np.inf:
+        raise ValueError(f"limit must be finite and above 0, got {limit}.")
 
     def constrained(param: Array, update: Array) -> Array:
         if jnp.ndim(param) < 2:
@@ -177,11 +174,3 @@ def max_norm(limit: ArrayLike) -> optax.GradientTransformation:
         return jax.tree.map(constrained, params, updates), state
 
     return optax.GradientTransformation(optax.init_empty_state, update)
-
-
-def _check(limit: ArrayLike) -> None:
-    check_number("limit", limit)
-    if np.shape(limit):
-        raise TypeError(f"limit must be a number, got {shown(limit)}.")
-    if not isinstance(limit, jax.core.Tracer) and not 0 < np.asarray(limit) < np.inf:
-        raise ValueError(f"limit must be finite and above 0, got {limit}.")

@@ -4,29 +4,29 @@
 whose arguments are the layer's fields. `linen` and `nnx` say where a switch, a key and
 a strength come from, and declare the layers.
 
-From outside, layers are told of by an observer, `observed`, or switched off altogether,
-`stripped`. Without an observer a report costs nothing.
+From outside, layers are heard by an `Observer`, or switched off altogether, `stripped`.
+Without an observer a report costs nothing.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Bool
 
 from jaxnoise.checks import as_array, name_of, shown
-from jaxnoise.noise.draw import NoiseFn, call_masked, full_mask, moments
+from jaxnoise.noise import draw
 from jaxnoise.noise.functions import noisy_product
-from jaxnoise.noise.strengths import check_rate_or_stddev, stddev_of_rate
+from jaxnoise.noise.strengths import check_below_1, check_level, stddev_of_rate
 from jaxnoise.pickling import Pickled
 
+Switch = Bool[ArrayLike, ""] | None
 if TYPE_CHECKING:
     Noisy = Array  # what a layer gives, inside a model
 else:
@@ -35,7 +35,7 @@ else:
 # Contexts; functions that are compiled in one are not those compiled elsewhere.
 stripped = jax.make_user_context(False)  # all layers are off, whatever switched them on
 keys_shared = jax.make_user_context(False)  # axes around share a key, on purpose
-_observation = jax.make_user_context(None)
+observing = jax.make_user_context(None)  # what hears of the calls: an `Observer`
 
 
 class Layer(Pickled):
@@ -59,7 +59,7 @@ class Layer(Pickled):
         """``key``, refused where rows or steps would share it without purpose."""
         raise NotImplementedError
 
-    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
+    def _noise(self, train: Any) -> tuple[draw.NoiseFn, Any]:
         """The noise, ``(key, x) -> x``, and its strength."""
         raise NotImplementedError
 
@@ -76,9 +76,8 @@ class Layer(Pickled):
         if stripped.value:
             return False
         train = self._asked(train)
-        if isinstance(train, bool | np.bool_):
-            return bool(train)
-        if not isinstance(train, jax.Array) or train.dtype != bool or train.shape != ():
+        kind = getattr(train, "dtype", type(train))
+        if kind not in (bool, np.bool_) or np.shape(train):
             raise TypeError(
                 f"{self._label()}: train must be a bool, got {shown(train)}."
             )
@@ -88,13 +87,13 @@ class Layer(Pickled):
         """The whole of a call; ``source`` is where its key comes from, if told."""
         train = self._switch(train)
         if train is False:
-            if self._is_new() or is_observed():
+            if self._is_new() or observing.value:
                 return self._report(self._noise(train)[1], False, x, x, mask)
             return x
         key = self._key(source, train is not True)
         fn, strength = self._noise(train)
         x, key = as_array("x", x), self._own(key, source, x, strength)
-        noisy = call_masked(fn, key, x, mask=mask)
+        noisy = draw.call_masked(fn, key, x, mask=mask)
         if not hasattr(noisy, "astype"):
             got = type(noisy).__name__
             raise TypeError(
@@ -112,14 +111,14 @@ class Layer(Pickled):
     def _product(self, params: Any, x: Array, train: Any, source: Any = None) -> Any:
         """The whole of a call of a layer whose weights are noisy; `noisy_product`."""
         strength = params["kernel_stddev"]
-        if train is False or is_observed():
+        if train is False or observing.value:
             clean = noisy_product(params, x)
         if train is False:
             return self._report(strength, False, clean, clean)
         key = self._key(source, train is not True)
         key = self._own(key, source, (x, params), ())
         out = noisy_product(params, x, key, train)
-        return self._report(strength, train, clean, out) if is_observed() else out
+        return self._report(strength, train, clean, out) if observing.value else out
 
     def _report(
         self, strength: Any, fired: Any, clean: Any, noisy: Any, mask: Any = None
@@ -136,50 +135,63 @@ class Layer(Pickled):
         Returns:
             What came out; whoever uses it has the observer told.
         """
-        observation = _observation.value
-        if observation is None:
+        observer: Observer | None = observing.value
+        if observer is None:
             return noisy
         noise = type(self).__name__
         if callable(strength):
             noise, strength = f"{noise}({name_of(strength)})", _strength_of(strength)
         clean, noisy = jnp.asarray(clean), jnp.asarray(noisy)
         wide = jnp.promote_types(clean.dtype, jnp.float32)
-        where = jnp.ones(clean.shape, bool)
-        if mask is not None:
-            where &= full_mask(mask, clean)
-        values = (
-            jnp.asarray(strength, jnp.float32),
-            jnp.asarray(fired),
-            where.sum(),
-            jnp.stack(moments(clean, where)),
-            jnp.stack(moments(noisy.astype(wide) - clean.astype(wide), where)),
+        count = draw.full_mask(mask, clean).sum()
+        added = noisy.astype(wide) - clean.astype(wide)
+        moments = *draw.moments(clean, mask), *draw.moments(added, mask)
+        numbers = jnp.mean(jnp.asarray(strength, wide)), fired, count, *moments
+        values = jnp.stack([jnp.asarray(n, wide).reshape(()) for n in numbers])
+        calls = observer.calls.setdefault((self._path(), noise), [])
+
+        def told(values: Any) -> np.ndarray:
+            calls.append(np.reshape(values, (-1, len(numbers))))
+            return np.ones(values.shape[:-1], bool)
+
+        # What comes back is used, as nothing else would keep the callback alive; a side
+        # effect of it would be refused inside Flax's `nn.scan`.
+        heard = jax.pure_callback(
+            told,
+            jax.ShapeDtypeStruct((), bool),
+            lax.stop_gradient(values),
+            vmap_method="broadcast_all",
         )
-        order, path = len(observation.traced), self._path()
-        observation.traced.append((path, noise))
-
-        def told(*values: Any) -> np.bool_:
-            observation.observer(Call(order, path, noise, *values))
-            return np.True_
-
-        heard = _tell(told, *map(lax.stop_gradient, values))
         return jnp.where(heard, noisy, jnp.zeros_like(noisy))
 
 
 class NamedLayer(Layer):
     """A noise function with its arguments as fields.
 
-    A subclass names the function, ``_fn``, and as fields its arguments but for ``key``,
-    ``x``, ``mask`` and ``shared_axes``; the first is the strength.
+    A subclass names the function, ``noise``, and as fields its arguments but for
+    ``key``, ``x``, ``mask`` and ``shared_axes``; the first is the strength.
     """
 
-    _fn: ClassVar[NoiseFn]  # Flax would take a public one for a method
+    _fn: ClassVar[draw.NoiseFn]
     shared_axes: Any
+
+    def __init_subclass__(cls, noise: Any = None, **others: Any) -> None:
+        if noise is not None:
+            cls._fn = staticmethod(noise)
+        super().__init_subclass__(**others)
 
     def _arguments(self) -> list[str]:
         """The fields that the function takes, the strength first."""
         taken = inspect.signature(type(self)._fn).parameters
         declared: dict[str, Any] = vars(type(self))["__dataclass_fields__"]
         return [name for name in declared if name in taken and name != "shared_axes"]
+
+    def _checked_name(self) -> str:
+        """Of the strength, which is refused at once, not at the first noisy call."""
+        draw.as_axes(self.shared_axes)
+        name = self._strength_name()
+        check_level(type(self).__name__, name, getattr(self, name))
+        return name
 
     def _strength_name(self) -> str:
         return self._arguments()[0]
@@ -188,29 +200,34 @@ class NamedLayer(Layer):
         """The strength: as it is, of the step, or of a parameter."""
         raise NotImplementedError
 
-    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
-        name = self._strength_name()
+    def _noise(self, train: Any) -> tuple[draw.NoiseFn, Any]:
+        name, (first, *others) = self._strength_name(), self._arguments()
         level = self._level(name, train)
-        rest = {other: getattr(self, other) for other in self._arguments()[1:]}
-        arguments = rest | self._keywords(name, level)
+        arguments = {other: getattr(self, other) for other in others}
+        arguments[first] = level if name == first else stddev_of_rate(level)
         return partial(type(self)._fn, **arguments, shared_axes=self.shared_axes), level
 
-    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
-        """The function's argument for the strength."""
-        return {name: level}
 
-
-class ByRateOrStddev(NamedLayer):
-    """A multiplied noise, whose strength is given by one of two fields."""
+class ByRate(NamedLayer):
+    """A multiplied noise, whose stddev may be given as the rate of a dropout."""
 
     rate: Any
     stddev: Any
 
     def _strength_name(self) -> str:
-        return check_rate_or_stddev(self.rate, self.stddev)
+        return "stddev" if self.rate is None else "rate"
 
-    def _keywords(self, name: str, level: Any) -> dict[str, Any]:
-        return {"stddev": level if name == "stddev" else stddev_of_rate(level)}
+    def _checked_name(self) -> str:
+        rate, stddev = self.rate, self.stddev
+        if (rate is None) == (stddev is None):
+            raise ValueError(
+                f"{type(self).__name__}: give rate or stddev, one of them, "
+                f"got {shown(rate)} and {shown(stddev)}."
+            )
+        name = super()._checked_name()
+        if rate is not None and not callable(rate):
+            check_below_1(rate)
+        return name
 
 
 def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
@@ -223,9 +240,7 @@ def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
         free: unless any of this is mapped along it, too.
         error: what the refusal says.
     """
-    leaves = jax.tree.leaves((used, free))
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    if keys_shared.value or not traced:
+    if keys_shared.value or not draw.is_traced(used, free):
         return key
 
     @custom_vmap
@@ -243,65 +258,18 @@ def own_key(key: Array, used: Any, free: Any, error: str) -> Array:
     return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
-class Call(NamedTuple):
-    """One call of one layer; along a vmapped axis, arrays of all its examples'."""
+@dataclass(eq=False)  # its identity is what the caches of compiled functions tell apart
+class Observer:
+    """Hears the calls of all layers ``with observing(observer)``.
 
-    order: int  # of the calls while they are traced
-    path: str
-    noise: str
-    strength: Any  # NaN for a function without a strength of its own
-    fired: Any
-    count: Any  # of values that the mask lets through
-    signal: Any  # their `moments` without noise
-    change: Any  # and those of what noise added
-
-
-class _Observation:
-    """An observer, with an identity for the caches of compiled functions."""
-
-    def __init__(self, observer: Callable[[Call], None]) -> None:
-        self.observer = observer
-        self.traced: list[tuple[str, str]] = []  # path and noise of each call
-
-
-@contextmanager
-def observed(observer: Callable[[Call], None]) -> Iterator[list[tuple[str, str]]]:
-    """Give the calls of all layers to ``observer``; traced ones when they run.
-
-    A traced call runs only where something needs what came out. The list, of path and
-    noise, is of all calls that were traced, whether they run or not.
-    """
-    observation = _Observation(observer)
-    with _observation(observation):
-        yield observation.traced
-
-
-def is_observed() -> bool:
-    """Whether an observer listens."""
-    return _observation.value is not None
-
-
-def _tell(told: Callable[..., np.bool_], *values: Array) -> Array:
-    """Call back with the values; once for all examples of a vmapped axis.
-
-    The callback returns True, which is to be used: it has no side effect that would
-    keep it alive by itself. Flax's `nn.scan` refuses a body whose side effects depend
-    on what is scanned, as if they were broadcasted variables.
+    ``calls`` has, in the order in which they are traced, path and noise of all layers,
+    each with its calls that ran, which they do only where something needs what came
+    out. A call is a row, or a row for each example along vmapped axes: the strength
+    (NaN for a function without one of its own), whether it fired, how many values the
+    mask lets through, their mean and deviation without noise, those of what it added.
     """
 
-    @custom_vmap
-    def tell(*values: Array) -> Array:
-        return jax.pure_callback(told, jax.ShapeDtypeStruct((), bool), *values)
-
-    @tell.def_vmap
-    def _(size: int, batched: list[bool], *values: Array) -> Any:
-        whole = [
-            value if mapped else jnp.broadcast_to(value, (size, *value.shape))
-            for value, mapped in zip(values, batched, strict=True)
-        ]
-        return tell(*whole), False
-
-    return tell(*values)
+    calls: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
 
 
 def _strength_of(function: Any) -> Any:

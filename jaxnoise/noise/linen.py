@@ -14,37 +14,28 @@ a noisy call has no ``train``, no key stream, or a key that rows or steps would 
 """
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
-from zlib import crc32
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.core.tracers import current_trace
 from jax.extend.core import set_current_trace, take_current_trace
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_function, is_count, shown
-from jaxnoise.noise import functions
-from jaxnoise.noise.draw import NoiseFn, as_axes, check_strength, floating
-from jaxnoise.noise.layer import (
-    ByRateOrStddev,
-    Layer,
-    NamedLayer,
-    Noisy,
-    keys_shared,
-    own_key,
-)
-from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, check_level
+from jaxnoise.noise import draw, functions, layer
+from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Values
+from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
+from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
 
 STATE = "noise"  # the collection of the counters of schedules
 LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
 LIFTED = ("scan(", "while_loop(")  # how Flax does, in a scope's path
 
 
-class TrainOnly(Layer, nn.Module, kw_only=True):
+class TrainOnly(layer.Layer, nn.Module, kw_only=True):
     """The switch is ``train``, and the key of the stream ``"noise"``."""
 
     train: bool | None = None
@@ -77,9 +68,7 @@ class TrainOnly(Layer, nn.Module, kw_only=True):
             key = self.make_rng("noise")
             path = self.scope.path
             # Flax joins the names of a path, so that a/b would share with ab.
-            return (
-                jax.random.fold_in(key, crc32(repr(path).encode())) if path[1:] else key
-            )
+            return draw.key_of_place(key, repr(path)) if path[1:] else key
         cause = (
             "has a traced train (inside nn.remat, pass train by position and name it "
             "in static_argnums; a keyword is always traced)"
@@ -97,19 +86,21 @@ class TrainOnly(Layer, nn.Module, kw_only=True):
     @nn.nowrap
     def _own(self, key: Array, source: Any, used: Any, strength: Any) -> Array:
         scope: Any = self.scope
-        given = self._given()
+        given = _numbers(self)
         place = _shared_along(scope, used, given)
         if place:
             raise ValueError(f"{self._label()}: {_equal_noise(place)}")
         if any("vmap(" in name for name in scope.debug_path):
             return key  # what nn.vmap shares is said in its split_rngs
         error = f"{self._label()}: {_equal_noise('a vmapped axis')}"
-        return own_key(key, used, given, error)
+        return layer.own_key(key, used, given, error)
 
-    @nn.nowrap
-    def _given(self) -> list[Any]:
-        """Numbers that the constructor got: axes of theirs share noise on purpose."""
-        return []
+
+def _numbers(module: nn.Module) -> list[Array]:
+    """What the constructor got of them: axes of theirs share noise on purpose."""
+    given = [getattr(module, name) for name in module.__dataclass_fields__]
+    given += [(fn.args, fn.keywords) for fn in given if isinstance(fn, partial)]
+    return [leaf for leaf in jax.tree.leaves(given) if isinstance(leaf, Array)]
 
 
 def _equal_noise(place: str) -> str:
@@ -134,7 +125,7 @@ def _shared_along(scope: Any, used: Any, free: Any) -> str | None:
         pass
     source, inside, varies = _trace_of(scope.rngs["noise"].rng), True, False
     lifted = any(name in part for part in scope.debug_path for name in LIFTED)
-    on_purpose = lifted or keys_shared.value
+    on_purpose = lifted or layer.keys_shared.value
     while trace is not None and trace is not source:
         varies |= any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(free))
         with set_current_trace(trace):
@@ -158,11 +149,7 @@ class NoiseLayer(TrainOnly):
     """A layer over a noise function."""
 
     def __call__(
-        self,
-        x: Float[ArrayLike, "*shape"],
-        train: Bool[ArrayLike, ""] | None = None,
-        *,
-        mask: Bool[ArrayLike, "..."] | None = None,
+        self, x: Values, train: Switch = None, *, mask: Mask = None
     ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if ``train``, and ``x`` itself if not.
 
@@ -182,30 +169,30 @@ class NoiseLayer(TrainOnly):
 class NamedNoise(NoiseLayer, NamedLayer, kw_only=True):
     """A short form of `Noise`: a noise function with its arguments as fields."""
 
-    shared_axes: int | Sequence[int] = ()
+    shared_axes: Axes = ()
 
     def __post_init__(self) -> None:
-        name = self._strength_name()
-        check_level(type(self).__name__, name, getattr(self, name))
-        as_axes(self.shared_axes)
+        self._checked_name()
         super().__post_init__()
-
-    @nn.nowrap
-    def _given(self) -> list[Any]:
-        value = getattr(self, self._strength_name())
-        return [] if callable(value) or isinstance(value, Learnable) else [value]
 
     @nn.nowrap
     def _level(self, name: str, train: Any) -> Any:
         value = getattr(self, name)
-        if isinstance(value, Learnable):
-            return value.value(self._parameter(PREFIX + name, value))
-        return self._scheduled(name, value, train) if callable(value) else value
+        if not (callable(value) or isinstance(value, Learnable)):
+            return value
+        if self.scope is None:
+            raise ValueError(
+                f"{self._label()} has a schedule or a learnable strength, and must be "
+                "called inside a model or through init and apply."
+            )
+        if callable(value):
+            return self._scheduled(name, value, train)
+        return value.value(self._parameter(PREFIX + name, value))
 
     @nn.nowrap
     def _parameter(self, name: str, value: Learnable) -> Array:
         """The one parameter of all calls: Flax lets a scope make a name once."""
-        scope = self._bound()
+        scope: Any = self.scope  # whose variables need no compact method around them
         if scope.has_variable("params", name):
             return scope.get_variable("params", name)
         if not self.is_initializing():
@@ -219,8 +206,8 @@ class NamedNoise(NoiseLayer, NamedLayer, kw_only=True):
     @nn.nowrap
     def _scheduled(self, name: str, schedule: Any, train: Any) -> Any:
         """The strength of this step; the counter counts the layer's noisy calls."""
-        scope, counter = self._bound(), f"{name}_step"
-        mutable = scope.is_mutable_collection(STATE)
+        scope: Any = self.scope
+        counter, mutable = f"{name}_step", scope.is_mutable_collection(STATE)
         if train is not False and not mutable:
             raise ValueError(
                 f"{self._label()} has a schedule, whose counter must be carried: pass "
@@ -232,16 +219,6 @@ class NamedNoise(NoiseLayer, NamedLayer, kw_only=True):
             on = False if self.is_initializing() else train
             scope.put_variable(STATE, counter, step + jnp.asarray(on, jnp.int32))
         return schedule(step)
-
-    @nn.nowrap
-    def _bound(self) -> Any:
-        """The scope, whose variables need no compact method around them."""
-        if self.scope is None:
-            raise ValueError(
-                f"{self._label()} has a schedule or a learnable strength, and must be "
-                "called inside a model or through init and apply."
-            )
-        return self.scope
 
 
 class Noise(NoiseLayer):
@@ -278,14 +255,8 @@ class Noise(NoiseLayer):
     def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
         return self.fn, self.fn
 
-    @nn.nowrap
-    def _given(self) -> list[Any]:
-        fn = self.fn
-        held = (fn.args, fn.keywords) if isinstance(fn, partial) else ()
-        return [leaf for leaf in jax.tree.leaves(held) if isinstance(leaf, Array)]
 
-
-class GaussianNoise(NamedNoise):
+class GaussianNoise(NamedNoise, noise=functions.add_gaussian_noise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
 
     Attributes:
@@ -310,11 +281,10 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.add_gaussian_noise)
     stddev: Strength
 
 
-class CorrelatedNoise(NamedNoise):
+class CorrelatedNoise(NamedNoise, noise=functions.add_correlated_noise):
     """``x + stddev * e``, e a stationary AR(1) process along an axis, in training.
 
     ``x`` has any shape with that axis, which is kept.
@@ -342,13 +312,12 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    _fn = staticmethod(functions.add_correlated_noise)
     stddev: Strength
     correlation: ArrayLike
     axis: int
 
 
-class SaltAndPepperNoise(NamedNoise):
+class SaltAndPepperNoise(NamedNoise, noise=functions.salt_and_pepper):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, in training.
 
     Attributes:
@@ -374,13 +343,12 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    _fn = staticmethod(functions.salt_and_pepper)
     rate: Strength
     low: ArrayLike
     high: ArrayLike
 
 
-class Dropout(NamedNoise):
+class Dropout(NamedNoise, noise=functions.drop_units):
     """Inverted dropout: 0 at ``rate``, else ``x / (1 - rate)``, in training.
 
     Short for ``Noise(partial(drop_units, rate=rate))``. Unlike Flax' own the rate may
@@ -407,11 +375,10 @@ class Dropout(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.drop_units)
     rate: Strength
 
 
-class GaussianDropout(NamedNoise, ByRateOrStddev):
+class GaussianDropout(NamedNoise, ByRate, noise=functions.multiply_gaussian_noise):
     """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when ``train=True``; else ``x``.
 
     Short for ``Noise(partial(multiply_gaussian_noise, stddev=stddev))``, with the
@@ -442,12 +409,11 @@ class GaussianDropout(NamedNoise, ByRateOrStddev):
         True
     """
 
-    _fn = staticmethod(functions.multiply_gaussian_noise)
     rate: Strength | None = None
     stddev: Strength | None = None
 
 
-class AlphaDropout(NamedNoise):
+class AlphaDropout(NamedNoise, noise=functions.alpha_dropout):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, in training.
 
     Attributes:
@@ -470,11 +436,10 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    _fn = staticmethod(functions.alpha_dropout)
     rate: Strength
 
 
-class NEFTuneNoise(NamedNoise):
+class NEFTuneNoise(NamedNoise, noise=functions.neftune_noise):
     """Uniform noise of half-width ``alpha / sqrt(L d)`` on embeddings, in training.
 
     Short for ``Noise(partial(neftune_noise, alpha=alpha))``. Give the mask of the
@@ -503,7 +468,6 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.neftune_noise)
     alpha: Strength
 
 
@@ -547,14 +511,12 @@ class NoisyDense(TrainOnly):
             raise TypeError(
                 f"features must be an int of at least 1, got {shown(self.features)}."
             )
-        check_strength("stddev_init", self.stddev_init)
+        draw.check_strength("stddev_init", self.stddev_init)
         super().__post_init__()
 
     @nn.compact
     def __call__(
-        self,
-        x: Float[ArrayLike, "*rows inputs"],
-        train: Bool[ArrayLike, ""] | None = None,
+        self, x: Float[ArrayLike, "*rows inputs"], train: Switch = None
     ) -> Float[Array, "*rows outputs"]:
         """Return the outputs, with fresh noise on the weights if ``train``.
 
@@ -568,22 +530,15 @@ class NoisyDense(TrainOnly):
                 ``"noise"`` is missing, or ``x`` is a single number.
         """
         train = self._switch(train)
-        x = floating(x)
+        x = draw.floating(x)
         if not x.ndim:
             raise ValueError("x must have an axis of inputs, got a single number.")
         shape = (x.shape[-1], self.features)
         bound = 1 / math.sqrt(max(1, shape[0]))
-
-        def weights(name: str, shape: tuple[int, ...]) -> dict[str, Array]:
-            def uniform(key: Array) -> Array:
-                return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-
-            constant = nn.initializers.constant(self.stddev_init * bound)
-            stddev = f"{name}_stddev"
-            mean = self.param(name, uniform)
-            return {name: mean, stddev: self.param(stddev, constant, shape)}
-
-        params = weights("kernel", shape)
-        if self.use_bias:
-            params |= weights("bias", shape[1:])
+        mean = partial(jax.random.uniform, minval=-bound, maxval=bound)
+        stddev = nn.initializers.constant(self.stddev_init * bound)
+        params = {}
+        for name, sizes in functions.weight_shapes(*shape, self.use_bias).items():
+            params[name] = self.param(name, mean, sizes)
+            params[f"{name}_stddev"] = self.param(f"{name}_stddev", stddev, sizes)
         return self._product(params, x, train)

@@ -18,36 +18,21 @@ All layers take, by keyword,
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, dataclass_transform
-from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.errors import TraceContextError
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_function, is_count, shown, single_key
-from jaxnoise.noise import functions
-from jaxnoise.noise.draw import NoiseFn, as_axes, check_strength, floating
-from jaxnoise.noise.layer import (
-    ByRateOrStddev,
-    Layer,
-    NamedLayer,
-    Noisy,
-    is_observed,
-    own_key,
-)
-from jaxnoise.noise.strengths import (
-    PREFIX,
-    Learnable,
-    Strength,
-    check_level,
-    learned,
-    most_of,
-)
+from jaxnoise.noise import draw, functions
+from jaxnoise.noise.draw import Axes, Mask, Values
+from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
+from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, learned
 
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
 NOT_GIVEN: Any = None
@@ -125,15 +110,13 @@ class TrainOnly(Layer, Declared, nnx.Module):
                 f"{type(self).__name__}: deterministic must be a bool, "
                 f"got {shown(self.deterministic)}."
             )
-        rngs = self.rngs
-        if isinstance(rngs, nnx.Rngs):
-            rngs = _stream(rngs)
-        elif not (rngs is None or isinstance(rngs, nnx.RngStream)):
+        stream = _stream(self.rngs)
+        if not isinstance(stream, nnx.RngStream | None):
             raise TypeError(
                 f"{type(self).__name__}: rngs must be an nnx.Rngs, such as "
-                f"nnx.Rngs(noise=0), got {shown(rngs)}."
+                f"nnx.Rngs(noise=0), got {shown(stream)}."
             )
-        self.rngs = nnx.data(None if rngs is None else rngs.fork())
+        self.rngs = nnx.data(None if stream is None else stream.fork())
 
     def set_view(self, deterministic: bool | None = None) -> None:
         """What `nnx.view` calls; `nnx.view_info` reads arguments indented by two.
@@ -153,15 +136,13 @@ class TrainOnly(Layer, Declared, nnx.Module):
     def _key(self, source: Any, traced: bool) -> Array:
         if isinstance(source, jax.Array):
             return source
-        if not (source is None or isinstance(source, nnx.Rngs | nnx.RngStream)):
+        stream = self.rngs if source is None else _stream(source)
+        if not isinstance(stream, nnx.RngStream | None):
             raise TypeError(
                 f"{self._label()}: rngs must be an nnx.Rngs, a stream or a typed key, "
                 f"got {shown(source)}."
             )
-        stream = self.rngs if source is None else source
-        if isinstance(stream, nnx.Rngs):
-            stream = _stream(stream)
-        if not isinstance(stream, nnx.RngStream):
+        if stream is None:
             raise ValueError(
                 f"{self._label()} is active but has no 'noise' key stream: pass "
                 "rngs=nnx.Rngs(noise=0) to the constructor or to the call, or switch "
@@ -184,8 +165,10 @@ class TrainOnly(Layer, Declared, nnx.Module):
         return own_key(key, (used, strength), (), f"{self._label()}: {SHARED}")
 
 
-def _stream(rngs: nnx.Rngs) -> nnx.RngStream | None:
-    """The stream of the noise, in NNX's way: a default stream stands in for it."""
+def _stream(rngs: Any) -> Any:
+    """The noise's stream of an `nnx.Rngs`, whose default stream stands in for it."""
+    if not isinstance(rngs, nnx.Rngs):
+        return rngs
     return rngs["noise"] if "noise" in rngs or "default" in rngs else None
 
 
@@ -193,12 +176,7 @@ class NoiseLayer(TrainOnly):
     """A layer over a noise function."""
 
     def __call__(
-        self,
-        x: Float[ArrayLike, "*shape"],
-        train: Bool[ArrayLike, ""] | None = None,
-        *,
-        mask: Bool[ArrayLike, "..."] | None = None,
-        rngs: Any = None,
+        self, x: Values, train: Switch = None, *, mask: Mask = None, rngs: Any = None
     ) -> Float[Noisy, "*shape"]:
         """Return ``x`` with noise if the layer is active, and ``x`` itself if not.
 
@@ -221,23 +199,21 @@ class NoiseLayer(TrainOnly):
 class NamedNoise(NoiseLayer, NamedLayer):
     """A short form of `Noise`: a noise function with its arguments as fields."""
 
-    shared_axes: int | Sequence[int] = field(default=(), kw_only=True)
+    shared_axes: Axes = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.shared_axes = as_axes(self.shared_axes)
-        name = self.strength_name = super()._strength_name()
+        name = self._checked_name()
+        self.shared_axes = draw.as_axes(self.shared_axes)
         for other in self._arguments()[1:]:
             value = getattr(self, other)
             setattr(self, other, nnx.data(value) if hasattr(value, "dtype") else value)
         value = vars(self).pop(name)
-        check_level(type(self).__name__, name, value)
-        self.schedule = None
         if isinstance(value, Learnable):
             self.floor = value.floor
             setattr(self, PREFIX + name, nnx.Param(value.parameter()))
         elif callable(value):
-            self.schedule = nnx.static(value)
+            setattr(self, name, nnx.static(value))
             setattr(self, f"{name}_step", NoiseStep(jnp.zeros((), jnp.int32)))
         else:
             setattr(self, name, nnx.data(NoiseStrength(jnp.asarray(value, float))))
@@ -246,21 +222,19 @@ class NamedNoise(NoiseLayer, NamedLayer):
         """A number for the strength goes into its variable, which compiles nothing."""
         held = vars(self).get(name)
         if isinstance(held, NoiseStrength) and not isinstance(value, nnx.Variable):
-            check_strength(name, value, most_of(name))
+            draw.check_strength(name, value)
             held.set_value(jnp.asarray(value, float))
         else:
             super().__setattr__(name, value)
 
-    def _strength_name(self) -> str:
-        return self.strength_name
-
     def _level(self, name: str, train: Any) -> Any:
         if hasattr(self, PREFIX + name):
             return learned(getattr(self, PREFIX + name)[...], self.floor)
-        if self.schedule is None:
-            return getattr(self, name)[...]
+        held = getattr(self, name)
+        if isinstance(held, NoiseStrength):
+            return held[...]
         step = getattr(self, f"{name}_step")
-        level = self.schedule(step[...])
+        level = held(step[...])
         if train is not False:
             step[...] += jnp.asarray(train, jnp.int32)
         return level
@@ -287,17 +261,17 @@ class Noise(NoiseLayer):
         [0.5 0.5 0.5]
     """
 
-    fn: NoiseFn
+    fn: draw.NoiseFn
 
     def __post_init__(self) -> None:
         check_function("fn", self.fn, NOISE, 2)
         super().__post_init__()
 
-    def _noise(self, train: Any) -> tuple[NoiseFn, Any]:
+    def _noise(self, train: Any) -> tuple[draw.NoiseFn, Any]:
         return self.fn, self.fn
 
 
-class GaussianNoise(NamedNoise):
+class GaussianNoise(NamedNoise, noise=functions.add_gaussian_noise):
     """``x + stddev * e``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianNoise`, over `add_gaussian_noise`.
@@ -325,11 +299,10 @@ class GaussianNoise(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.add_gaussian_noise)
     stddev: Level
 
 
-class CorrelatedNoise(NamedNoise):
+class CorrelatedNoise(NamedNoise, noise=functions.add_correlated_noise):
     """``x + stddev * e``, e a stationary AR(1) process along an axis, when active.
 
     The NNX form of `jaxnoise.CorrelatedNoise`, over `add_correlated_noise`.
@@ -359,13 +332,12 @@ class CorrelatedNoise(NamedNoise):
         (4, 100, 3)
     """
 
-    _fn = staticmethod(functions.add_correlated_noise)
     stddev: Level
     correlation: ArrayLike = field(kw_only=True)
     axis: int = field(kw_only=True)
 
 
-class SaltAndPepperNoise(NamedNoise):
+class SaltAndPepperNoise(NamedNoise, noise=functions.salt_and_pepper):
     """Replaces elements by ``low`` or ``high``, half each, at ``rate``, when active.
 
     The NNX form of `jaxnoise.SaltAndPepperNoise`, over `salt_and_pepper`.
@@ -393,13 +365,12 @@ class SaltAndPepperNoise(NamedNoise):
         [0.0, 1.0]
     """
 
-    _fn = staticmethod(functions.salt_and_pepper)
     rate: Level
     low: ArrayLike = field(kw_only=True)
     high: ArrayLike = field(kw_only=True)
 
 
-class Dropout(NamedNoise):
+class Dropout(NamedNoise, noise=functions.drop_units):
     """Inverted dropout: 0 at ``rate``, else ``x / (1 - rate)``, when active.
 
     The NNX form of `jaxnoise.Dropout`, over `drop_units`.
@@ -424,11 +395,10 @@ class Dropout(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.drop_units)
     rate: Level
 
 
-class GaussianDropout(NamedNoise, ByRateOrStddev):
+class GaussianDropout(NamedNoise, ByRate, noise=functions.multiply_gaussian_noise):
     """``x * (1 + stddev * e)``, ``e ~ N(0, 1)``, when active; else ``x``.
 
     The NNX form of `jaxnoise.GaussianDropout`, over `multiply_gaussian_noise`.
@@ -456,12 +426,11 @@ class GaussianDropout(NamedNoise, ByRateOrStddev):
         True
     """
 
-    _fn = staticmethod(functions.multiply_gaussian_noise)
     rate: Level = NOT_GIVEN
     stddev: Level = field(default=NOT_GIVEN, kw_only=True)
 
 
-class AlphaDropout(NamedNoise):
+class AlphaDropout(NamedNoise, noise=functions.alpha_dropout):
     """Dropout that keeps mean 0 and variance 1, for SELU networks, when active.
 
     The NNX form of `jaxnoise.AlphaDropout`, over `alpha_dropout`.
@@ -485,11 +454,10 @@ class AlphaDropout(NamedNoise):
         (True, True)
     """
 
-    _fn = staticmethod(functions.alpha_dropout)
     rate: Level
 
 
-class NEFTuneNoise(NamedNoise):
+class NEFTuneNoise(NamedNoise, noise=functions.neftune_noise):
     """Uniform noise of half-width ``alpha / sqrt(L d)`` on embeddings, when active.
 
     The NNX form of `jaxnoise.NEFTuneNoise`, over `neftune_noise`.
@@ -517,7 +485,6 @@ class NEFTuneNoise(NamedNoise):
         True
     """
 
-    _fn = staticmethod(functions.neftune_noise)
     alpha: Level
 
 
@@ -563,13 +530,10 @@ class NoisyDense(TrainOnly):
                     f"{name} must be an int of at least 1, got {shown(size)}."
                 )
         start = vars(self).pop("stddev_init")
-        check_strength("stddev_init", start)
+        draw.check_strength("stddev_init", start)
         super().__post_init__()
         bound = 1 / math.sqrt(self.in_features)
-        shapes = {"kernel": sizes, "bias": sizes[1:] if self.use_bias else None}
-        for name, shape in shapes.items():
-            if shape is None:
-                continue
+        for name, shape in functions.weight_shapes(*sizes, self.use_bias).items():
             mean = jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
             stddev = jnp.full(shape, jnp.asarray(start) * bound)
             setattr(self, name, nnx.Param(mean))
@@ -578,7 +542,7 @@ class NoisyDense(TrainOnly):
     def __call__(
         self,
         x: Float[ArrayLike, "*rows inputs"],
-        train: Bool[ArrayLike, ""] | None = None,
+        train: Switch = None,
         *,
         rngs: Any = None,
     ) -> Float[Array, "*rows outputs"]:
@@ -593,20 +557,9 @@ class NoisyDense(TrainOnly):
             TypeError: if ``train`` is no bool or ``x`` is not floating.
             ValueError: if there is no key stream.
         """
-        train, x = self._switch(train), floating(x)
-        held = vars(self)
+        train, x, held = self._switch(train), draw.floating(x), vars(self)
         params = {name: held[name][...] for name in WEIGHTS if name in held}
-        strength = params["kernel_stddev"]
-        if train is False:
-            out = functions.noisy_product(params, x)
-            return self._report(strength, False, out, out)
-        key = self._own(self._key(rngs, train is not True), rngs, x, params)
-        out = functions.noisy_product(params, x, key, train)
-        if is_observed():
-            return self._report(
-                strength, train, functions.noisy_product(params, x), out
-            )
-        return out
+        return self._product(params, x, train, rngs)
 
 
 def with_streams(
@@ -623,7 +576,7 @@ def with_streams(
     leaves = []
     for path, leaf in nnx.to_flat_state(state):
         if isinstance(leaf, nnx.RngKey):
-            of_path = jax.random.fold_in(key, crc32(repr(path).encode()))
+            of_path = draw.key_of_place(key, repr(path))
             # layers that are stacked, for a scan over them, have a stream each
             new = jax.random.split(of_path, leaf.shape) if leaf.shape else of_path
             leaf = leaf.replace(new)

@@ -22,7 +22,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-Transform = Callable[..., tuple[Array, Array]]  # of the two words of a block
+Word = UInt32[Array, "..."]
+Real = Float[Array, "..."]
+Transform = Callable[[Word, Word], tuple[Real, Real]]  # of the two words of a block
 
 # The high word of our counters: `fold_in`, `split` and `jax.random` count from 0, so
 # that no float32 draw here meets the words of a key or a draw that they derive.
@@ -30,19 +32,11 @@ STREAM = 0x6E6F6973
 COUNTERS = 2**32
 
 # Coefficients in ascending powers, fitted for the least greatest relative error.
-LOG = (  # (-2 log(1 + t) + 2 t) / t**2 for sqrt(1/2) <= 1 + t < sqrt(2), 1.8e-7
-    *(1.000006468755576, -0.666694298072301, 0.49942456874951724),
-    *(-0.39813766645161036, 0.34486451766512316, -0.32360999500066356),
-    0.20164744732205625,
-)
-SIN = (  # sin(pi/2 q) / q in q**2 for |q| <= 1/2, 3.2e-9
-    *(1.570796321708341, -0.6459634602331606),
-    *(0.07968003276816844, -0.0046016578863209276),
-)
-COS = (  # cos(pi/2 q) in q**2 for |q| <= 1/2, 3.2e-8
-    *(1.0, -1.2336979539662554),
-    *(0.2536063618707689, -0.02042625017069993),
-)
+# (-2 log(1 + t) + 2 t) / t**2 for sqrt(1/2) <= 1 + t < sqrt(2), 1.8e-7
+LOG = (1.0000064, -0.6666943, 0.49942458, -0.39813766, 0.34486452, -0.32361, 0.20164745)
+SIN = (1.5707964, -0.6459635, 0.07968003, -0.004601658)  # sin(pi/2 q) / q in q**2
+COS = (1.0, -1.233698, 0.25360635, -0.020426251)  # cos(pi/2 q) in q**2
+# for |q| <= 1/2, 3.2e-9 and 3.2e-8
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
@@ -70,9 +64,7 @@ def standard_normal(
         >>> bool(abs(draws.mean()) < 5 / draws.size**0.5)
         True
     """
-    if dtype == jnp.float64:
-        return jax.random.normal(key, shape, dtype)
-    return _draws(box_muller, key, shape, dtype)
+    return _draws(box_muller, jax.random.normal, key, shape, dtype)
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
@@ -98,13 +90,15 @@ def standard_uniform(
         >>> bool(abs(draws.mean() - 0.5) < 5 / (12 * draws.size) ** 0.5)
         True
     """
+    return _draws(fractions, jax.random.uniform, key, shape, dtype)
+
+
+def _draws(
+    transform: Transform, wide: Any, key: Array, shape: tuple[Any, ...], dtype: Any
+) -> Any:
+    """Float32 draws: two from the two words of each block. JAX's own in float64."""
     if dtype == jnp.float64:
-        return jax.random.uniform(key, shape, dtype)
-    return _draws(fractions, key, shape, dtype)
-
-
-def _draws(transform: Transform, key: Array, shape: tuple[Any, ...], dtype: Any) -> Any:
-    """Float32 draws: two from the two words of each block."""
+        return wide(key, shape, dtype)
     if dtype != jnp.float32:
         raise ValueError(f"dtype must be float32 or float64, got {dtype}.")
     if 0 in shape:
@@ -120,7 +114,7 @@ def _draws(transform: Transform, key: Array, shape: tuple[Any, ...], dtype: Any)
     layout, words = (rows, width), jax.random.key_data(key)
     if not all(isinstance(axis, int) for axis in shape):  # exported for any size
         return _by_element(transform, layout, words).reshape(shape)
-    if half_of(rows) * width > COUNTERS:
+    if (rows + 1) // 2 * width > COUNTERS:
         raise ValueError(f"x must have fewer than 2**33 elements, got shape {shape}.")
     draws = lax.platform_dependent(
         words,
@@ -130,17 +124,10 @@ def _draws(transform: Transform, key: Array, shape: tuple[Any, ...], dtype: Any)
     return draws.reshape(shape)
 
 
-def half_of(rows: Any) -> Any:
-    """Rows of first draws; as many or one less are of second ones."""
-    return (rows + 1) // 2
-
-
-def _by_element(
-    transform: Transform, layout: tuple[Any, Any], key: UInt32[Array, "2"]
-) -> Array:
+def _by_element(transform: Transform, layout: tuple[Any, Any], key: Array) -> Array:
     """Every element from its own index: fuses anywhere, and shards without talk."""
     rows, width = layout
-    half = jnp.asarray(half_of(rows), jnp.uint32)
+    half = jnp.asarray((rows + 1) // 2, jnp.uint32)
     row = lax.broadcasted_iota(jnp.uint32, layout, 0)
     column = lax.broadcasted_iota(jnp.uint32, layout, 1)
     low = row % half * jnp.asarray(width, jnp.uint32) + column
@@ -148,9 +135,7 @@ def _by_element(
     return jnp.where(row < half, first, second)
 
 
-def _by_pair(
-    transform: Transform, layout: tuple[int, int], key: UInt32[Array, "2"]
-) -> Array:
+def _by_pair(transform: Transform, layout: tuple[int, int], key: Array) -> Array:
     """The same by XLA's CPU compiler, which computes one array a kernel.
 
     As one complex array a pair shares its words (and for normals logarithm and root).
@@ -158,7 +143,7 @@ def _by_pair(
     fused into its users it would be computed again in each.
     """
     rows, width = layout
-    half = half_of(rows)
+    half = (rows + 1) // 2  # as many or one less are of second draws
     count = half * width
 
     def pairs() -> Array:
@@ -174,14 +159,12 @@ def _by_pair(
     return jnp.concatenate([first, second[: rows - half]])
 
 
-def _words(key: UInt32[Array, "2"], low: UInt32[Array, "..."]) -> tuple[Array, Array]:
+def _words(key: UInt32[Array, "2"], low: Word) -> tuple[Word, Word]:
     """Both words of the blocks of these counters."""
     return threefry2x32(key, jnp.full_like(low, STREAM), low)
 
 
-def threefry2x32(
-    key: UInt32[Array, "2"], high: UInt32[Array, "..."], low: UInt32[Array, "..."]
-) -> tuple[UInt32[Array, "..."], UInt32[Array, "..."]]:
+def threefry2x32(key: UInt32[Array, "2"], high: Word, low: Word) -> tuple[Word, Word]:
     """Encrypt the counters by 20 unrolled rounds; JAX's own loop does not fuse."""
     keys = (key[0], key[1], key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
     high, low = high + keys[0], low + keys[1]
@@ -195,22 +178,18 @@ def threefry2x32(
     return high, low
 
 
-def fractions(
-    a: UInt32[Array, "..."], b: UInt32[Array, "..."]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def fractions(a: Word, b: Word) -> tuple[Real, Real]:
     """The upper 24 bits of each word as a float32 in [0, 1)."""
     return _fraction(a), _fraction(b)
 
 
-def _fraction(word: UInt32[Array, "..."]) -> Float[Array, "..."]:
+def _fraction(word: Word) -> Real:
     # by way of int32, which a CPU converts in one instruction
     whole = lax.bitcast_convert_type(word >> np.uint32(8), jnp.int32)
     return whole.astype(jnp.float32) * np.float32(2**-24)
 
 
-def box_muller(
-    a: UInt32[Array, "..."], b: UInt32[Array, "..."]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def box_muller(a: Word, b: Word) -> tuple[Real, Real]:
     """``r cos(angle)``, ``r sin(angle)``; r is from word a and the angle from b."""
     radius = jnp.sqrt(_minus_two_log(a))
     signed = lax.bitcast_convert_type(b, jnp.int32)
@@ -223,7 +202,7 @@ def box_muller(
     return radius * jnp.where(mirror, sin, cos), radius * jnp.where(mirror, cos, sin)
 
 
-def _minus_two_log(a: UInt32[Array, "..."]) -> Float[Array, "..."]:
+def _minus_two_log(a: Word) -> Real:
     """``-2 log(u)`` of ``u = (a + 1/2) / 2**32``, never negative, NaN or infinite."""
     u = a.astype(jnp.float32) + np.float32(0.5)  # times 2**32; rounds to at most 2**32
     low = np.float32(math.sqrt(0.5)).view(np.int32)
@@ -240,9 +219,9 @@ def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
     return value
 
 
-def _as_int(x: Float[Array, "..."]) -> Int[Array, "..."]:
+def _as_int(x: Real) -> Int[Array, "..."]:
     return lax.bitcast_convert_type(x, jnp.int32)
 
 
-def _as_float(x: Int[Array, "..."]) -> Float[Array, "..."]:
+def _as_float(x: Int[Array, "..."]) -> Real:
     return lax.bitcast_convert_type(x, jnp.float32)

@@ -3,7 +3,6 @@
 A noise layer's strength is a number, an array, an Optax schedule, or a `Learnable`.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnoise.checks import shown
-from jaxnoise.noise.draw import check_strength, safe_sqrt
+from jaxnoise.noise.draw import check_strength, is_traced, safe_sqrt
 
 PREFIX = "learnable_"  # of the parameters' names
 
@@ -58,10 +56,9 @@ class Learnable:
     def __post_init__(self) -> None:
         check_strength("floor", self.floor)
         check_strength("init", self.init)
-        traced = any(
-            isinstance(value, jax.core.Tracer) for value in (self.init, self.floor)
-        )
-        if not traced and not np.all(np.asarray(self.init) > np.asarray(self.floor)):
+        if is_traced(self.init, self.floor):
+            return
+        if not np.all(np.asarray(self.init) > np.asarray(self.floor)):
             raise ValueError(
                 f"init must be above the floor, {self.floor}, got {self.init}."
             )
@@ -149,37 +146,18 @@ def check_level(layer: str, name: str, value: Any) -> None:
             "derivative; learn the stddev of a GaussianDropout instead."
         )
     if not (isinstance(value, Learnable) or callable(value)):
-        check_strength(name, value, most_of(name))
+        check_strength(name, value)
 
 
-def most_of(name: str) -> float:
-    """The largest value of a strength of this name."""
-    return 1.0 if name == "rate" else math.inf
-
-
-def check_rate_or_stddev(rate: Any, stddev: Any) -> str:
-    """Which of the two a Gaussian dropout is given by; a rate of 1 is refused."""
-    if (rate is None) == (stddev is None):
-        raise ValueError(
-            "GaussianDropout: give rate or stddev, one of them, "
-            f"got {shown(rate)} and {shown(stddev)}."
-        )
-    if rate is None:
-        return "stddev"
-    check_level("GaussianDropout", "rate", rate)
-    if not callable(rate):
-        _check_below_1(rate)
-    return "rate"
-
-
-def _check_below_1(rate: Any) -> None:
-    if not isinstance(rate, jax.core.Tracer) and np.any(np.asarray(rate) == 1):
+def check_below_1(rate: Any) -> None:
+    """Refuse a concrete rate of 1 for a Gaussian dropout."""
+    if not is_traced(rate) and np.any(np.asarray(rate) == 1):
         raise ValueError("rate must be below 1, where stddev is infinite, got 1.0.")
 
 
 def stddev_of_rate(rate: ArrayLike) -> Float[Array, "..."]:
     """``sqrt(rate / (1 - rate))``: the deviation of dropout at this rate."""
-    check_strength("rate", rate, 1.0)  # it may be a schedule's
-    _check_below_1(rate)
+    check_strength("rate", rate)  # it may be a schedule's
+    check_below_1(rate)
     rate = jnp.asarray(rate)
     return safe_sqrt(rate / (1 - rate))

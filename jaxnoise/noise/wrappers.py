@@ -16,17 +16,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from jaxnoise.checks import NOISE, check_callable, name_of, shown, warn
-from jaxnoise.noise.draw import (
-    NoiseFn,
-    apply_mask,
-    call_masked,
-    check_number,
-    check_strength,
-    fitting,
-    floating,
-    full_mask,
-    moments,
-)
+from jaxnoise.noise import draw
+from jaxnoise.noise.draw import NoiseFn
 
 
 def clipped(
@@ -60,23 +51,22 @@ def clipped(
     """
     check_callable("fn", fn, NOISE)
     for name, bound in (("low", low), ("high", high)):
-        check_number(name, bound)
-    traced = isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer)
-    if not traced and not np.all(np.asarray(low) <= np.asarray(high)):
+        draw.check_number(name, bound)
+    if not draw.is_traced(low, high) and np.any(np.asarray(low) > np.asarray(high)):
         raise ValueError(f"low must not be above high, got {low} and {high}.")
     if gradient not in ("pass", "zero"):
         raise ValueError(f"gradient must be 'pass' or 'zero', got {gradient!r}.")
 
     def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
-        x = floating(x)
-        value = call_masked(fn, key, x, *args, mask=mask, **kwargs)
-        least, most = fitting("low", low, x), fitting("high", high, x)
+        x = draw.floating(x)
+        value = draw.call_masked(fn, key, x, *args, mask=mask, **kwargs)
+        least, most = draw.fitting("low", low, x), draw.fitting("high", high, x)
         inside = jnp.clip(value, least, most).astype(value.dtype)
         if gradient == "pass":
             inside = with_gradient_of(inside, value)
-        return apply_mask(mask, inside, x)
+        return draw.apply_mask(mask, inside, x)
 
-    return _with_signature("clipped", noisy, fn)
+    return _with_signature("clipped", noisy, fn, {})
 
 
 def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
@@ -108,10 +98,7 @@ def relative(fn: NoiseFn, to: str = "batch") -> NoiseFn:
         >>> print(noisy[:, 0])  # does not vary, and gets no noise
         [1. 1.]
     """
-    name = _strength_name("relative", fn)
-    return _measured(
-        "relative", fn, to, name, name, check_strength, lambda level: level
-    )
+    return _measured("relative", fn, to)
 
 
 def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
@@ -140,67 +127,62 @@ def snr_db(fn: NoiseFn, to: str = "batch") -> NoiseFn:
         >>> bool(abs(ratio - 0.1) < 5 * 0.1 / 2000**0.5)
         True
     """
-    name = _strength_name("snr_db", fn)
-    return _measured("snr_db", fn, to, name, "snr_db", _check_decibels, _from_decibels)
+    return _measured("snr_db", fn, to)
 
 
-def _check_decibels(name: str, value: Any) -> None:
-    check_number(name, value)
-    if not isinstance(value, jax.core.Tracer):
-        levels = np.asarray(value, np.float64)
-        wrong = levels[np.isnan(levels) | np.isneginf(levels)]
-        if wrong.size:
-            raise ValueError(f"{name} must be above minus infinity, got {wrong[0]}.")
+def _measured(wrapper: str, fn: NoiseFn, to: str) -> NoiseFn:
+    """``fn`` with its strength in standard deviations, or in decibels below one."""
+    check_callable("fn", fn, NOISE)
+    names = list(inspect.signature(fn).parameters)
+    if len(names) < 3 or names[2] in ("rate", "mask", "shared_axes"):
+        raise TypeError(
+            f"{wrapper}: fn must take (key, x, strength) with a strength in the units "
+            f"of x, got a function of ({', '.join(names)})."
+        )
+    name = names[2]
+    told = wrapper if wrapper == "snr_db" else name
+    if to not in ("batch", "feature"):
+        raise ValueError(f"to must be 'batch' or 'feature', got {to!r}.")
+    strength = inspect.signature(fn).parameters[name]
+    held, by_keyword = strength.default, strength.kind is strength.KEYWORD_ONLY
+
+    def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
+        x = draw.floating(x)
+        level, *rest = args or (kwargs.pop(told, held),)
+        if level is inspect.Parameter.empty:
+            raise TypeError(f"{told} must be given.")
+        if wrapper == "snr_db":
+            level = _from_decibels(level)
+        else:
+            draw.check_strength(told, level)
+        level = draw.fitting(told, level, x) * _deviation(wrapper, x, to, mask)
+        if by_keyword:  # held by a partial
+            kwargs[name] = level
+        else:
+            rest = [level, *rest]
+        return draw.call_masked(fn, key, x, *rest, mask=mask, **kwargs)
+
+    return _with_signature(wrapper, noisy, fn, {name: told})
 
 
 def _from_decibels(level: Any) -> Array:
+    draw.check_number("snr_db", level)
+    if not draw.is_traced(level):
+        levels = np.asarray(level, np.float64)
+        wrong = levels[np.isnan(levels) | np.isneginf(levels)]
+        if wrong.size:
+            raise ValueError(f"snr_db must be above minus infinity, got {wrong[0]}.")
     return 10 ** (-jnp.asarray(level, float) / 20)
-
-
-def _measured(
-    wrapper: str,
-    fn: NoiseFn,
-    to: str,
-    name: str,
-    shown: str,
-    check: Callable[[str, Any], None],
-    ratio: Callable[[Any], Any],
-) -> NoiseFn:
-    """``fn`` with ``ratio(strength)`` standard deviations in place of its strength."""
-    if to not in ("batch", "feature"):
-        raise ValueError(f"to must be 'batch' or 'feature', got {to!r}.")
-    parameter = inspect.signature(fn).parameters[name]
-    keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY  # held by a partial
-    held = parameter.default
-
-    def noisy(key: Any, x: Any, *args: Any, mask: Any = None, **kwargs: Any) -> Array:
-        x = floating(x)
-        level, *rest = args or (kwargs.pop(shown, held),)
-        if level is inspect.Parameter.empty:
-            raise TypeError(f"{shown} must be given.")
-        check(shown, level)
-        deviation = _deviation(wrapper, x, to, mask)
-        scaled = fitting(shown, ratio(level), x) * deviation
-        if keyword:
-            kwargs[name] = scaled
-        else:
-            rest = [scaled, *rest]
-        return call_masked(fn, key, x, *rest, mask=mask, **kwargs)
-
-    return _with_signature(wrapper, noisy, fn, {name: shown})
 
 
 def _deviation(wrapper: str, x: Array, to: str, mask: Any) -> Array:
     """The standard deviation of the unmasked positions."""
-    where = jnp.ones(x.shape, bool)
-    if mask is not None:
-        where &= full_mask(mask, x)
     axes = tuple(range(x.ndim if to == "batch" else x.ndim - 1))
-    anchor, mean, deviation = moments(x, where, axes)
-    if not isinstance(deviation, jax.core.Tracer):
+    mean, deviation = draw.moments(x, mask, axes)
+    if not draw.is_traced(deviation):
         if np.isnan(deviation).any():
             raise ValueError("x must be finite where the mask is True, got NaN.")
-        step = jnp.finfo(x.dtype).eps * abs(anchor + mean)
+        step = jnp.finfo(x.dtype).eps * abs(mean)
         if ((deviation > 0) & (deviation < 2 * step)).any():
             warn(
                 f"{wrapper}: x varies by hardly more than {x.dtype} tells apart at "
@@ -209,33 +191,19 @@ def _deviation(wrapper: str, x: Array, to: str, mask: Any) -> Array:
     return deviation
 
 
-def _strength_name(wrapper: str, fn: Any) -> str:
-    """The name of the third argument, a strength in the units of ``x``."""
-    check_callable("fn", fn, NOISE)
-    names = list(inspect.signature(fn).parameters)
-    if len(names) < 3 or names[2] in ("rate", "mask", "shared_axes"):
-        raise TypeError(
-            f"{wrapper}: fn must take (key, x, strength) with a strength in the units "
-            f"of x, got a function of ({', '.join(names)})."
-        )
-    return names[2]
-
-
 def _with_signature(
-    wrapper: str, noisy: NoiseFn, fn: NoiseFn, renamed: dict[str, str] | None = None
+    wrapper: str, noisy: NoiseFn, fn: NoiseFn, renamed: dict[str, str]
 ) -> NoiseFn:
     """``noisy`` with the name and arguments of ``fn``, some renamed, and a mask."""
     noisy.__name__ = f"{wrapper}({name_of(fn)})"
-    parameters = list(inspect.signature(fn).parameters.values())
-    bare = inspect.Parameter.empty  # an annotation may be a class that has no name
-    parameters = [
-        p.replace(name=(renamed or {}).get(p.name, p.name), annotation=bare)
-        for p in parameters
-    ]
-    if "mask" not in [p.name for p in parameters]:
-        mask = inspect.Parameter("mask", inspect.Parameter.KEYWORD_ONLY, default=None)
-        variadic = [p for p in parameters if p.kind is p.VAR_KEYWORD]  # which come last
-        parameters = [p for p in parameters if p not in variadic] + [mask, *variadic]
+    taken = {
+        # without annotations, which may be classes that have no name
+        name: p.replace(name=renamed.get(name, name), annotation=p.empty)
+        for name, p in inspect.signature(fn).parameters.items()
+    }
+    mask = inspect.Parameter("mask", inspect.Parameter.KEYWORD_ONLY, default=None)
+    taken.setdefault("mask", mask)
+    parameters = sorted(taken.values(), key=lambda p: p.kind)  # ** comes last
     noisy.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return noisy
 
@@ -282,19 +250,12 @@ def straight_through(f: Callable[..., Any]) -> Callable[..., Any]:
     return g
 
 
+@jax.custom_jvp
 def with_gradient_of(value: Array, source: Array) -> Array:
     """``value``, with the derivatives of ``source``; of one shape and dtype."""
-    value = jnp.asarray(value)
-    if not jnp.issubdtype(value.dtype, jnp.inexact):  # a counter, a key
-        return value
-    return _with_gradient_of(value, source)
+    return jnp.asarray(value)
 
 
-@jax.custom_jvp
-def _with_gradient_of(value: Array, source: Array) -> Array:
-    return value
-
-
-@_with_gradient_of.defjvp
+@with_gradient_of.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Any, Any]:
     return primals[0], tangents[1]

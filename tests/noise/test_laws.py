@@ -109,7 +109,8 @@ def remainders(loss, x, scales):
         def pair(e, s):
             return (loss(x + s * e) + loss(x - s * e)) / 2 - loss(x)
 
-        rest = [jax.vmap(pair, (0, None))(e, s) - s**2 / 2 * second for s in scales]
+        pairs = jax.jit(jax.vmap(pair, (0, None)))
+        rest = [pairs(e, s) - s**2 / 2 * second for s in scales]
         return [float(r.mean()) for r in rest], float(jnp.trace(hessian))
 
 
@@ -222,13 +223,14 @@ def test_probit():
 def test_the_gradient_of_the_strength_solves_the_heat_equation():
     """T6: for cos, ``E = cos(x) exp(-s**2/2)`` and ``dE/ds = s E Lap`` at every s."""
     x, n = 0.4, 200_000
+
+    def value(stddev, key):
+        return jnp.cos(jn.add_gaussian_noise(key, jnp.float32(x), stddev))
+
+    both = jax.jit(jax.vmap(jax.value_and_grad(value), (None, 0)))
+    keys = jax.random.split(jax.random.key(4), n)
     for s in (0.1, 0.7, 2.0):
-
-        def value(stddev, key):
-            return jnp.cos(jn.add_gaussian_noise(key, jnp.float32(x), stddev))
-
-        keys = jax.random.split(jax.random.key(4), n)
-        values, slopes = jax.vmap(jax.value_and_grad(value), (None, 0))(s, keys)
+        values, slopes = both(s, keys)
         assert_mean(values, np.cos(x) * np.exp(-(s**2) / 2))
         assert_mean(slopes, -s * np.cos(x) * np.exp(-(s**2) / 2))
 
@@ -515,7 +517,8 @@ def test_weight_noise_on_a_linear_layer():
     s, n = 0.2, 200_000
     x, w = jnp.array([1.0, -2.0, 0.5]), jnp.array([[0.3], [0.1], [-0.7]])
     keys = jax.random.split(jax.random.key(21), n)
-    noisy = jax.vmap(jn.tree_add_gaussian_noise, (0, None, None))(keys, {"w": w}, s)
+    over = jax.jit(jax.vmap(jn.tree_add_gaussian_noise, (0, None, None)))
+    noisy = over(keys, {"w": w}, s)
     out = np.asarray(jnp.einsum("i,nio->n", x, noisy["w"]), np.float64)
     exact = float((x @ w)[0])
     assert_mean(out, exact)
@@ -571,7 +574,7 @@ def test_factorised_noise():
     """T10: moments of f and of the products, which have rank 1."""
     n = 200_000
     keys = jax.random.split(jax.random.key(22), n)
-    a, b = jax.vmap(lambda key: factorised_normal(key, 2, 3))(keys)
+    a, b = jax.jit(jax.vmap(lambda key: factorised_normal(key, 2, 3)))(keys)
     f = np.asarray(a[:, 0], np.float64)
     assert_mean(f, 0)
     assert_mean(f**2, 0.797885)

@@ -142,7 +142,7 @@ def test_traced_train_selects(case, key, x):
     np.testing.assert_allclose(call(True), layer(x, rngs=key), atol=1e-6)
 
 
-@battery
+@shared
 def test_draws_differ(case):
     """Between calls, layers, seeds; a stream of one seed repeats."""
     rngs = nnx.Rngs(noise=0)
@@ -349,15 +349,14 @@ def test_under_nnx_remat(case, x):
 def test_under_lax_map_and_shard_map(x):
     keys = jax.random.split(jax.random.key(3), 4)
     layer = jn.nnx.GaussianNoise(0.1)
-    one_by_one = jnp.stack([layer(x, rngs=key) for key in keys])
+    one_by_one = np.stack([layer(x, rngs=key) for key in keys])
     mapped = jax.lax.map(lambda key: layer(x, rngs=key), keys)
     np.testing.assert_allclose(mapped, one_by_one, atol=1e-6)
 
     def fresh(key):
         return jn.nnx.GaussianNoise(0.1, rngs=nnx.Rngs(noise=key))(x)
 
-    one_by_one = jnp.stack([fresh(key) for key in keys])
-    np.testing.assert_allclose(jax.vmap(fresh)(keys), one_by_one, atol=1e-6)
+    one_by_one = np.stack([fresh(key) for key in keys])
     mesh, spec = Mesh(np.array(jax.devices()), ("i",)), PartitionSpec("i")
     sharded = jax.shard_map(jax.vmap(fresh), mesh=mesh, in_specs=spec, out_specs=spec)
     np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)

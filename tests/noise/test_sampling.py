@@ -1,4 +1,7 @@
-"""Are they standard normals? Known answers, exact bounds, and laws at n = 10**8."""
+"""Are they standard normals? Known answers, exact bounds, and laws at n = 2 10**7.
+
+And, among the slow tests, at n = 10**8.
+"""
 
 from functools import partial
 
@@ -14,13 +17,15 @@ import jaxnoise as jn
 from jaxnoise.noise import sampling
 from jaxnoise.noise.sampling import standard_normal, standard_uniform, threefry2x32
 
-N, CHUNK = 10**8, 10**7
+CHUNK = 10**7
 
 
-@pytest.fixture(scope="module")
-def draws():
-    """n draws, in chunks as a noise layer would make them: each from its own key."""
-    keys = jax.random.split(jax.random.key(2026), N // CHUNK)
+@pytest.fixture(
+    scope="module", params=[2, pytest.param(10, marks=pytest.mark.slow)], ids=str
+)
+def draws(request):
+    """Chunks of draws as a noise layer would make them: each from its own key."""
+    keys = jax.random.split(jax.random.key(2026), request.param)
     return np.stack([standard_normal(key, (CHUNK // 500, 500)).ravel() for key in keys])
 
 
@@ -111,13 +116,13 @@ def test_moments(draws):
             powers[k] += power.sum()
     # means and variances of z, z^2, z^3, z^4 for a standard normal
     for total, mean, variance in zip(powers, (0, 1, 0, 3), (1, 2, 15, 96), strict=True):
-        assert abs(total / N - mean) <= 5 * np.sqrt(variance / N)
+        assert abs(total / draws.size - mean) <= 5 * np.sqrt(variance / draws.size)
 
 
 def test_tails(draws):
     for bound in (3, 4, 5):
         for side in (draws > bound, draws < -bound):
-            expected = N * stats.norm.sf(bound)
+            expected = draws.size * stats.norm.sf(bound)
             assert abs(np.count_nonzero(side) - expected) <= 5 * np.sqrt(expected)
     assert np.isfinite(draws).all()
 
@@ -198,8 +203,7 @@ def test_draws_are_no_words_of_derived_keys():
 
 @pytest.mark.parametrize(
     "shape",
-    [(), (1,), (2,), (3,), (7,), (1, 1), (1, 5), (3, 5), (30, 500), (5, 1), (17, 129)]
-    + [(2, 3, 5), (3, 1, 4, 2), (2, 2, 2, 2, 3), (1, 1, 1, 1, 1), (0,), (3, 0), (0, 2)],
+    [(), (1,), (2,), (7,), (1, 5), (5, 1), (17, 129), (3, 1, 4, 2), (3, 0), (0, 2)],
 )
 def test_every_shape(shape, key):
     z = standard_normal(key, shape)
@@ -212,7 +216,7 @@ def test_every_shape(shape, key):
     np.testing.assert_array_equal(z, traced)
 
 
-@pytest.mark.parametrize("size", [2**20 + 1, 2**24, 2**24 - 3])
+@pytest.mark.parametrize("size", [2**20 + 1, 2**24 - 3])
 def test_large_sizes(size, key):
     z = np.asarray(standard_normal(key, (size,)), np.float64)
     assert abs(z.mean()) <= 5 / np.sqrt(size)
@@ -229,7 +233,7 @@ def test_vmap_draws_the_same_bits(shape):
 
 
 @pytest.mark.parametrize("transform", [sampling.box_muller, sampling.fractions])
-@pytest.mark.parametrize("layout", [(1, 1), (2, 1), (15, 4), (31, 7), (2**10, 2**9)])
+@pytest.mark.parametrize("layout", [(1, 1), (15, 4), (2**10, 2**9)])
 def test_platforms_agree(layout, transform, key):
     """What a CPU draws pair by pair, others draw element by element."""
     words = jax.random.key_data(key)
@@ -240,16 +244,6 @@ def test_platforms_agree(layout, transform, key):
         layout, words
     )
     np.testing.assert_allclose(by_pair, by_element, rtol=1e-5, atol=1e-6)
-
-
-def test_symbolic_shapes_export(key):
-    """A noisy program for any number of rows."""
-    rows = export.symbolic_shape("b, 5")
-    noisy = export.export(jax.jit(lambda x: jn.add_gaussian_noise(key, x, 1.0)))(
-        jax.ShapeDtypeStruct(rows, jnp.float32)
-    )
-    z = noisy.call(jnp.zeros((6, 5)))
-    np.testing.assert_allclose(z, standard_normal(key, (6, 5)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1000, 2**19])
@@ -347,9 +341,7 @@ def test_uniform_distribution():
         assert abs(np.mean(centred[lag:] * centred[:-lag])) <= 5 / np.sqrt(n / 2)
 
 
-@pytest.mark.parametrize(
-    "shape", [(), (1,), (7,), (1, 5), (17, 129), (2, 3, 5), (0, 2)]
-)
+@pytest.mark.parametrize("shape", [(), (7,), (17, 129), (0, 2)])
 def test_uniform_shapes(shape, key):
     u = standard_uniform(key, shape)
     assert u.shape == shape

@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from jax import lax
 
@@ -19,11 +18,19 @@ KEYS = jax.random.split(jax.random.key(1), 3)
 COPIES = jnp.broadcast_to(KEY, (3,))
 X = jax.random.normal(jax.random.key(2), (3, 4, 2))
 LEVELS = jnp.array([0.1, 0.2])
-MLP = jn.MLP((5, 5), 1, hidden_noise=jn.GaussianNoise(0.1))
-VARIABLES = MLP.init(KEY, X[0], train=False)
-RNN = jn.RNN((4,), 1, step_noise=jn.Dropout(0.1))
 SERIES = jnp.ones((3, 2, 4, 2))
-OF_RNN = RNN.init(KEY, SERIES[0], train=False)
+
+
+def some(model, x):
+    """Variables that compile nothing."""
+    shapes = jax.eval_shape(lambda: model.init(KEY, x, train=False))
+    return jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
+
+
+MLP = jn.MLP((5,), 1, hidden_noise=jn.GaussianNoise(0.1))
+VARIABLES = some(MLP, X[0])
+RNN = jn.RNN((4,), 1, step_noise=jn.Dropout(0.1))
+OF_RNN = some(RNN, SERIES[0])
 
 
 def call(x, key=KEY):
@@ -146,12 +153,26 @@ OWN = {
 def test_keys_that_rows_or_steps_would_share(case):
     message = "the noise would be the same along .* split_rngs"
     with pytest.raises(ValueError, match=message):
+        jax.eval_shape(SHARED[case])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("case", ["rows", "scan"])
+def test_they_are_refused_outside_of_compiled_functions_too(case):
+    with pytest.raises(ValueError, match="the noise would be the same along"):
         SHARED[case]()
 
 
 @pytest.mark.parametrize("case", OWN)
 def test_keys_of_their_own_or_shared_on_purpose(case):
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(OWN[case]()))
+    """Nothing refuses them while they are traced, which is when it would."""
+    jax.eval_shape(OWN[case])
+
+
+def test_copies_of_a_key_share_and_keys_do_not():
+    shared, own = OWN["copies of a key"](), OWN["keys of rows"]()
+    assert np.isfinite(shared).all()
+    assert (shared != own).any()
 
 
 @pytest.mark.parametrize("lift", ["vmap", "scan"])
@@ -173,28 +194,20 @@ def test_transforms_of_flax_share_by_split_rngs(lift):
         assert (out[0] == out[1]).all() != split
 
 
-def test_a_run_shares_its_noise_over_strengths():
+def test_a_model_of_the_engine_shares_its_noise_over_strengths():
     """By vmap and by map, whatever lies behind the layer that has the strength."""
 
-    def recipe(stddev):
-        model = jn.MLP(
-            (5,),
-            1,
-            input_noise=jn.GaussianNoise(stddev),
-            hidden_noise=jn.Dropout(0.5),
-        )
-        loss, optimizer = jn.losses.squared_error, optax.sgd(0.1)
-        return jn.Recipe(model=model, loss=loss, optimizer=optimizer)
+    def outputs(stddev):
+        noises = {
+            "input_noise": jn.GaussianNoise(stddev),
+            "hidden_noise": jn.Dropout(0.5),
+        }
+        model = as_model(MLP.clone(**noises))
+        return model.apply(VARIABLES, X[0], train=True, key=KEY)[0]
 
-    train = jn.make_train(recipe, epochs=2, batch_size=2)
-    data = jn.Data(train=(X[0], X[0].sum(1, keepdims=True)))
-    one_by_one = [train(KEY, level, data).metrics["train_loss"] for level in LEVELS]
-    both = jax.jit(jax.vmap(train, (None, 0, None)))(KEY, LEVELS, data)
-    np.testing.assert_allclose(both.metrics["train_loss"], one_by_one, rtol=1e-5)
-    mapped = lax.map(
-        lambda level: train(KEY, level, data).metrics["train_loss"], LEVELS
-    )
-    np.testing.assert_allclose(mapped, one_by_one, rtol=1e-5)
+    one_by_one = [jax.jit(outputs)(level) for level in LEVELS]
+    for over in (jax.vmap(outputs), lambda levels: lax.map(outputs, levels)):
+        np.testing.assert_allclose(jax.jit(over)(LEVELS), one_by_one, rtol=1e-5)
 
 
 def test_axes_that_share_as_a_whole():
