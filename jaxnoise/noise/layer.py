@@ -151,7 +151,7 @@ class Layer(Pickled):
         calls = observer.calls.setdefault((self._path(), noise), [])
 
         def told(values: Any) -> np.ndarray:
-            calls.append(np.reshape(values, (-1, len(numbers))))
+            calls.append(np.array(values).reshape(-1, len(numbers)))
             return np.ones(values.shape[:-1], bool)
 
         # What comes back is used, as nothing else would keep the callback alive; a side

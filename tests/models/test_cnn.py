@@ -1,5 +1,7 @@
 """The CNN: against loops, its sites, and what is done with it."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -134,13 +136,12 @@ def test_a_site_draws_the_same_whatever_other_sites_do(
     def drawn(*sites):
         logs = {site: [] for site in sites}
         model = jn.CNN((3, 2), 3, **{site: recorded(logs[site]) for site in sites})
-        model.apply(variables, images, train=True, rngs={"noise": key})
-        jax.effects_barrier()
-        return logs
+        apply = jax.jit(partial(model.apply, train=True))
+        jax.block_until_ready(apply(variables, images, rngs={"noise": key}))
+        return {site: sorted(log, key=np.sum) for site, log in logs.items()}
 
     together = drawn(*SITES)
-    for site in SITES:
-        alone = drawn(site)[site]
+    for site, alone in (drawn(*SITES[::2]) | drawn(*SITES[1::2])).items():
         assert len(alone) == (1 if site == "input_noise" else 2)  # one a block
         for ours, theirs in zip(alone, together[site], strict=True):
             np.testing.assert_array_equal(ours, theirs)

@@ -13,9 +13,13 @@ import jaxnoise as jn
 SITES = ("input_noise", "hidden_noise", "activation_noise")
 
 
-@pytest.fixture
-def variables(key):
-    return jn.MLP((5, 4), 3).init(key, jnp.ones((1, 2)), train=False)
+def init(model, inputs):
+    return jax.jit(lambda: model.init(jax.random.key(0), inputs, train=False))()
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return init(jn.MLP((5, 4), 3), jnp.ones((1, 2)))
 
 
 def layers(variables, x):
@@ -52,16 +56,16 @@ def test_where_noise_enters(variables, shift, key):
     np.testing.assert_allclose(everywhere, forward(**amounts), rtol=1e-4, atol=1e-5)
 
 
-def test_noise_does_not_change_initial_weights(variables, key):
+def test_noise_does_not_change_initial_weights(variables):
     for site in SITES:
         model = jn.MLP((5, 4), 3, **{site: jn.GaussianNoise(0.1)})
-        same = model.init(key, jnp.ones((1, 2)), train=False)
+        same = init(model, jnp.ones((1, 2)))
         jax.tree.map(np.testing.assert_array_equal, same, variables)
 
 
-def test_keras_initialisation(key):
+def test_keras_initialisation():
     """Glorot-uniform kernels, ``|w| <= sqrt(6 / (in + out))``, and zero biases."""
-    params = jn.MLP((500,), 1).init(key, jnp.ones((1, 2)), train=False)["params"]
+    params = init(jn.MLP((500,), 1), jnp.ones((1, 2)))["params"]
     limit = np.sqrt(6 / 502)
     kernel = params["hidden_0"]["kernel"]
     assert kernel.shape == (2, 500)
@@ -87,7 +91,7 @@ def test_no_noise_costs_nothing(variables):
     assert draws in program(jn.MLP((5, 4), 3, jn.GaussianNoise(0.1)))
 
 
-@pytest.mark.parametrize("inputs", [1, 2, 4, 5])
+@pytest.mark.parametrize("inputs", [1, 4, 5])
 def test_few_inputs_change_no_value_and_no_gradient(inputs, key):
     """Up to 4 inputs, a dense layer is a sum of products."""
     x = jax.random.normal(key, (7, inputs))
@@ -99,7 +103,7 @@ def test_few_inputs_change_no_value_and_no_gradient(inputs, key):
 
     mine = loss(lambda p, x: ours.apply({"params": {"output": p}}, x, train=False))
     theirs = loss(lambda p, x: flax.apply({"params": p}, x))
-    derivatives = (jax.grad, jax.jacfwd, jax.hessian)
+    derivatives = (jax.grad, jax.hessian)
     found, expected = jax.jit(
         lambda *at: [[d(f, (0, 1))(*at) for d in derivatives] for f in (mine, theirs)]
     )(params, x)
@@ -128,7 +132,7 @@ def test_rows_of_several_axes_are_read_as_vectors(key):
     noise = jn.GaussianNoise(0.1, shared_axes=(1, 2))
     model = jn.MLP((5,), 2, input_noise=noise)
     vectors = images.reshape(3, -1)
-    variables = model.init(key, images, train=False)
+    variables = init(model, images)
     assert variables["params"]["hidden_0"]["kernel"].shape == (16, 5)
     np.testing.assert_array_equal(
         model.apply(variables, images, train=False),
@@ -147,8 +151,8 @@ def test_a_site_draws_the_same_whatever_other_sites_do(variables, recorded, key)
         return logs
 
     together = drawn(*SITES)
-    for site in SITES:
-        jax.tree.map(np.testing.assert_array_equal, drawn(site)[site], together[site])
+    for site, alone in (drawn(*SITES[::2]) | drawn(SITES[1])).items():
+        jax.tree.map(np.testing.assert_array_equal, alone, together[site])
 
 
 def test_under_remat(variables, key):
