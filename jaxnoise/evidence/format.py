@@ -14,6 +14,7 @@ FEW_UNITS = 10  # below, the t-interval is a guide
 LEAST_PLACES = 4  # of a table's numbers
 MOST_DECIMALS = 9
 LARGE = 1e9  # from here on powers of ten
+UNKNOWN = "–"
 LONGEST = 60  # letters of a placement's name
 TOGETHER = (
     "difference",
@@ -105,8 +106,10 @@ def number(value: Any) -> str:
 
 def fixed(value: float, digits: int, sign: str = "-") -> str:
     """A number to so many decimals, or in powers of ten where it would be long."""
+    if not np.isfinite(value):
+        return UNKNOWN
     long = digits > MOST_DECIMALS or abs(value) >= LARGE
-    text = f"{value:{sign}.3g}" if long else f"{value:{sign}.{digits}f}"
+    text = f"{value:{sign}.{3 if long else digits}{'g' if long else 'f'}}"
     return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
 

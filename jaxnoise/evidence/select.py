@@ -14,18 +14,16 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.checks import warn
-from jaxnoise.evidence.compare import (
-    Comparison,
-    few_units,
-    shows_options,
-    source_of,
-)
+from jaxnoise.evidence import compare
+from jaxnoise.evidence.compare import Comparison
 from jaxnoise.evidence.format import joined, places, said
 from jaxnoise.evidence.judge import MOST_LOST, difference_p, judgements, verdict
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.table import OUTER, Source, runs_of
 from jaxnoise.evidence.units import Evidence, Options, check_options, evidence_of
 from jaxnoise.results import SweepResult
+
+NO_SET = "metric is a name without its set's, and a sweep measures the sets of its data"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,31 +89,28 @@ class Selection:
     result: SweepResult | None = None
 
     def __str__(self) -> str:
-        number = f".{places([self.score, self.high - self.low, self.claimed])}f"
-        s = "" if self.n == 1 else "s"
+        f = f".{places([self.score, self.high - self.low, self.claimed])}f"
+        count = f"n = {self.n} {self.unit}{'s' * (self.n != 1)}"
+        pairs = "" if self.difference_n == self.n else f"n = {self.difference_n}, "
         judged = "" if self.verdict == "none" else "verdict: "
-        fewer = self.difference_n != self.n
-        pairs = f"n = {self.difference_n}, " if fewer else ""
         lines = [
             f"chosen on {self.choose_on} {self.metric}: "
             f"{_name(self.placement, self.strength)}, "
             f"of {int(self.candidates['candidate'].sum())} candidates",
-            f"{self.report_on} {self.metric}: {self.score:{number}} "
-            f"[{self.low:{number}}, {self.high:{number}}], n = {self.n} {self.unit}{s}",
-            f"difference to {self.baseline}: {self.difference:+{number}} "
-            f"[{self.difference_low:+{number}}, {self.difference_high:+{number}}], "
+            f"{self.report_on} {self.metric}: {self.score:{f}} "
+            f"[{self.low:{f}}, {self.high:{f}}], {count}",
+            f"difference to {self.baseline}: {self.difference:+{f}} "
+            f"[{self.difference_low:+{f}}, {self.difference_high:+{f}}], "
             f"{pairs}{judged}{said(self.verdict)}",
-            f"choosing on {self.report_on} would have claimed {self.claimed:{number}} "
+            f"choosing on {self.report_on} would have claimed {self.claimed:{f}} "
             f"({_name(self.claimed_placement, self.claimed_strength)}): "
-            f"optimism {self.optimism:{number}}",
+            f"optimism {self.optimism:{f}}",
         ]
         if self.unit == OUTER:
             names = map(_name, self.choices["placement"], self.choices["strength"])
-            counts = Counter(names).most_common()
-            folds = ", ".join(f"{name} ({count})" for name, count in counts)
-            lines.insert(1, f"in the {OUTER}s: {folds}")
-        if self.taken:
-            lines.append(self.taken)
+            folds = [f"{name} ({n})" for name, n in Counter(names).most_common()]
+            lines.insert(1, f"in the {OUTER}s: {', '.join(folds)}")
+        lines += [self.taken] * bool(self.taken)
         return "\n".join(lines).replace("+nan", "-").replace("nan", "-")
 
     __repr__ = __str__
@@ -126,7 +121,7 @@ def _name(placement: str, strength: Any) -> str:
     return joined({"placement": placement} | parts)
 
 
-@shows_options
+@compare.shows_options
 def select(
     result_or_table: Source,
     *,
@@ -207,15 +202,14 @@ def select(
     if metric is None and isinstance(result_or_table, Comparison):
         metric = result_or_table.attrs["metric"].removeprefix(f"{report_on}_")
     metric = metric or "accuracy"
-    source = source_of(result_or_table)
-    runs = runs_of(source)
-    _check_columns(runs, choose_on, report_on, metric)
+    source = compare.source_of(result_or_table)
+    _check_columns(runs_of(source), choose_on, report_on, metric)
     choosing, reporting = (
         evidence_of(result_or_table, f"{name}_{metric}", **options)
         for name in (choose_on, report_on)
     )
     found = chosen(choosing, reporting, metric)
-    few = few_units(found.n, reporting.facts())
+    few = compare.few_units(found.n, reporting.facts())
     for told in filter(None, [few, *reporting.doubts]):
         warn(f"select: {told}.")
     return replace(found, result=source if isinstance(source, SweepResult) else None)
@@ -232,15 +226,10 @@ def _check_columns(
     for argument, name in {"choose_on": choose_on, "report_on": report_on}.items():
         if f"{name}_{metric}" in runs:
             continue
-        whole = [c for c in map(str, runs) if c.endswith(f"_{metric}")]
-        sets = {
-            c.removesuffix(f"_{metric}") for c in whole if not c.startswith("best_")
-        }
-        others = sorted(sets - {"train", choose_on, report_on})
-        cure = f"there is {argument}={' or '.join(map(repr, others))}"
-        if not others:
-            cure = "metric is a name without its set's, "
-            cure += "and a sweep measures the sets of its data"
+        ends = [c for c in map(str, runs) if c.endswith(f"_{metric}")]
+        sets = {c.removesuffix(f"_{metric}") for c in ends if c[:5] != "best_"}
+        others = " or ".join(map(repr, sorted(sets - {"train", choose_on, report_on})))
+        cure = f"there is {argument}={others}" if others else NO_SET
         raise ValueError(
             f"{argument} and metric must make a column of the runs "
             f"({', '.join(map(str, runs))}), got '{name}_{metric}'; {cure}."
@@ -249,17 +238,16 @@ def _check_columns(
 
 def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
     """What scores of one set choose, and what those of another say of it."""
-    lower, cells = reporting.lower, reporting.cells
-    candidates = _candidates(choosing, reporting)
+    cells, candidates = reporting.cells, _candidates(choosing, reporting)
     pick, _ = _best(choosing, candidates, choosing.means())
     best, claim = _best(reporting, candidates, reporting.means())
-    picks = [pick] * len(reporting.units)
-    if reporting.unit == OUTER:  # each fold makes a choice of its own
-        by_unit = np.stack([cell.scores for cell in choosing.cells], axis=1)
-        picks = [_best(choosing, candidates, seen)[0] for seen in by_unit]
+    nested = reporting.unit == OUTER  # each fold makes a choice of its own
+    by_unit = np.stack([cell.scores for cell in choosing.cells], axis=1)
+    picks = [
+        _best(choosing, candidates, seen)[0] if nested else pick for seen in by_unit
+    ]
     choices = _choices(choosing, reporting, picks)
     found = _intervals(choices, reporting.overlap or 0.0)
-    gain = found["score"] - claim if lower else claim - found["score"]
     sets = [e.metric.removesuffix(f"_{metric}") for e in (choosing, reporting)]
     return Selection(
         placement=cells[pick].placement,
@@ -271,12 +259,12 @@ def chosen(choosing: Evidence, reporting: Evidence, metric: str) -> Selection:
         unit=reporting.unit,
         **found,
         verdict=_verdict_of_choices(choices, reporting)
-        if reporting.unit == OUTER
+        if nested
         else judgements([reporting])[pick].verdict,
         claimed=claim,
         claimed_placement=cells[best].placement,
         claimed_strength=cells[best].strength,
-        optimism=gain + 0.0,  # no -0
+        optimism=reporting.gain * (claim - found["score"]) + 0.0,  # no -0
         choices=choices,
         candidates=pd.DataFrame([cell.name for cell in cells]).assign(
             **{e.metric: e.means() for e in (choosing, reporting)},
@@ -323,30 +311,27 @@ def _choices(
 ) -> pd.DataFrame:
     """A row a unit: what was chosen for it, and its scores there."""
     cells = [reporting.cells[pick] for pick in picks]
-    scores = np.array([cell.scores[unit] for unit, cell in enumerate(cells)])
-    differences = [
-        abs(0.0 * scores[unit]) if cell.is_baseline else cell.differences[unit]
-        for unit, cell in enumerate(cells)
-    ]
-    seen = [choosing.cells[pick].scores[unit] for unit, pick in enumerate(picks)]
     return pd.DataFrame(
         {
             "unit": reporting.units,
             "placement": [cell.placement for cell in cells],
             "strength": [cell.strength for cell in cells],
-            "chosen_by": seen,
-            "score": scores,
-            "difference": differences,
+            "chosen_by": [
+                choosing.cells[pick].scores[i] for i, pick in enumerate(picks)
+            ],
+            "score": [cell.scores[i] for i, cell in enumerate(cells)],
+            "difference": [cell.differences[i] for i, cell in enumerate(cells)],
         }
     )
 
 
 def _intervals(choices: pd.DataFrame, overlap: float) -> dict[str, Any]:
     """Means over units with their t-intervals, as fields of `Selection`."""
-    fields: dict[str, Any] = {"n": int(choices["score"].count())}
-    fields["difference_n"] = int(choices["difference"].count())
+    fields: dict[str, Any] = {}
     for name, prefix in {"score": "", "difference": "difference_"}.items():
-        t = t_interval(choices[name].dropna(), overlap=overlap)
+        values = choices[name].dropna()
+        t = t_interval(values, overlap=overlap)
         ends = {name: t.mean, f"{prefix}low": t.low, f"{prefix}high": t.high}
         fields |= {field: float(value) for field, value in ends.items()}
+        fields[f"{prefix}n"] = len(values)
     return fields

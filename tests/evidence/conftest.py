@@ -105,6 +105,14 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(report, "illustrations", lambda *_, **__: [])
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages whose figures have captions and texts, but no picture."""
+    from jaxnoise.evidence.report import figures
+
+    monkeypatch.setattr(figures, "drawn_for_page", lambda *_: ("svg", "<svg></svg>"))
+
+
 @pytest.fixture(scope="session")
 def browser():
     path = next(filter(None, map(shutil.which, NAMES)), None)

@@ -16,8 +16,8 @@ from matplotlib.colors import to_rgb
 
 import jaxnoise as jn
 from jaxnoise.evidence import report
-from jaxnoise.evidence.plots import curves, differences, heatmap, page, planes, style
-from jaxnoise.evidence.plots.strengths import label_side_by_side
+from jaxnoise.evidence.plots import curves, differences, page, planes, style
+from jaxnoise.evidence.plots.strengths import DARK, MISSING, label_side_by_side
 
 TEXT, GRAPHICS = 4.5, 3  # least contrast to what is behind, which WCAG 2.2 asks
 APART = 12  # least distance of two colours in CIELAB; 2.3 can just be noticed
@@ -46,7 +46,7 @@ XYZ = np.array(  # of linear sRGB
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-SIZES = ((5.4, 3.6), (2.4, 2), (9, 5))  # usual, small, of the claims
+SIZES = ((5.4, 3.6), (2.4, 2))  # usual, small
 STRENGTHS = {
     "apart": [0.03, 0.1, 0.3],
     "near": [0.1, 0.12, 0.15, 0.2],
@@ -193,13 +193,13 @@ def test_colours_are_told_apart(palette, cones):
 
 
 def test_a_dash_stands_out_where_a_map_has_no_number():
-    assert contrast(heatmap.DARK, heatmap.MISSING) >= TEXT
+    assert contrast(DARK, MISSING) >= TEXT
 
 
 def test_no_two_series_differ_in_colour_alone():
     count = len(style.PLACEMENTS) + 1
     markers = [style.placement_style(i)["marker"] for i in range(count)]
-    lines = [str(look[1]) for look in (*curves.SETS.values(), *curves.OTHER_SETS)]
+    lines = [str(line) for _, line in curves.LOOKS]
     verdicts = [marker for _, marker in differences.VERDICTS.values()]
     slopes = [line for _, line in differences.SLOPES.values()]
     classes = [marker for _, marker in planes.CLASSES]

@@ -178,12 +178,19 @@ def test_panels_below_nothing_have_labels(count, result):
     figure.canvas.draw()
 
 
-def test_strength_curve(result):
+@pytest.fixture(scope="module")
+def curve():
+    """The picture, the table that it shows, and the runs; for many to read."""
+    result = made_up()
+    rows = compared(result, metric="test_accuracy")
     ax = jn.plots.strength_curve(result, metric="test_accuracy", best=0.84)
-    with pytest.warns(UserWarning, match="compare: 4 units are few"):
-        rows = jn.compare(result, metric="test_accuracy")
+    return ax, rows, result.runs
+
+
+def test_strength_curve(curve):
+    ax, rows, _ = curve
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert sorted(labels) == ["best possible 0.840", "hidden", "input", "none"]
+    assert labels == ["none", "input", "hidden", "best possible 0.840"]
     assert ax.get_xscale() == "log"
     assert ax.get_ylabel() == "test accuracy"
     containers = {c.get_label(): c for c in ax.containers}
@@ -195,16 +202,15 @@ def test_strength_curve(result):
     np.testing.assert_allclose(ends, expected, rtol=1e-6)
 
 
-def test_strength_curve_shows_the_baselines_interval_and_every_seed(result):
-    ax = jn.plots.strength_curve(result, metric="test_accuracy")
-    rows = compared(result, metric="test_accuracy")
+def test_strength_curve_shows_the_baselines_interval_and_every_seed(curve):
+    ax, rows, runs = curve
     half = 3.182446305284263 * rows["sd"][0] / 2  # Student's t, 3 degrees of freedom
     (band,) = (p for p in ax.patches if isinstance(p, Rectangle))
     expected = rows["mean"][0] - half, rows["mean"][0] + half
     ends = band.get_y(), band.get_y() + band.get_height()
     np.testing.assert_allclose(ends, expected)
     faint = next(c for c in ax.collections if len(c.get_paths()) == 4)
-    inputs = result.runs[result.runs["placement"] == "input"]
+    inputs = runs[runs["placement"] == "input"]
     scores = inputs.pivot(index="seed", columns="strength", values="test_accuracy")
     drawn = [path.vertices for path in faint.get_paths()]
     np.testing.assert_allclose([v[:, 1] for v in drawn], scores.to_numpy(), rtol=1e-6)
@@ -367,7 +373,7 @@ def test_score_distribution_keeps_equal_scores_apart():
         assert len(np.unique(points.get_offsets(), axis=0)) == 50
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_strengths():
     """Input and hidden strengths at once, beside the baseline and input alone."""
     cells = pd.DataFrame(
@@ -383,10 +389,18 @@ def two_strengths():
     return table
 
 
+@pytest.fixture(scope="module")
+def compared_strengths(two_strengths):
+    return jn.compare(two_strengths, metric="accuracy")
+
+
 @pytest.mark.parametrize("value", ["mean", "difference"])
-def test_strength_heatmap(two_strengths, value):
-    ax = jn.plots.strength_heatmap(two_strengths, metric="accuracy", value=value)
-    rows = jn.compare(two_strengths, metric="accuracy")
+def test_strength_heatmap(compared_strengths, value):
+    """All numbers where they belong; on their cells they stand out, at least 4.5 to 1,
+    which WCAG asks of text.
+    """
+    rows = compared_strengths
+    ax = jn.plots.strength_heatmap(rows, value=value)
     rows = rows[rows["placement"] == "both"]
     grid = rows.pivot(index="strength.hidden", columns="strength.input", values=value)
     (mesh,) = (c for c in ax.collections if c.get_array() is not None)
@@ -399,17 +413,12 @@ def test_strength_heatmap(two_strengths, value):
     cells = [t.get_text().replace("−", "-") for t in ax.texts]
     shown = [float(cell.split("\n")[0]) for cell in cells]
     np.testing.assert_allclose(shown, grid.to_numpy().ravel(), atol=0.001)
+    places = np.floor([t.get_position() for t in ax.texts]).tolist()
+    assert places == [[x, y] for y in range(2) for x in range(3)]
     assert ("better" in cells[-1]) == (value == "difference")
     bar = [other for other in ax.figure.axes if other is not ax][0]
     assert "n = 10 seeds; higher is better" in bar.get_ylabel()
-
-
-@pytest.mark.parametrize("value", ["mean", "difference"])
-def test_numbers_stand_out_from_their_cell(two_strengths, value):
-    """At least 4.5 to 1, which WCAG asks of text."""
-    ax = jn.plots.strength_heatmap(two_strengths, metric="accuracy", value=value)
     ax.figure.canvas.draw()
-    (mesh,) = (c for c in ax.collections if c.get_array() is not None)
     for text, color in zip(ax.texts, mesh.get_facecolors(), strict=True):
         dark, light = sorted([luminance(to_rgb(text.get_color())), luminance(color)])
         assert (light + 0.05) / (dark + 0.05) >= 4.5

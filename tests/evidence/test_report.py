@@ -125,6 +125,12 @@ def draw(tmp_path):
 
 
 @pytest.fixture
+def sketch(draw, undrawn):
+    """The page with the captions and texts of its figures alone."""
+    return draw
+
+
+@pytest.fixture
 def write(draw, no_figures):
     """The page without its figures."""
     return draw
@@ -263,8 +269,8 @@ def test_answer_counts_why_there_is_no_verdict(write):
     )
 
 
-def test_answer_to_the_baseline_alone(draw):
-    page = draw(made_up(CELLS[:1]))
+def test_answer_to_the_baseline_alone(sketch):
+    page = sketch(made_up(CELLS[:1]))
     assert "Nothing can be said about noise: only none was run." in page.text("Answer")
     assert len(page.all("svg")) == 3  # every run, and curves
 
@@ -404,31 +410,31 @@ def test_limits_of_splits(write):
     assert "Unit split" in page.text("How it was made")
 
 
-def test_a_table_has_no_curves(draw):
+def test_a_table_has_no_curves(sketch):
     table = made_up((*ONE, ("input", 0.3))).runs[
         ["placement", "strength", "seed", "test_accuracy"]
     ]
-    page = draw(table)
+    page = sketch(table)
     assert len(page.all("svg")) == 4
     assert "from a table" in page.text("How it was made")
 
 
-def test_two_strengths_at_once(draw):
+def test_two_strengths_at_once(sketch):
     cells = [("none", np.nan, np.nan)]
     cells += [("both", a, b) for a in (0.0, 0.1) for b in (0.1, 0.3)]
     columns = ["placement", "strength.input", "strength.hidden"]
     table = pd.DataFrame(cells, columns=columns)
     table = table.merge(pd.DataFrame({"seed": range(10)}), how="cross")
     table["accuracy"] = np.random.default_rng(0).uniform(size=len(table))
-    page = draw(table)
+    page = sketch(table)
     assert "the two strengths of both" in page.text("Figures")
     assert "Strength of input Strength of hidden" in page.text("Table")
     assert "both, input 0.1, hidden 0.3" in page.all("svg")[1]["aria-label"]
 
 
-def test_many_placements_have_few_panels(draw):
+def test_many_placements_have_few_panels(sketch):
     cells = [("none", 0.0), *(("input", s / 10) for s in range(1, 13))]
-    page = draw(made_up(cells, seeds=6, gain={("input", 0.5): 0.2}))
+    page = sketch(made_up(cells, seeds=6, gain={("input", 0.5): 0.2}))
     assert page.text("Figures").count("the best of each placement is shown") == 3
     panels = page.all("svg")[3]["aria-label"]
     assert "input, 0.5: better in 100% of 6" in panels.replace("input:", "input, 0.5:")

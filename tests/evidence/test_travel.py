@@ -86,7 +86,7 @@ def test_it_travels_through_pandas(rows):
         jn.plots.forest(joined)
 
 
-def test_nobody_computes_it_again(rows, tmp_path, monkeypatch):
+def test_nobody_computes_it_again(rows, tmp_path, monkeypatch, undrawn):
     """Neither pictures nor the page, for which pairing once more would be an error."""
 
     def again(*_, **__):

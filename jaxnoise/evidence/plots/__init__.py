@@ -12,11 +12,11 @@ from jaxnoise.evidence.plots.curves import learning_curves as learning_curves
 from jaxnoise.evidence.plots.differences import forest as forest
 from jaxnoise.evidence.plots.differences import score_distribution as score_distribution
 from jaxnoise.evidence.plots.differences import seed_slopes as seed_slopes
-from jaxnoise.evidence.plots.heatmap import strength_heatmap as strength_heatmap
 from jaxnoise.evidence.plots.planes import decision_regions as decision_regions
 from jaxnoise.evidence.plots.planes import scatter as scatter
 from jaxnoise.evidence.plots.sets import sets_forest as sets_forest
 from jaxnoise.evidence.plots.strengths import strength_curve as strength_curve
+from jaxnoise.evidence.plots.strengths import strength_heatmap as strength_heatmap
 
 __all__ = [
     "decision_regions",

@@ -4,23 +4,22 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxnoise.evidence.compare import source_of, titled_groups
-from jaxnoise.evidence.paired import spread
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
 from jaxnoise.results import SweepResult, sets_of
 
-SETS = {
-    "train": (style.BLUE, "--"),
-    "test": (style.VERMILLION, "-"),
-    "validation": (style.GREEN, "-."),
-    "population": (style.PURPLE, (0, (5, 1, 1, 1, 1, 1))),
-}
-OTHER_SETS = (
+KNOWN = ("train", "test", "validation", "population")  # sets, in the order of LOOKS
+LOOKS = (
+    (style.BLUE, "--"),
+    (style.VERMILLION, "-"),
+    (style.GREEN, "-."),
+    (style.PURPLE, (0, (5, 1, 1, 1, 1, 1))),
     (style.SKY, (0, (4, 1, 1, 1))),
     (style.OCHRE, (0, (1, 1))),
     (style.GREY, (0, (8, 3))),
@@ -79,18 +78,18 @@ def learning_curves(
         rows = group.index[group["finite"]].to_numpy()
         for name, values in curves.items():
             _band(panel, sweep.epochs, values[rows], name, looks[name])
-        if best is not None:
-            style.best_line(panel, best)
+        style.best_line(panel, best)
         style.title(panel, title, f"n = {len(rows)}")
         if not len(rows):
-            where = panel.transAxes
-            panel.text(0.5, 0.7, "no finite run", transform=where, ha="center")
-        _epoch_axis(panel, sweep.epochs)
+            panel.annotate(
+                "no finite run", (0.5, 0.7), None, "axes fraction", ha="center"
+            )
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         style.plain(panel)
     style.outer_labels(panels, "epoch", label, metric)
     handles, _ = panels[0].get_legend_handles_labels()
     notes = "line: mean of n runs", "band: ± 1 sd"
-    style.legend_beside(figure, panels, handles, notes, given=ax, columns=columns)
+    style.legend_beside(ax, panels, handles, notes, columns)
     return figure
 
 
@@ -118,22 +117,11 @@ def _curves_of(source: Any, metric: str) -> tuple[SweepResult, dict[str, np.ndar
     return result, curves
 
 
-def _epoch_axis(ax: Axes, epochs: np.ndarray) -> None:
-    """Whole numbers along an axis that has room at both ends."""
-    if len(epochs) == 1:
-        ax.set_xticks(epochs)
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    room = 0.05 * (epochs[-1] - epochs[0]) or 0.5
-    ax.set_xlim(epochs[0] - room, epochs[-1] + room)
-
-
 def _looks(names: list[str]) -> dict[str, Any]:
     """Colour, line style and marker of each set."""
-    others = [name for name in names if name not in SETS]
-    named = zip((*SETS, *others), cycle(style.MARKERS), strict=False)
-    lines = SETS | dict(zip(others, cycle(OTHER_SETS), strict=False))
-    return {name: (*lines[name], marker) for name, marker in named}
+    every = dict.fromkeys((*KNOWN, *names))
+    looks = zip(cycle(LOOKS), cycle(style.MARKERS), strict=False)
+    return {name: (*look, m) for name, (look, m) in zip(every, looks, strict=False)}
 
 
 def _band(
@@ -141,11 +129,9 @@ def _band(
 ) -> None:
     """The mean over runs, and one standard deviation to both sides."""
     color, linestyle, marker = look
-    if not len(curves):  # all runs diverged: a line without points, for the legend
-        curves = np.full((1, len(epochs)), np.nan)
-    mean = curves.mean(axis=0, dtype=float)
-    sd = np.nan_to_num(spread(curves.T))
-    ends = (mean - sd, mean + sd)
+    runs = pd.DataFrame(curves, dtype=float)
+    mean, sd = runs.mean(), runs.std().fillna(0.0)
+    ends = mean - sd, mean + sd
     pixels = len(epochs) > LONG
     faint = {"color": color, "alpha": 0.25, "linewidth": 0, "rasterized": pixels}
     ax.fill_between(epochs, *ends, **faint)

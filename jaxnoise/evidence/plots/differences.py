@@ -12,13 +12,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxnoise.evidence.compare import (
-    Comparison,
-    comparison_of,
-    source_of,
-    titled_groups,
-)
-from jaxnoise.evidence.format import cell_titles, in_words, said, which_is_better
+from jaxnoise.evidence import compare
+from jaxnoise.evidence import format as fmt
+from jaxnoise.evidence.compare import Comparison
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source, runs_of, score_table
 from jaxnoise.evidence.units import Cell, Options
@@ -83,37 +79,33 @@ def forest(
         >>> [text.get_text() for text in ax.get_yticklabels()]
         ['input, 0.1']
     """
-    rows = comparison_of("forest", result, metric, options)
-    others, facts = _others(rows), rows.attrs
-    ax = style.rows_of(ax, _titles(rows, others), 1.4, 0.3)
+    rows = compare.comparison_of("forest", result, metric, options)
+    (titles, others), facts = _noisy(rows), rows.attrs
+    ax = style.rows_of(ax, titles, 1.4, 0.3)
     rope, baseline = facts["rope"], facts["baseline"]
     if rope is not None:
         ax.axvspan(-rope, rope, **style.band_style(style.GREEN))
     ax.axvline(0, color=style.ink(), linewidth=1)
     for y, row in enumerate(others.itertuples()):
         _row(ax, y, row)
-    difference = f"difference to {baseline} in {in_words(facts['metric'])}"
+    difference = f"difference to {baseline} in {fmt.in_words(facts['metric'])}"
     band = "" if rope is None else f"\nband: within ± {rope:g} is equivalent"
-    better = which_is_better(facts["lower_is_better"])
+    better = fmt.which_is_better(facts["lower_is_better"])
     ax.set_xlabel(
         f"{style.wrapped(label or difference, 40)}\n"
-        f"({better}; bar: 95 % interval){band}"
+        f"({better}; bar: 95 % interval){band}",
+        **style.LITERAL,
     )
     return ax
 
 
-def _others(rows: Comparison) -> Comparison:
-    """All rows but the baseline's."""
-    others = rows[rows["placement"] != rows.attrs["baseline"]]
-    if others.empty:
-        raise ValueError(
-            f"result must have more placements than {rows.attrs['baseline']!r}."
-        )
-    return others
-
-
-def _titles(rows: Comparison, others: Comparison) -> list[str]:
-    return list(pd.Series(cell_titles(rows), rows.index)[others.index])
+def _noisy(rows: Comparison) -> tuple[list[str], Comparison]:
+    """All rows but the baseline's, and their titles."""
+    baseline = rows.attrs["baseline"]
+    noisy = rows["placement"] != baseline
+    if not noisy.any():
+        raise ValueError(f"result must have more placements than {baseline!r}.")
+    return list(pd.Series(fmt.cell_titles(rows), rows.index)[noisy]), rows[noisy]
 
 
 def _row(ax: Axes, y: int, row: Any) -> None:
@@ -122,7 +114,7 @@ def _row(ax: Axes, y: int, row: Any) -> None:
     if np.isfinite(row.low):
         ax.plot([row.low, row.high], [y, y], color=color, linewidth=1.8)
     ax.plot(row.difference, y, color=color, marker=marker, markersize=6)
-    text = f"{said(row.verdict)}, n = {row.n}"
+    text = f"{fmt.said(row.verdict)}, n = {row.n}"
     if row.diverged:
         text += f", {row.diverged} diverged"
     style.beside(ax, y, text)
@@ -171,24 +163,25 @@ def seed_slopes(
         >>> len(figure.axes[0].get_lines())
         3
     """
-    rows = comparison_of("seed_slopes", result, metric, options)
-    others, facts, baseline = _others(rows), rows.attrs, rows.evidence.baseline
+    rows = compare.comparison_of("seed_slopes", result, metric, options)
+    (titles, others), facts = _noisy(rows), rows.attrs
+    baseline = rows.evidence.baseline
     figure, panels = style.panels(len(others), 2.6, ax, columns, share_x=False)
-    drawn = zip(panels, _titles(rows, others), others.cells, strict=True)
+    drawn = zip(panels, titles, others.cells, strict=True)
     for panel, title, cell in drawn:
         style.title(panel, title, _slopes(panel, baseline, cell, rows.evidence.gain))
         names = [style.wrapped(each.placement, 14) for each in (baseline, cell)]
-        panel.set_xticks([0, 1], names, parse_math=False, usetex=False)
+        panel.set_xticks([0, 1], names, **style.LITERAL)
         panel.set_xlim(-0.25, 1.25)
         style.plain(panel)
-    style.outer_labels(panels, None, label, facts["metric"])
+    style.outer_labels(panels, "", label, facts["metric"])
     handles = [
         Line2D([], [], color=color, linestyle=line, label=word)
         for word, (color, line) in SLOPES.items()
     ]
-    better = f"({which_is_better(facts['lower_is_better'])})"
+    better = f"({fmt.which_is_better(facts['lower_is_better'])})"
     notes = f"a line is one {facts['unit']}", better
-    style.legend_beside(figure, panels, handles, notes, given=ax, columns=columns)
+    style.legend_beside(ax, panels, handles, notes, columns)
     return figure
 
 
@@ -253,46 +246,38 @@ def score_distribution(
     """
     if metric is None and isinstance(result, Comparison):
         metric = result.attrs["metric"]
-    table = score_table(runs_of(source_of(result)), metric, ["seed"])
-    groups = titled_groups(table, result)
+    table = score_table(runs_of(compare.source_of(result)), metric, ["seed"])
+    groups = compare.titled_groups(table, result)
     ax = style.rows_of(ax, [title for title, *_ in groups], 1.3, 0.42)
     placements = [p for p in table["placement"].unique() if p != baseline]
     looks = {name: style.placement_style(i) for i, name in enumerate(placements)}
     quiet = to_rgba(style.ink(), 0.6)  # the box, of ink, lies over its points
     looks[baseline] = {"color": quiet, "marker": "o"}
-    bins = _bins(table[metric].dropna().to_numpy(float))
+    low, high, n = table[metric].agg(["min", "max", "count"])
+    bins = np.linspace(low, high, max(BINS, int(n) // 20) + 1)  # of all rows alike
     for y, (_, name, group) in enumerate(groups):
         scores = np.sort(group[metric].dropna().to_numpy(float))
-        _points(ax, y, scores, bins, looks[name[0]])
-        _box(ax, y, scores)
+        if len(scores):
+            _points(ax, y, scores, bins, looks[name[0]])
+            _box(ax, y, scores)
         lost = int((~group["finite"]).sum())
-        style.beside(
-            ax, y, f"n = {len(scores)}" + (f", {lost} diverged" if lost else "")
-        )
+        more = f", {lost} diverged" if lost else ""
+        style.beside(ax, y, f"n = {len(scores)}{more}")
     notes = ["point: a run; diamond: mean of n runs", "box: quartiles and median"]
     if best is not None:
         ax.axvline(best, **style.best_style())
         notes.append(f"dotted: best possible {best:.3f}")
-    what = style.wrapped(label or in_words(metric), 40)
-    ax.set_xlabel("\n".join([what, *notes]))
+    what = style.wrapped(label or fmt.in_words(metric), 40)
+    ax.set_xlabel("\n".join([what, *notes]), **style.LITERAL)
     return ax
-
-
-def _bins(scores: np.ndarray) -> np.ndarray:
-    """Edges over all scores, so that rows are spread alike."""
-    if not len(scores):
-        return np.zeros(2)
-    return np.linspace(scores.min(), scores.max(), max(BINS, len(scores) // 20) + 1)
 
 
 def _points(ax: Axes, y: int, scores: np.ndarray, bins: np.ndarray, look: Any) -> None:
     """Every score once, moved off the row's middle by the number of its neighbours."""
-    column = np.searchsorted(bins[1:-1], scores, side="right")
-    counts = np.bincount(column, minlength=1)
-    first = np.searchsorted(column, column)
-    place = np.arange(len(scores)) - first  # in its column: 0, 1, -1, 2, -2, ...
-    place = (place + 1) // 2 * np.where(place % 2, 1, -1)
-    step = min(0.14, 2 * HEIGHT / max(counts.max(initial=1), 1))
+    column = np.digitize(scores, bins[1:-1])
+    place = pd.Series(scores).groupby(column).cumcount().to_numpy()
+    step = min(0.14, 2 * HEIGHT / (place.max() + 1))
+    place = (place + 1) // 2 * np.where(place % 2, 1, -1)  # 0, 1, -1, 2, -2, ...
     size, edge = (14, 0.8) if len(scores) <= 200 else (5, 0.4)
     faint = {"facecolors": to_rgba(look["color"], 0.3), "edgecolors": look["color"]}
     look = {"marker": look["marker"], "s": size, "linewidths": edge} | faint
@@ -301,12 +286,9 @@ def _points(ax: Axes, y: int, scores: np.ndarray, bins: np.ndarray, look: Any) -
 
 def _box(ax: Axes, y: int, scores: np.ndarray) -> None:
     """Quartiles, median and mean."""
-    if not len(scores):
-        return
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
     top, bottom = y - HEIGHT, y + HEIGHT
     line: Any = {"color": style.ink(), "linewidth": 0.9, "zorder": 3}
-    box = [low, high, high, low, low], [top, top, bottom, bottom, top]
-    ax.add_line(Line2D(*box, **line))
-    ax.add_line(Line2D([middle, middle], [top, bottom], **line))
+    ax.plot([low, high, high, low, low], [top, top, bottom, bottom, top], **line)
+    ax.plot([middle, middle], [top, bottom], **line)
     ax.plot(scores.mean(), y, marker="D", markersize=5, markerfacecolor="none", **line)

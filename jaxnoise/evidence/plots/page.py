@@ -28,19 +28,18 @@ ON_DARK = {  # the palette where a reader's screen is dark
 COLOURS = {INK: "currentColor"} | {
     colour.lower(): f"var(--{name})" for name, colour in style.PALETTE.items()
 }
-SETTINGS = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
+CLEAR = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+INKED = (
+    "text.color",
+    "axes.edgecolor",
+    "axes.labelcolor",
+    "xtick.color",
+    "ytick.color",
+)
+SETTINGS = dict.fromkeys(CLEAR, "none") | dict.fromkeys(INKED, INK)
+SETTINGS |= {
     "svg.fonttype": "none",  # text stays text: sharp, and of the reader's fonts
     "svg.hashsalt": "jaxnoise",
-    **{
-        name: INK
-        for name in (
-            *("text.color", "axes.edgecolor", "axes.labelcolor"),
-            *("axes.titlecolor", "xtick.color", "ytick.color"),
-        )
-    },
 }
 LARGEST = 800_000  # letters of an SVG; what has more is an image
 
@@ -76,7 +75,6 @@ def _svg(figure: Figure, prefix: str) -> str:
     figure.savefig(file, format="svg", dpi=150, metadata=nothing)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.S)
     head, rest = svg.split(">", 1)
     head = re.sub(r' (xmlns(:\w+)?|version|height)="[^"]*"', "", head)

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
 from scipy.special import expit
 
 from jaxnoise.checks import shown
@@ -92,13 +90,15 @@ def decision_regions(
     reach = 1.1 * max(np.abs(x).max() for x, _ in data.values())
     line = np.linspace(-reach, reach, 241, dtype=np.float32)
     plane = np.stack(np.meshgrid(line, line), axis=-1)
+    circle = np.linspace(0, 2 * np.pi, 181)
     for panel, (title, function) in zip(panels, logits.items(), strict=True):
         values = np.asarray(function(plane.reshape(-1, 2))).reshape(plane.shape[:2])
         _regions(panel, line, values)
-        if best_radius is not None:
-            best = style.best_style()
-            panel.add_patch(Circle((0, 0), best_radius, fill=False, **best))
         _points(panel, data.train, "train", filled=True)
+        panel.plot([], [], color=style.ink(), linewidth=1.3, label="boundary")
+        if best_radius is not None:
+            x, y = best_radius * np.cos(circle), best_radius * np.sin(circle)
+            panel.plot(x, y, **style.best_style(), label="best possible")
         style.title(panel, title)
         _plane(panel)
     image = panels[0].collections[0]
@@ -106,9 +106,6 @@ def decision_regions(
     figure.colorbar(image, ax=where, label="probability of class 1")
     style.outer_labels(panels, "$x_1$", "$x_2$")
     handles, _ = panels[0].get_legend_handles_labels()
-    handles.append(Line2D([], [], color=style.ink(), linewidth=1.3, label="boundary"))
-    if best_radius is not None:
-        handles.append(Line2D([], [], **style.best_style(), label="best possible"))
     if ax is None:
         style.legend(figure, handles, loc="outside lower center", ncols=2)
     else:
@@ -128,8 +125,7 @@ def _regions(ax: Axes, line: np.ndarray, values: np.ndarray) -> None:
     look: Any = {"cmap": "RdBu", "vmin": 0, "vmax": 1, "alpha": 0.6}
     ax.pcolormesh(line, line, expit(values), **look, shading="auto", rasterized=True)
     if values.min() < 0 < values.max():
-        ink = [style.ink()]
-        ax.contour(line, line, values, levels=[0], colors=ink, linewidths=1.3)
+        ax.contour(line, line, values, levels=[0], colors=[style.ink()], linewidths=1.3)
 
 
 def _points(ax: Axes, rows: Any, name: str, *, filled: bool) -> None:

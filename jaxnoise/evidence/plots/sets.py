@@ -73,5 +73,5 @@ def sets_forest(
     style.beside(ax, y, f"better in {pooled.better}, worse in {pooled.worse}")
     what = f"{in_words(pooled.metric)}, {joined(pooled[names[1:]].to_dict())}"
     notes = "standardised effect, above 0 better; bars: 95 %\nthin: the next data set"
-    ax.set_xlabel(f"{style.wrapped(label or what, 40)}\n({notes})")
+    ax.set_xlabel(f"{style.wrapped(label or what, 40)}\n({notes})", **style.LITERAL)
     return ax

@@ -1,9 +1,9 @@
-"""A score against the noise's strength, a line a placement.
+"""Scores against the noise's strength: a line a placement, or two strengths at once.
 
 `strength_curve` is what most sweeps want.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -11,18 +11,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis
 from matplotlib.collections import LineCollection
-from matplotlib.font_manager import FontProperties
+from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullFormatter
+from matplotlib.ticker import Locator
 
+from jaxnoise.evidence import format as fmt
 from jaxnoise.evidence.compare import Comparison, comparison_of
-from jaxnoise.evidence.format import count
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
 from jaxnoise.evidence.units import Cell, Options
 
 GAP = 0.6  # between labels, in sizes of their font
+DARK, LIGHT = "#010101", "#ffffff"
+EQUAL = 0.179  # luminance of what dark and light stand out from alike
+MISSING = "#b0b0b0"  # no colour of the maps, nor of a page
+MAPS = {  # told apart by all: blue and yellow, and red and blue around 0
+    "mean": ("cividis", Normalize),
+    "difference": ("RdBu", CenteredNorm),
+}
+WRITTEN = ("better", "worse", "equivalent")
 
 
 def strength_curve(
@@ -76,7 +84,7 @@ def strength_curve(
     """
     rows = comparison_of("strength_curve", result, metric, options)
     drawn = _drawn(rows, scale)
-    ours, ax = ax is None, style.new_axes(ax)
+    given, ax = ax, style.new_axes(ax)
     reference = rows.evidence.baseline
     handles = [_baseline(ax, reference)]
     for i, placement in enumerate(drawn["placement"].sort_index().unique()):
@@ -84,23 +92,19 @@ def strength_curve(
         look = style.placement_style(i)
         _units(ax, group["strength"], rows.loc[group.index].cells, look)
         handles.append(_line(ax, group, float(reference.score_interval.mean), look))
-    if best is not None:
-        style.best_line(ax, best)
-        handles.append(ax.get_lines()[-1])
-    if _diverged(ax, drawn):
-        handles.append(ax.get_lines()[-1])
+    handles += [*style.best_line(ax, best), *_diverged(ax, drawn)]
     _strength_axis(ax, drawn["strength"], scale)
     style.score_label(ax, label, rows.attrs["metric"])
     unit, name = rows.attrs["unit"], style.wrapped(reference.placement)
-    means = f"means of {count(rows['n'], unit)}"
-    notes = (
-        f"{means}\n"
-        f"bar: 95 % interval of the\ndifference to {name}\n"
-        f"band: 95 % interval of\nthe mean of {name}\n"
-        f"faint: {unit}s one by one"
-    )
-    brief = f"{means}\nbar, band: 95 % intervals"
-    style.legend_outside(ax, handles, notes, brief, ours=ours)
+    means = f"means of {fmt.count(rows['n'], unit)}"
+    notes = [
+        f"bar: 95 % interval of the\ndifference to {name}",
+        f"band: 95 % interval of\nthe mean of {name}",
+        f"faint: {unit}s one by one",
+    ]
+    brief = ["bar, band: 95 % intervals"]
+    notes = [means, *(notes if given is None else brief)]
+    style.legend_beside(given, [ax], handles, notes)
     style.plain(ax)
     return ax
 
@@ -149,15 +153,14 @@ def _units(ax: Axes, strengths: pd.Series, cells: list[Cell], look: Any) -> None
     ax.scatter(x, y, s=5, color=look["colors"], **faint)
 
 
-def _diverged(ax: Axes, rows: pd.DataFrame) -> bool:
+def _diverged(ax: Axes, rows: pd.DataFrame) -> list[Line2D]:
     """Crosses at the top where runs are missing from the means."""
-    lost = rows[rows["diverged"] > 0]
+    lost = rows["strength"][rows["diverged"] > 0]
     if lost.empty:
-        return False
-    cross: Any = {"linestyle": "", "marker": "x", "color": style.ink()}
+        return []
+    cross: Any = {"color": style.ink(), "label": "runs diverged here"}
     cross |= {"transform": ax.get_xaxis_transform(), "clip_on": False}
-    ax.plot(lost["strength"], [1] * len(lost), **cross, label="runs diverged here")
-    return True
+    return ax.plot(lost, [1] * len(lost), "x", **cross)
 
 
 def _strength_axis(ax: Axes, strengths: pd.Series, scale: str) -> None:
@@ -180,58 +183,203 @@ def label_side_by_side(axis: XAxis, values: np.ndarray) -> None:
         axis: that along the bottom, with its scale.
         values: in ascending order, each once.
     """
-    written = _written(values)
-    axis.set_major_locator(SideBySide(values, written))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: written(x)))
-    axis.set_minor_locator(FixedLocator(list(values)))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _written(values: np.ndarray) -> Callable[[float], str]:
-    """Three digits, or as many as tell all of the values apart."""
-    digits = next(
+    digits = next(  # three, or as many as tell all of them apart
         n for n in range(3, 18) if len({f"{x:.{n}g}" for x in values}) == len(values)
     )
-    return lambda x: f"{x:.{digits}g}"
+    axis.set_ticks(values, [], minor=True)
+    axis.set_major_locator(SideBySide(values, [f"{x:.{digits}g}" for x in values]))
+    axis.set_major_formatter(lambda x, _: f"{x:.{digits}g}")
 
 
 class SideBySide(Locator):
     """As many of the values as have labels that fit along the axis as it is drawn."""
 
-    def __init__(self, values: np.ndarray, written: Callable[[float], str]) -> None:
-        self.values, self.written = values, written
+    def __init__(self, values: np.ndarray, labels: Sequence[str]) -> None:
+        self.values, self.labels = values, labels
 
     def __call__(self) -> Sequence[float]:
-        """The values in sight whose labels do not touch."""
-        axis: Any = self.axis
-        return self.tick_values(*axis.get_view_interval())
-
-    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
-        """Those between two values."""
-        low, high = sorted((vmin, vmax))
-        seen = self.values[(low <= self.values) & (self.values <= high)]
+        """The values whose labels do not touch."""
         axis: Any = self.axis
         font = axis.get_major_ticks(1)[0].label1.get_fontproperties()
-        gap = GAP * font.get_size_in_points()
-        widths = np.array([gap + _width(self.written(x), font) for x in seen])
-        points = np.column_stack([seen, np.zeros(len(seen))])
+        gap, measure = (
+            GAP * font.get_size_in_points(),
+            text_to_path.get_text_width_height_descent,
+        )
+        widths = np.array([gap + measure(text, font, False)[0] for text in self.labels])
+        points = np.column_stack([self.values, np.zeros(len(self.values))])
         middles = axis.axes.get_xaxis_transform().transform(points)[:, 0]
-        chosen = _apart(middles, widths * axis.axes.figure.dpi / 72)
-        return [float(x) for x in seen[chosen]]
+        halves = widths * axis.axes.figure.dpi / 144
+        left, right = middles - halves, middles + halves
+        order, kept = np.argsort(right), list[int]()
+        for i in order:
+            if not kept or left[i] >= right[kept[-1]]:
+                kept.append(i)
+        if len(kept) > 1 and left[order[-1]] >= right[kept[-2]]:
+            kept[-1] = order[-1]  # the last value rather than its neighbour
+        return list(self.values[kept])
 
 
-def _width(text: str, font: FontProperties) -> float:
-    """In points."""
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+def strength_heatmap(
+    result: Source,
+    *,
+    metric: str | None = None,
+    value: str = "mean",
+    placement: str | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    label: str | None = None,
+    ax: Axes | None = None,
+    **options: Unpack[Options],
+) -> Axes:
+    """Draw a metric for two strengths at once, one along each axis.
+
+    Strengths that are pytrees, such as ``{"input": 0.1, "hidden": 0.3}``, give the
+    columns ``strength.input`` and ``strength.hidden``. Every cell shows its number, and
+    for differences the verdict too where it is better, worse or equivalent.
+
+    Args:
+        result: of a sweep, a table such as `compare` takes, or a `Comparison`.
+        metric: a column of ``result.runs``; None for that of a comparison.
+        value: "mean", or "difference" for the paired difference to the baseline.
+        placement: which to draw; None if but one has two strengths.
+        x: the strength along the horizontal axis, such as ``"input"``; None takes the
+            first that varies.
+        y: the strength along the vertical axis; None takes the second that varies.
+        label: of the numbers, with their unit; None takes the metric's name.
+        ax: where to draw; None makes a figure.
+        **options: for `compare`, such as ``baseline`` or ``rope``.
+
+    Returns:
+        The axes; a colour bar stands beside them.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind, or an option none of `compare`.
+        ValueError: as `compare`, or if there is no such value, no placement with two
+            strengths, several of them, or more strengths that vary.
+
+    Example:
+        >>> import itertools, pandas as pd, jaxnoise as jn
+        >>> rows = [("none", float("nan"), float("nan"))]
+        >>> rows += [("both", a, b) for a in (0.01, 0.1) for b in (0.1, 0.3)]
+        >>> columns = ["placement", "strength.input", "strength.hidden"]
+        >>> table = pd.DataFrame(rows, columns=columns).merge(
+        ...     pd.DataFrame({"seed": range(6)}), how="cross"
+        ... )
+        >>> table["accuracy"] = 0.5 + table.index / 100
+        >>> ax = jn.plots.strength_heatmap(table, metric="accuracy")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('strength of input', 'strength of hidden')
+    """
+    if value not in MAPS:
+        raise ValueError(f'value must be "mean" or "difference", got {value!r}.')
+    rows = comparison_of("strength_heatmap", result, metric, options)
+    drawn = _placement(rows[rows["placement"] != rows.attrs["baseline"]], placement)
+    x, y = _axes_of(drawn, x, y)
+    grid = drawn.pivot(index=y, columns=x, values=value)
+    height, width = grid.shape
+    size = max(2.4 + 0.75 * width, 4.2), max(1.3 + 0.5 * height, 2.6)
+    ax = style.new_axes(ax, size)
+    colours, norm = MAPS[value]
+    colours += "_r" * rows.attrs["lower_is_better"]
+    image = ax.pcolormesh(np.ma.masked_invalid(grid), cmap=colours, norm=norm())
+    ax.set_facecolor(MISSING)
+    told = drawn["verdict"].isin(WRITTEN) & (value == "difference")
+    verdicts = drawn.assign(told=drawn["verdict"].where(told, ""))
+    verdicts = verdicts.pivot(index=y, columns=x, values="told").fillna("")
+    _annotate(ax, image, grid, verdicts, "+" if value == "difference" else "-")
+    _ticks(ax.xaxis, grid.columns, x)
+    _ticks(ax.yaxis, grid.index, y)
+    _colour_bar(ax, image, rows, value, label or fmt.in_words(rows.attrs["metric"]))
+    return ax
 
 
-def _apart(middles: np.ndarray, widths: np.ndarray) -> list[int]:
-    """The most labels that do not touch: always that which ends first, and the last."""
-    left, right = middles - widths / 2, middles + widths / 2
-    order, kept = [int(i) for i in np.argsort(right)], list[int]()
-    for i in order:
-        if not kept or left[i] >= right[kept[-1]]:
-            kept.append(i)
-    if len(kept) > 1 and left[order[-1]] >= right[kept[-2]]:
-        kept[-1] = order[-1]
-    return kept
+def _placement(rows: pd.DataFrame, placement: str | None) -> pd.DataFrame:
+    """The rows of the one placement with two strengths or more."""
+    leaves = [column for column in rows if column.startswith("strength.")]
+    several = rows[rows[leaves].notna().sum(axis=1) >= 2]
+    found = list(several["placement"].unique())
+    if not found:
+        raise ValueError(
+            "result must have a placement with two strengths, strength.<name> columns "
+            "of the runs, got none."
+        )
+    if placement is None and len(found) == 1:
+        placement = found[0]
+    if placement not in found:
+        raise ValueError(
+            "placement must be one of those with two strengths "
+            f"({', '.join(map(str, found))}), got {placement!r}."
+        )
+    return several[several["placement"] == placement]
+
+
+def _axes_of(rows: pd.DataFrame, x: str | None, y: str | None) -> tuple[str, str]:
+    """The columns along the axes; no other strength may vary."""
+    leaves = [c for c in rows if c.startswith("strength.") and rows[c].notna().any()]
+    varying = [c for c in leaves if rows[c].nunique() > 1]
+    given = [None if name is None else f"strength.{name}" for name in (x, y)]
+    for name in filter(None, (x, y)):
+        if f"strength.{name}" not in leaves:
+            names = ", ".join(leaf.removeprefix("strength.") for leaf in leaves)
+            raise ValueError(
+                f"x and y must be strengths of the placement ({names}), got {name!r}."
+            )
+    free = iter([c for c in dict.fromkeys(varying + leaves) if c not in given])
+    first, second = (name or next(free) for name in given)
+    others = [c for c in varying if c not in (first, second)]
+    if first == second or others:
+        raise ValueError(
+            "result must have two strengths that vary, one for x and one for y, "
+            f"got {', '.join(varying) or 'none'}."
+        )
+    return first, second
+
+
+def _annotate(
+    ax: Axes, image: Any, grid: pd.DataFrame, verdicts: pd.DataFrame, sign: str
+) -> None:
+    """Each number on its cell, dark or light, whichever stands out more."""
+    digits, colours = fmt.decimals(grid), image.to_rgba(grid.to_numpy(float))
+    look = {"ha": "center", "va": "center", "fontsize": style.SMALL}
+    for (i, j), score in np.ndenumerate(grid):
+        text = f"{fmt.fixed(score, digits, sign)}\n{verdicts.iat[i, j]}".strip()
+        ink = stands_out(colours[i, j, :3]) if np.isfinite(score) else DARK
+        ax.text(j + 0.5, i + 0.5, text, color=ink, **look)
+
+
+def stands_out(background: Any) -> str:
+    """Dark or light ink, by the contrast ratio of WCAG."""
+    c = np.asarray(background)
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return DARK if linear @ [0.2126, 0.7152, 0.0722] > EQUAL else LIGHT
+
+
+def _ticks(axis: Any, values: pd.Index, column: str) -> None:
+    """The strengths, and of what they are."""
+    axis.set_ticks(np.arange(len(values)) + 0.5, [fmt.number(v) for v in values])
+    axis.set_tick_params(length=0)
+    name = f"strength of {column.removeprefix('strength.')}"
+    axis.set_label_text(name, **style.LITERAL)
+
+
+def _colour_bar(ax: Axes, image: Any, rows: Comparison, value: str, label: str) -> None:
+    """What the colours mean, and where the baseline is."""
+    facts = rows.attrs
+    noisy = rows[rows["placement"] != facts["baseline"]]
+    better = fmt.which_is_better(facts["lower_is_better"])
+    bar = ax.figure.colorbar(image, ax=ax)
+    bar.outline.set_visible(False)
+    what = label if value == "mean" else f"{label}, difference to {facts['baseline']}"
+    note = f"mean, {fmt.count(noisy['n'], facts['unit'])}; {better}"
+    lines = style.wrapped(what, 36), style.wrapped(note, 36)
+    bar.set_label("\n".join(lines), fontsize=style.SMALL, **style.LITERAL)
+    reference = float(rows.evidence.baseline.score_interval.mean)
+    low, high = image.get_clim()
+    if value == "mean" and low <= reference <= high:
+        for color, width in ((LIGHT, 4), (DARK, 1.5)):  # one of them stands out
+            bar.ax.axhline(reference, color=color, linewidth=width)
+    if value == "mean":
+        text = (
+            f"{facts['baseline']} has {fmt.fixed(reference, fmt.decimals([low, high]))}"
+        )
+        ax.set_title(style.wrapped(text, 40), fontsize=style.SMALL, **style.LITERAL)

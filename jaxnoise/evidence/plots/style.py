@@ -15,9 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
-from matplotlib.text import Text
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from jaxnoise.checks import shown
@@ -36,6 +35,7 @@ PLACEMENTS = tuple(PALETTE.values())
 VERMILLION, BLUE, GREEN, PURPLE, OCHRE, SKY, GREY = PLACEMENTS
 MARKERS = "osD^v<PX"  # one more than colours: pairs repeat after 56 placements
 SMALL = "small"
+LITERAL: Any = {"parse_math": False, "usetex": False}  # names hold $ and _
 
 
 def ink() -> Any:
@@ -59,16 +59,11 @@ def best_style() -> dict[str, Any]:
     return {"color": ink(), "linestyle": ":", "linewidth": 1.2}
 
 
-def best_line(ax: Axes, value: float) -> None:
-    """A dotted line at the best possible value."""
-    ax.axhline(value, label=f"best possible {value:.3f}", **best_style())
-
-
-def literal(text: Text) -> Text:
-    """Show a text as it is: names hold ``$`` and ``_`` that mean no mathematics."""
-    text.set_parse_math(False)
-    text.set_usetex(False)
-    return text
+def best_line(ax: Axes, value: float | None) -> list[Line2D]:
+    """A dotted line at the best possible value, if it is known."""
+    if value is None:
+        return []
+    return [ax.axhline(value, label=f"best possible {value:.3f}", **best_style())]
 
 
 def wrapped(name: Any, width: int = 28, lines: int = 3) -> str:
@@ -81,69 +76,50 @@ def legend(
     owner: Any, handles: Sequence[Any], title: str = "", **options: Any
 ) -> Legend:
     """A legend of names shown as they are, also such as begin with an underscore."""
-    options = {"frameon": False, "fontsize": SMALL} | options
-    made = owner.legend(handles, [str(i) for i in range(len(handles))], **options)
+    look = {"frameon": False, "fontsize": SMALL, "title_fontsize": SMALL}
+    look |= {"title": title, "alignment": "left"} | options
+    made = owner.legend(handles, [str(i) for i in range(len(handles))], **look)
     for text, handle in zip(made.get_texts(), handles, strict=True):
-        literal(text).set_text(wrapped(handle.get_label()))
-    made.set_title(title, prop=FontProperties(size=SMALL))
-    literal(made.get_title())
-    made.set_alignment("left")
+        text.set(text=wrapped(handle.get_label()), **LITERAL)
+    made.get_title().set(**LITERAL)
     return made
 
 
-def legend_outside(
-    ax: Axes, handles: Sequence[Any], text: str, short: str, *, ours: bool
-) -> None:
-    """A legend at the right of our own axes, where it hides nothing.
-
-    The figure grows as high as its legend. On given axes it is inside them, and short.
-    """
-    if not ours:  # there may be others at the right
-        legend(ax, handles, short)
-        return
-    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0}
-    made = legend(ax, handles, text, **place)
-    texts = [made.get_title(), *made.get_texts()]
-    lines = sum(each.get_text().count("\n") + 1 for each in texts)
-    figure: Any = ax.figure
-    figure.set_figheight(max(figure.get_figheight(), 0.6 + 0.19 * lines))
-
-
 def legend_beside(
-    figure: Figure,
-    axes: list[Axes],
+    ax: Any,
+    axes: Sequence[Axes],
     handles: Sequence[Any],
     notes: Sequence[str],
-    *,
-    given: Any,
-    columns: int | None,
+    columns: int | None = None,
 ) -> None:
-    """A legend for all panels: in the place of a spare one, at the side, or below.
+    """A legend for all axes, with notes: in the place of a spare one, or at the right.
 
-    Below, under so many columns, its notes are on one line; on given axes it is inside
-    the first.
+    A figure of one axes grows as high as its legend. Under panels in so many columns it
+    is below them, its notes on one line; on given axes, ``ax``, it is inside the first.
     """
-    below = columns is not None
-    text = ("; " if below else "\n").join(notes).replace("; (", " (")
+    figure: Any = axes[0].figure
     spare = [other for other in figure.axes if not other.axison]
-    if given is not None:
+    text = ("\n" if columns is None else "; ").join(notes).replace("; (", " (")
+    if ax is not None:  # there may be others at the right
         legend(axes[0], handles, text)
-    elif below:
+    elif columns is not None:
         legend(figure, handles, text, loc="outside lower center", ncols=len(handles))
     elif spare:
         legend(spare[0], handles, text, loc="center left")
-    else:
+    elif len(axes) > 1:
         legend(figure, handles, text, loc="outside right center")
+    else:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)}
+        made = legend(axes[0], handles, text, **place, borderaxespad=0)
+        texts = [made.get_title(), *made.get_texts()]
+        lines = sum(each.get_text().count("\n") + 1 for each in texts)
+        figure.set_figheight(max(figure.get_figheight(), 0.6 + 0.19 * lines))
 
 
-def new_axes(ax: Axes | None, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
+def new_axes(ax: Any, size: tuple[float, float] = (5.4, 3.6)) -> Axes:
     """The given axes, or those of a new figure."""
-    if ax is not None:
-        return _checked(ax)
-    return plt.subplots(figsize=size, layout="constrained")[1]
-
-
-def _checked(ax: Any) -> Axes:
+    if ax is None:
+        return plt.subplots(figsize=size, layout="constrained")[1]
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be axes of matplotlib, plt.subplots()[1], got {shown(ax)}."
@@ -156,7 +132,7 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """The given axes, one a panel, or a new figure's, which share their scales."""
     if ax is not None:
-        given = [_checked(each) for each in np.ravel(ax)]
+        given = [new_axes(each) for each in np.ravel(ax)]
         if len(given) != count:
             raise ValueError(
                 f"ax must be one axes a panel, {count} in all, got {len(given)}."
@@ -175,27 +151,19 @@ def panels(
 
 def score_label(ax: Axes, label: str | None, metric: str) -> None:
     """The user's label of the vertical axis, or the metric's name as it is."""
-    ax.set_ylabel(wrapped(in_words(metric) if label is None else label, 24))
-    if label is None:
-        literal(ax.yaxis.label)
+    text, look = (in_words(metric), LITERAL) if label is None else (label, {})
+    ax.set_ylabel(wrapped(text, 24), **look)
 
 
-def outer_labels(
-    axes: list[Axes], x: str | None, label: str | None, metric: str = ""
-) -> None:
-    """Labels on the left and wherever no panel lies below; x None: ticks everywhere."""
+def outer_labels(axes: list[Axes], x: str, label: str | None, metric: str = "") -> None:
+    """Labels on the left and wherever no panel lies below."""
     for i, ax in enumerate(axes):
-        ax.set_xlabel(x or "")
-        score_label(ax, label, metric)
         spec = ax.get_subplotspec()
-        if spec is None:
-            continue
-        ax.label_outer()
-        columns = spec.get_gridspec().ncols
-        if x is None or i + columns >= len(axes):
-            ax.xaxis.set_tick_params(labelbottom=True)
-            ax.xaxis.label.set_visible(True)
-            ax.set_xlabel(x or "")
+        if spec is None or i + spec.get_gridspec().ncols >= len(axes):
+            ax.set_xlabel(x)
+            ax.tick_params(labelbottom=True)
+        if spec is None or spec.is_first_col():
+            score_label(ax, label, metric)
 
 
 def beside(ax: Axes, y: int, text: str) -> None:
@@ -206,28 +174,23 @@ def beside(ax: Axes, y: int, text: str) -> None:
 
 def rows_of(ax: Axes | None, titles: Sequence[str], margin: float, row: float) -> Axes:
     """Axes with a titled row each, the first at the top; a new figure has room."""
-    names = [wrapped(text, 28) for text in titles]
-    if ax is not None:
-        _checked(ax)
-    else:
-        lines = max(name.count("\n") + 1 for name in names)
-        ax = new_axes(None, (5.8, margin + len(names) * max(row, 0.12 + 0.18 * lines)))
-    ax.set_yticks(range(len(names)), names, parse_math=False, usetex=False)
+    names = [wrapped(text) for text in titles]
+    row = max(row, 0.12 + 0.18 * max(name.count("\n") + 1 for name in names))
+    ax = new_axes(ax, (5.8, margin + len(names) * row))
+    ax.set_yticks(range(len(names)), names, **LITERAL)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.spines[["top", "right", "left"]].set_visible(False)
-    literal(ax.xaxis.label)
     return ax
 
 
 def title(ax: Axes, text: str, note: str = "") -> None:
     """A panel's title, with a note below or, if there is room, behind it."""
     name = wrapped(text, 26)
-    end = f" ({note})" if note and len(name) + len(note) < 26 else ""
-    if note and not end:
-        end = f"\n({note})"
-    literal(ax.set_title(name + end, fontsize="medium"))
+    gap = " " if len(name) + len(note) < 26 else "\n"
+    text = f"{name}{gap}({note})" if note else name
+    ax.set_title(text, fontsize="medium", **LITERAL)
 
 
 def plain(ax: Axes) -> None:

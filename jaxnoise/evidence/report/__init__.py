@@ -16,18 +16,12 @@ from typing import Any, Unpack
 import jinja2
 import pandas as pd
 
-from jaxnoise.evidence.compare import (
-    Comparison,
-    comparison_of,
-    shows_options,
-    source_of,
-)
+from jaxnoise.evidence import compare
+from jaxnoise.evidence.compare import Comparison, source_of
 from jaxnoise.evidence.format import (
     FEW_UNITS,
-    difference_decimals,
     in_words,
     legible,
-    score_decimals,
     short,
     which_is_better,
 )
@@ -36,18 +30,18 @@ from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.report.figures import illustrations
-from jaxnoise.evidence.report.sentences import STILL, answer, limits
-from jaxnoise.evidence.report.tables import FILTERS, MARKS, names_of, provenance
+from jaxnoise.evidence.report.sentences import answer, limits
+from jaxnoise.evidence.report.tables import FILTERS, names_of, versions
 from jaxnoise.evidence.select import Selection, chosen
 from jaxnoise.evidence.table import Source, lower_is_better, runs_of
 from jaxnoise.evidence.units import Options, evidence_of
-from jaxnoise.results import cell_columns, sets_of
+from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
 QUESTION = "Would noise help this model, where, how much, and how sure are we?"
 
 
-@shows_options
+@compare.shows_options
 def report(
     result: Source,
     path: str | os.PathLike[str],
@@ -122,7 +116,7 @@ def report(
     runs = runs_of(source_of(result), "result")
     if metric is None and not isinstance(result, Comparison):
         metric = _default_metric(runs)
-    rows = comparison_of("report", result, metric, options)
+    rows = compare.comparison_of("report", result, metric, options)
     metric = rows.attrs["metric"]
     score_set, name = _set_and_name(runs, metric)
     choice, unchosen = _choose(rows, choose_on, score_set, name)
@@ -142,34 +136,23 @@ def _found(
     rows: Comparison, score_set: str, name: str, choice: Selection | None
 ) -> dict[str, Any]:
     """What the template is filled with, but for the user's own words and figures."""
-    facts = rows.attrs
+    source, facts = source_of(rows), rows.attrs
     return (
         answer(rows, choice)
-        | limits(rows, score_set, name, choice)
+        | limits(rows, score_set, name)
         | {
             "version": version("jaxnoise"),
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
-            "on_light": PALETTE,
-            "on_dark": ON_DARK,
-            "complete": getattr(source_of(rows), "complete", True),
             "rows": rows,
+            "runs": runs_of(source),
+            "sweep": source if isinstance(source, SweepResult) else None,
             "facts": facts,
             "names": names_of(rows),
-            "digits": difference_decimals(rows),
-            "score_digits": score_decimals(rows),
             "words": in_words(facts["metric"]),
             "better": which_is_better(facts["lower_is_better"]),
             "baseline": short(facts["baseline"]),
             "score_set": score_set,
-            "run_count": sum(cell.runs for cell in rows.cells),
             "choice": choice,
-            "made": provenance(rows),
-            "marks": MARKS,
-            "alpha": ALPHA,
-            "few_units": FEW_UNITS,
-            "least_units": LEAST_UNITS,
-            "most_lost": MOST_LOST,
-            "still": STILL,
         }
     )
 
@@ -196,12 +179,10 @@ def _default_metric(runs: pd.DataFrame) -> str:
             f"({', '.join(map(str, runs))})."
         )
     lower = {column: lower_is_better(column) for column in found}
-    found = {c: at for c, at in found.items() if lower[c] is not None} or found
-    sets = [score_set for score_set, _ in found.values()]
-    others = [each for each in sets if each not in (*PREFERRED, "train")]
-    wanted = next(each for each in (*PREFERRED, *others, "train") if each in sets)
-    names = [column for column, (each, _) in found.items() if each == wanted]
-    return next((each for each in names if not lower[each]), names[0])
+    known = [column for column in found if lower[column] is not None] or found
+    others = [score_set for score_set, _ in found.values() if score_set != "train"]
+    order = [*PREFERRED, *others, "train"]
+    return min(known, key=lambda c: (order.index(found[c][0]), bool(lower[c])))
 
 
 def _scores_of(runs: pd.DataFrame) -> dict[str, tuple[str, str]]:
@@ -235,6 +216,10 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
+    environment.globals |= {"on_light": PALETTE, "on_dark": ON_DARK}
+    environment.globals |= {"alpha": ALPHA, "most_lost": MOST_LOST}
+    environment.globals |= {"few_units": FEW_UNITS, "least_units": LEAST_UNITS}
+    environment.globals["versions"] = versions
     return environment.get_template("report.html")
 
 

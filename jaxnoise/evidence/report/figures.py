@@ -11,22 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxnoise.evidence import format as fmt
 from jaxnoise.evidence import plots
 from jaxnoise.evidence.compare import Comparison, source_of, titled_groups
-from jaxnoise.evidence.format import (
-    cell_titles,
-    count,
-    difference_decimals,
-    fixed,
-    in_words,
-    said,
-    score_decimals,
-    short,
-    signed,
-    which_is_better,
-)
 from jaxnoise.evidence.plots.page import drawn_for_page
-from jaxnoise.results import sets_of
+from jaxnoise.results import SweepResult, sets_of
 
 MOST_PANELS = 12
 MOST_SPOKEN = 24  # rows that a figure's text reads out
@@ -56,96 +45,78 @@ def illustrations(
         label: of the metric, with its unit.
     """
     made = []
-    few, note = _few(rows)
-    sketches = [*_scores(rows, best, label), *_panels(few, note, label)]
-    sketches += _curves(few, note, name, best)
+    sketches = [*_of_all(rows, best, label), *_of_each(rows, name, best, label)]
     for i, (caption, spoken, draw) in enumerate(sketches):
         kind, markup = drawn_for_page(draw, f"figure-{i + 1}")
         more = len(spoken) - MOST_SPOKEN
         spoken = spoken[:MOST_SPOKEN] + [f"and {more} more"] * (more > 0)
         alt = f"{caption} {'; '.join(spoken)}."
-        if kind == "svg":
-            head = f'<svg role="img" aria-label="{escape(alt)}"'
-            markup = markup.replace("<svg", head, 1)
-        made.append(Illustration(caption, alt, kind, markup))
+        head = f'<svg role="img" aria-label="{escape(alt)}"'
+        made.append(Illustration(caption, alt, kind, markup.replace("<svg", head, 1)))
     return made
 
 
-def _words(rows: Comparison) -> tuple[str, str, str, str]:
-    """Baseline, score, units and which way is better, as captions name them."""
-    facts = rows.attrs
-    units = count((_others(rows) if len(rows) > 1 else rows)["n"], facts["unit"])
-    better = which_is_better(facts["lower_is_better"])
-    return short(facts["baseline"]), in_words(facts["metric"]), units, better
+def _of_all(
+    rows: Comparison, best: float | None, label: str | None
+) -> Iterator[Sketch]:
+    """Figures of all placements and strengths at once."""
+    others, (baseline, score, units, better) = _others(rows), _words(rows)
+    difference, which = f"Difference to {baseline} in {score}", f"({units}; {better})."
+    scores, above = _spoken(rows, _score), score[:1].upper() + score[1:]
+    drawn: Any = {"best": best, "label": label}
+    if len(others):
+        caption = f"{difference}, mean and 95 % interval {which}"
+        yield caption, _spoken(others, _difference), partial(plots.forest, rows)
+    if _has_strengths(others):
+        caption = f"{above} against the noise's strength {which}"
+        yield caption, scores, partial(plots.strength_curve, rows, **drawn)
+    for placement in _of_two_strengths(others):
+        of = fmt.short(placement)
+        caption = f"{difference} for the two strengths of {of} {which}"
+        spoken = _spoken(rows[rows["placement"] == placement], _difference)
+        options: Any = {"value": "difference", "placement": placement, "label": label}
+        yield caption, spoken, partial(plots.strength_heatmap, rows, **options)
+    drawn["baseline"] = rows.attrs["baseline"]
+    caption = f"{above} of every run ({better})."
+    yield caption, scores, partial(plots.score_distribution, rows, **drawn)
+
+
+def _of_each(
+    rows: Comparison, name: str, best: float | None, label: str | None
+) -> Iterator[Sketch]:
+    """Figures with a panel a placement and strength."""
+    few, note = _few(rows)
+    baseline, score, units, better = _words(few)
+    if len(_others(few)):
+        each = f"each {few.attrs['unit']} of {baseline} in {score}"
+        caption = f"What becomes of {each} ({units}; {better}).{note}"
+        draw = partial(plots.seed_slopes, few, label=label, columns=2)
+        yield caption, _spoken(few, _wins), draw
+    result = source_of(few)
+    if not isinstance(result, SweepResult) or not len(result.epochs):
+        return
+    drawn = {metric for _, metric in sets_of(result.curves)}
+    for metric in dict.fromkeys(m for m in (name, "loss") if m in drawn):
+        words = fmt.in_words(metric)
+        caption = (
+            f"{words[:1].upper() + words[1:]} against the epoch, mean and one standard "
+            f"deviation over runs.{note}"
+        )
+        options: Any = {"metric": metric, "best": best if metric == name else None}
+        draw = partial(plots.learning_curves, few, columns=2, **options)
+        yield caption, _last_epoch(few, metric), draw
 
 
 def _others(rows: Comparison) -> Comparison:
     return rows[rows["verdict"] != "baseline"]
 
 
-def _scores(
-    rows: Comparison, best: float | None, label: str | None
-) -> Iterator[Sketch]:
-    """Figures of all placements and strengths at once."""
-    others, (baseline, score, units, better) = _others(rows), _words(rows)
-    which = f"({units}; {better})."
-    drawn: Any = {"best": best, "label": label}
-    if len(others):
-        yield (
-            f"Difference to {baseline} in {score}, mean and 95 % interval {which}",
-            _say_differences(others),
-            partial(plots.forest, rows),
-        )
-    if _has_strengths(others):
-        yield (
-            f"{_capital(score)} against the noise's strength {which}",
-            _say_scores(rows),
-            partial(plots.strength_curve, rows, **drawn),
-        )
-    for placement in _of_two_strengths(others):
-        options: Any = {"value": "difference", "placement": placement, "label": label}
-        yield (
-            f"Difference to {baseline} in {score} for the two strengths of "
-            f"{short(placement)} {which}",
-            _say_differences(rows[rows["placement"] == placement]),
-            partial(plots.strength_heatmap, rows, **options),
-        )
-    drawn["baseline"] = rows.attrs["baseline"]
-    yield (
-        f"{_capital(score)} of every run ({better}).",
-        _say_scores(rows),
-        partial(plots.score_distribution, rows, **drawn),
-    )
-
-
-def _panels(few: Comparison, note: str, label: str | None) -> Iterator[Sketch]:
-    """A panel a placement and strength."""
-    baseline, score, units, better = _words(few)
-    if len(_others(few)):
-        yield (
-            f"What becomes of each {few.attrs['unit']} of {baseline} in {score} "
-            f"({units}; {better}).{note}",
-            _say_wins(few),
-            partial(plots.seed_slopes, few, label=label, columns=2),
-        )
-
-
-def _curves(
-    few: Comparison, note: str, name: str, best: float | None
-) -> Iterator[Sketch]:
-    """Against the epoch, where there are curves."""
-    result = source_of(few)
-    curves = getattr(result, "curves", None) or {}
-    names = {metric for _, metric in sets_of(curves)} if curves else set()
-    for metric in dict.fromkeys([name, "loss"]):
-        if metric in names and len(result.epochs):
-            options: Any = {"metric": metric, "best": best if metric == name else None}
-            yield (
-                f"{_capital(in_words(metric))} against the epoch, mean and one "
-                f"standard deviation over runs.{note}",
-                _say_last_epoch(few, metric),
-                partial(plots.learning_curves, few, columns=2, **options),
-            )
+def _words(rows: Comparison) -> tuple[str, str, str, str]:
+    """Baseline, score, units and which way is better, as captions name them."""
+    facts = rows.attrs
+    units = fmt.count((_others(rows) if len(rows) > 1 else rows)["n"], facts["unit"])
+    better = fmt.which_is_better(facts["lower_is_better"])
+    return fmt.short(facts["baseline"]), fmt.in_words(facts["metric"]), units, better
 
 
 def _few(rows: Comparison) -> tuple[Comparison, str]:
@@ -155,11 +126,8 @@ def _few(rows: Comparison) -> tuple[Comparison, str]:
     gains = (rows.evidence.gain * rows["mean"]).fillna(-np.inf)
     at = gains.groupby(rows["placement"], sort=False).idxmax()
     reference = rows.index[rows["verdict"] == "baseline"]
-    kept = sorted({*at.iloc[:MOST_PANELS], *reference})
-    note = (
-        f" Of {len(rows)} placements and strengths the best of each placement is shown."
-    )
-    return rows.loc[kept], note
+    shown = f"Of {len(rows)} placements and strengths the best of each placement is"
+    return rows.loc[sorted({*at.iloc[:MOST_PANELS], *reference})], f" {shown} shown."
 
 
 def _of_two_strengths(others: Comparison) -> list[str]:
@@ -173,44 +141,43 @@ def _has_strengths(others: pd.DataFrame) -> bool:
     """Whether any placement has several strengths, as numbers above 0."""
     if "strength" not in others:
         return False
-    numbers = pd.to_numeric(others["strength"], "coerce")
-    positive = others[numbers > 0]
-    return bool((positive["placement"].value_counts() > 1).any())
+    positive = pd.to_numeric(others["strength"], "coerce") > 0
+    return bool(others["placement"][positive].duplicated().any())
 
 
-def _say_differences(rows: pd.DataFrame) -> list[str]:
-    """The differences with their intervals and verdicts, but for the baseline."""
-    spoken, digits = [], difference_decimals(rows)
-    for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
-        text = "no finite pair"
-        if np.isfinite(row.difference):
-            text = signed(row.difference, digits)
-        if np.isfinite(row.low):
-            text += f" ({signed(row.low, digits)} to {signed(row.high, digits)})"
-        if row.verdict != "baseline":
-            spoken.append(f"{title}: {text}, {said(row.verdict)}")
-    return spoken
+def _spoken(
+    rows: pd.DataFrame, say: Callable[[pd.DataFrame], Iterator[str]]
+) -> list[str]:
+    """What is to be said of each row, after its title; of some nothing is."""
+    pairs = zip(fmt.cell_titles(rows), say(rows), strict=True)
+    return [f"{title}: {text}" for title, text in pairs if text]
 
 
-def _say_scores(rows: pd.DataFrame) -> list[str]:
-    spoken, digits = [], score_decimals(rows)
-    for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True):
-        sd = f" ± {fixed(row.sd, digits)}" if np.isfinite(row.sd) else ""
-        known = np.isfinite(row.mean)
-        text = f"{fixed(row.mean, digits)}{sd}" if known else "no finite run"
-        spoken.append(f"{title}: {text}")
-    return spoken
+def _difference(rows: pd.DataFrame) -> Iterator[str]:
+    """The differences with their intervals and verdicts."""
+    digits = fmt.difference_decimals(rows)
+    for row in rows.itertuples():
+        mean, low, high = (
+            fmt.signed(value, digits) for value in (row.difference, row.low, row.high)
+        )
+        known = mean if np.isfinite(row.difference) else "no finite pair"
+        interval = f" ({low} to {high})" if np.isfinite(row.low) else ""
+        yield f"{known}{interval}, {fmt.said(row.verdict)}"
 
 
-def _say_wins(rows: pd.DataFrame) -> list[str]:
-    return [
-        f"{title}: better in {row.win_probability:.0%} of {row.n}"
-        for title, row in zip(cell_titles(rows), rows.itertuples(), strict=True)
-        if np.isfinite(row.win_probability)
-    ]
+def _score(rows: pd.DataFrame) -> Iterator[str]:
+    digits = fmt.score_decimals(rows)
+    for mean, sd in zip(rows["mean"], rows["sd"], strict=True):
+        known = fmt.fixed(mean, digits) if np.isfinite(mean) else "no finite run"
+        yield known + (f" ± {fmt.fixed(sd, digits)}" if np.isfinite(sd) else "")
 
 
-def _say_last_epoch(rows: Comparison, metric: str) -> list[str]:
+def _wins(rows: pd.DataFrame) -> Iterator[str]:
+    for share, n in zip(rows["win_probability"], rows["n"], strict=True):
+        yield f"better in {share:.0%} of {n}" if np.isfinite(share) else ""
+
+
+def _last_epoch(rows: Comparison, metric: str) -> list[str]:
     """Means at the last epoch, by placement and set."""
     result, spoken = source_of(rows), []
     for title, _, group in titled_groups(result.runs.reset_index(drop=True), rows):
@@ -222,7 +189,3 @@ def _say_last_epoch(rows: Comparison, metric: str) -> list[str]:
         ]
         spoken.append(f"{title} ends at {', '.join(ends) or 'no finite run'}")
     return spoken
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -16,13 +16,7 @@ from jaxnoise.evidence.compare import (
     source_of,
     titled_groups,
 )
-from jaxnoise.evidence.format import (
-    FEW_UNITS,
-    cell_titles,
-    decimals,
-    in_words,
-    said,
-)
+from jaxnoise.evidence.format import cell_titles, in_words, said
 from jaxnoise.evidence.judge import LEAST_UNITS, judgements
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
@@ -55,7 +49,7 @@ def answer(rows: Comparison, choice: Selection | None = None) -> dict[str, Any]:
     better, worse = (gains[others["verdict"] == word] for word in ("better", "worse"))
     return {
         "others": others,
-        "titles": pd.Series(cell_titles(rows), rows.index)[others.index],
+        "titles": pd.Series(cell_titles(rows), rows.index),
         "known": others[np.isfinite(others["difference"])],
         "picked": others.index[names.index(chosen)] if chosen in names else None,
         "best": better.idxmax() if len(better) else None,
@@ -86,36 +80,24 @@ def enumerated(parts: list[str]) -> str:
     return " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
 
 
-def limits(
-    rows: Comparison, score_set: str, name: str, choice: Selection | None
-) -> dict[str, Any]:
-    """What the page cannot say, as numbers and titles for the template's sentences.
+def limits(rows: Comparison, score_set: str, name: str) -> dict[str, Any]:
+    """What the page cannot say, as titles for the template's sentences.
 
     Args:
         rows: of `compare`.
         score_set: the set of the scores, such as "test"; "" if it has no name.
         name: of the metric without it.
-        choice: the `Selection`, if placement and strength were chosen on other rows.
     """
-    others = rows[rows["verdict"] != "baseline"]
-    titles, lost = pd.Series(cell_titles(rows), rows.index), rows["diverged"] > 0
-    unpaired = (others["n"] < rows["n"].max()) & (others["diverged"] == 0)
-    found = {
-        "few": int((others["n"] < FEW_UNITS).sum()),
-        "least": int((others["n"] < LEAST_UNITS).sum()),
+    diverged = zip(cell_titles(rows), rows["diverged"], strict=True)
+    return {
+        "lost": [f"{title}: {count}" for title, count in diverged if count],
         "out_of_reach": out_of_reach(rows),
         "skewed": skewed(rows),
         "most_frequent": _most_frequent(rows, score_set),
         "unlike": _unlike(rows, score_set, name),
         "moving": _moving(source_of(rows)),
-        "lost": [f"{titles[at]}: {rows.at[at, 'diverged']}" for at in rows.index[lost]],
-        "unpaired": int(unpaired.sum()),
+        "still": STILL,
     }
-    if choice is not None:
-        spread = choice.high - choice.low, choice.optimism
-        found["choice_digits"] = decimals(spread)
-        found["barred"] = int((~choice.candidates["candidate"]).sum())
-    return found
 
 
 def _most_frequent(rows: Comparison, score_set: str) -> list[str]:
@@ -142,24 +124,19 @@ def _unlike(
     if other not in runs_of(source_of(rows)) or other == metric:
         return []
     evidence = evidence_of(rows, other, rope=None, lower_is_better=None)
-    verdicts = {
-        cell.key: found.verdict
-        for cell, found in zip(evidence.cells, judgements([evidence]), strict=True)
-    }
-    found: dict[tuple[str, str], list[str]] = {}
-    for title, mine, cell in zip(
-        cell_titles(rows), rows["verdict"], rows.cells, strict=True
+    keys, found = [cell.key for cell in evidence.cells], judgements([evidence])
+    verdicts = {key: each.verdict for key, each in zip(keys, found, strict=True)}
+    mine, theirs = list(rows["verdict"]), [verdicts[cell.key] for cell in rows.cells]
+    unlike = []
+    for here, there, *sides in (
+        (metric, other, mine, theirs),
+        (other, metric, theirs, mine),
     ):
-        theirs = verdicts[cell.key]
-        if mine == "better" != theirs:
-            found.setdefault((metric, other), []).append(
-                f"{title} ({said(theirs)} there)"
-            )
-        elif theirs == "better" != mine:
-            found.setdefault((other, metric), []).append(
-                f"{title} ({said(mine)} there)"
-            )
-    return [(in_words(a), in_words(b), titles) for (a, b), titles in found.items()]
+        both = zip(cell_titles(rows), *sides, strict=True)
+        titles = [f"{t} ({said(b)} there)" for t, a, b in both if a == "better" != b]
+        if titles:
+            unlike.append((in_words(here), in_words(there), titles))
+    return unlike
 
 
 def _moving(result: Any) -> list[str]:

@@ -3,66 +3,23 @@
 import math
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxnoise.evidence.compare import Comparison, source_of
-from jaxnoise.evidence.format import (
-    count,
-    difference_decimals,
-    fixed,
-    number,
-    p_words,
-    quoted,
-    said,
-    signed,
-)
+from jaxnoise.evidence import format as fmt
+from jaxnoise.evidence.compare import Comparison
+from jaxnoise.evidence.format import UNKNOWN
 from jaxnoise.evidence.report.sentences import enumerated
-from jaxnoise.evidence.table import runs_of
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.results import cell_columns
 
 PACKAGES = (
     *("jaxnoise", "jax", "jaxlib", "flax", "optax"),
     *("numpy", "scipy", "pandas", "matplotlib"),
 )
 MOST_RANGES = 20
-UNKNOWN = "–"
-MARKS = {
-    "better": "▲ ",
-    "worse": "▼ ",
-    "equivalent": "= ",
-    "none": "",
-    "no evidence": "",
-}
-
-
-def _known(form: Callable[..., str]) -> Callable[..., str]:
-    """The form of a number, for which a dash stands where it is not known."""
-    return lambda value, *more: form(value, *more) if np.isfinite(value) else UNKNOWN
-
-
-def _between(low: str, high: str) -> str:
-    return UNKNOWN if UNKNOWN in (low, high) else f"[{low}, {high}]"
-
-
-FILTERS: dict[str, Callable[..., Any]] = {
-    "as_text": lambda value: as_text(value),
-    "and": enumerated,
-    "between": _between,
-    "brief": _known("{:.3g}".format),
-    "count": count,
-    "difference_decimals": difference_decimals,
-    "fixed": _known(fixed),
-    "p": _known(lambda p: "< 0.0001" if p < 1e-4 else f"{p:.4f}"),
-    "p_words": p_words,
-    "said": said,
-    "sentence": lambda text: f"{text[0].upper()}{text[1:]}.",
-    "share": _known("{:.0%}".format),
-    "signed": _known(signed),
-}
 
 
 def names_of(rows: Comparison) -> pd.DataFrame:
@@ -71,39 +28,9 @@ def names_of(rows: Comparison) -> pd.DataFrame:
     for column in cell_columns(rows):
         head, _, leaf = str(column).partition(".")
         text = f"{head.capitalize()} of {leaf}" if leaf else head.capitalize()
-        form = quoted if column == "placement" else number
+        form = fmt.quoted if column == "placement" else fmt.number
         cells[text] = [form(v) if v == v else UNKNOWN for v in rows[column]]
     return pd.DataFrame(cells, rows.index)
-
-
-def provenance(rows: Comparison) -> dict[str, str]:
-    """How the runs and the page were made."""
-    facts, result = rows.attrs, source_of(rows)
-    runs = runs_of(result)
-    runs_made = sum(cell.runs for cell in rows.cells)
-    made = {
-        "Runs": f"{runs_made}, of {len(rows)} placements and strengths",
-        "Diverged": f"{int(rows['diverged'].sum())} runs",
-    }
-    for column in runs.columns.intersection(["seed", "split"]):
-        values = runs[column].unique()
-        made[f"{column.capitalize()}s"] = f"{len(values)}: {ranges(values)}"
-    made["State"] = "from a table, which tells of no time, device or interruption"
-    if isinstance(result, SweepResult):
-        seconds = result.compile_seconds, result.run_seconds
-        made |= {
-            "State": "complete" if result.complete else "interrupted",
-            "Epochs of curves": _epochs(result.epochs),
-            "Time": "{:.1f} s compiling, {:.1f} s running".format(*seconds),
-            "Device": result.device,
-        }
-    return made | {
-        "Baseline": str(facts["baseline"]),
-        "Unit": facts["unit"],
-        "Rope": UNKNOWN if facts["rope"] is None else f"± {facts['rope']:g}",
-        "Overlap of splits": as_text(facts["overlap"]),
-        "Versions, of this page": ", ".join(_versions()),
-    }
 
 
 def as_text(value: Any) -> str:
@@ -132,17 +59,32 @@ def ranges(values: Iterable[Any]) -> str:
     return ", ".join(parts[:MOST_RANGES]) + (", …" if len(parts) > MOST_RANGES else "")
 
 
-def _epochs(epochs: np.ndarray) -> str:
-    if len(epochs) < 2:
-        return ", ".join(map(str, epochs)) or UNKNOWN
-    return f"{len(epochs)}: {epochs[0]} to {epochs[-1]}"
+def versions() -> str:
+    """Of all that has a say in the numbers of a page."""
+    found = [f"{name} {version(name)}" for name in PACKAGES]
+    return ", ".join([f"Python {platform.python_version()}", *found])
 
 
-def _versions() -> list[str]:
-    found = [f"Python {platform.python_version()}"]
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return found
+def share(value: float) -> str:
+    """A share in per cent."""
+    return f"{value:.0%}" if np.isfinite(value) else UNKNOWN
+
+
+def brief(value: float) -> str:
+    """A number of any size to three digits."""
+    return f"{value:.3g}" if np.isfinite(value) else UNKNOWN
+
+
+def p_alone(p: float) -> str:
+    """A p-value in a cell."""
+    return fmt.p_words(p).removeprefix("= ") if np.isfinite(p) else UNKNOWN
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    each.__name__: each
+    for each in (
+        *(as_text, brief, enumerated, p_alone, ranges, share, fmt.count, fmt.decimals),
+        *(fmt.difference_decimals, fmt.fixed, fmt.p_words, fmt.said),
+        *(fmt.score_decimals, fmt.signed),
+    )
+}
