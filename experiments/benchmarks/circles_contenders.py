@@ -6,34 +6,37 @@ an epoch, Gaussian noise at a site, and both accuracies after every epoch. With
 each epoch, which shows that they are the same. Seconds are per epoch and run.
 """
 
-import os
 from typing import Any
 
 import numpy as np
-from worker import Repeat, compiled_by
+from worker import Contender, Options, compiled_by
 
 UNITS, STDDEV, INPUT_STDDEV = 500, 0.1, 0.01
 SETS = ("train", "test")
-ADAM = {"learning_rate": 1e-3, "eps": 1e-7}
-# Frameworks add eps before or after the bias correction, so that only a vanishing one
-# makes them the same.
-ADAM_IN_CHECK = ADAM | {"eps": 1e-12}
+LEARNING_RATE = 1e-3
 
 
-def problem(options: dict[str, Any]) -> dict[str, np.ndarray]:
+def problem(options: Options) -> dict[str, np.ndarray]:
     """The points and the first weights, from the file that all contenders read."""
     with np.load(options["problem"]) as arrays:
         return dict(arrays)
 
 
-def adam(options: dict[str, Any]) -> dict[str, float]:
-    """Adam's settings."""
-    return ADAM_IN_CHECK if options.get("check") else ADAM
+def epsilon(options: Options) -> float:
+    """Adam's, which frameworks add before or after they correct the bias.
+
+    Only a vanishing one makes them the same.
+    """
+    return 1e-12 if options.get("check") else 1e-7
 
 
-def sweeping(
-    recipe: Any, data: Any, options: dict[str, Any], **settings: Any
-) -> tuple[Repeat, dict[str, Any]]:
+def noises(site: str) -> dict[str, float]:
+    """The standard deviation of the noise in each place."""
+    places = {"both": ["input", "hidden"], "none": []}.get(site, [site])
+    return {each: INPUT_STDDEV if each == "input" else STDDEV for each in places}
+
+
+def sweeping(recipe: Any, data: Any, options: Options, **settings: Any) -> Contender:
     """A sweep as a repeat, which gives the result; the first of all compiles."""
     import jaxnoise as jn
 
@@ -58,28 +61,26 @@ def sweeping(
     return repeat, notes
 
 
-def tutorials(site: str, units: int = UNITS, **more: Any) -> Any:
+def tutorials(
+    site: str, units: int, *, layer: Any = None, eps: float = 1e-7, **model: Any
+) -> Any:
     """The tutorial's recipe with noise at a site; further arguments are the model's."""
     import optax
 
     import jaxnoise as jn
 
-    settings: dict[str, Any] = {"layer": jn.GaussianNoise, "adam": ADAM} | more
-    layer, adam = settings.pop("layer"), settings.pop("adam")
-    sites = {"both": ["input", "hidden"], "none": []}.get(site, [site])
-    noise = {
-        f"{s}_noise": layer(INPUT_STDDEV if s == "input" else STDDEV) for s in sites
-    }
+    make = layer or jn.GaussianNoise
+    model |= {f"{place}_noise": make(stddev) for place, stddev in noises(site).items()}
     made = jn.Recipe(
-        model=jn.MLP((units,), 1, **noise, **settings),
+        model=jn.MLP((units,), 1, **model),
         loss=jn.losses.binary_cross_entropy,
-        optimizer=optax.adam(**adam),
+        optimizer=optax.adam(LEARNING_RATE, eps=eps),
         metrics={"accuracy": jn.metrics.binary_accuracy},
     )
     return lambda strength: made
 
 
-def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def jaxnoise(options: Options) -> Contender:
     """A sweep over seeds, on all cores."""
     import jaxnoise as jn
 
@@ -94,7 +95,7 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
         more["layer"] = plain_layer
     data = {kind: (arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS}
     repeat, notes = sweeping(
-        tutorials(options["site"], adam=adam(options), **more),
+        tutorials(options["site"], UNITS, eps=epsilon(options), **more),
         jn.Data(**data),
         options,
         batch_size=32,
@@ -118,7 +119,7 @@ def plain_layer(stddev: float) -> Any:
     return jn.Noise(lambda key, x: x + stddev * normal(key, x.shape, x.dtype))
 
 
-def growing(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def growing(options: Options) -> Contender:
     """A sweep over made-up points, of any size and on any number of CPU devices."""
     import jax
 
@@ -139,26 +140,26 @@ def growing(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return lambda: repeat() and None, notes
 
 
-def obvious_jax(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def obvious_jax(options: Options) -> Contender:
     """What one writes in JAX: ``jit(vmap(scan))`` with ``jax.random.normal``."""
     import jax
     import jax.numpy as jnp
     import optax
 
-    arrays, site = problem(options), options["site"]
+    arrays, stddevs = problem(options), noises(options["site"])
     train, test = ((arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS)
-    optimizer = optax.adam(**adam(options))
+    optimizer = optax.adam(LEARNING_RATE, eps=epsilon(options))
 
     def loss(params: Any, x: Any, y: Any, key: Any = None) -> Any:
-        z = jax_logits(params, x, site if key is not None else "none", key)
+        z = jax_logits(params, x, stddevs if key is not None else {}, key)
         return optax.sigmoid_binary_cross_entropy(z, y).mean()
 
     def accuracy(params: Any, x: Any, y: Any) -> Any:
-        return ((jax_logits(params, x, "none", None) > 0) == (y > 0.5)).mean()
+        return ((jax_logits(params, x, {}, None) > 0) == (y > 0.5)).mean()
 
     def one_run(seed: Any) -> Any:
         key = jax.random.key(seed)
-        params = first_weights(key, arrays if options.get("check") else None)
+        params = first_weights(key, arrays, options.get("check"))
 
         def step(carry: Any, i: Any) -> Any:
             params, state = carry
@@ -177,61 +178,52 @@ def obvious_jax(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
         curves = jax.block_until_ready(program(jnp.arange(options["seeds"])))
         return curves[2][0].tolist() if options.get("check") else None
 
-    notes = compiled_by(repeat)
-    return repeat, notes
+    return repeat, compiled_by(repeat)
 
 
-def first_weights(key: Any, arrays: dict[str, np.ndarray] | None) -> dict[str, Any]:
-    """Glorot's, or those that all contenders begin a check with."""
+def first_weights(key: Any, arrays: Any, check: bool | None) -> list[Any]:
+    """Weights and biases: Glorot's, or those that all contenders begin a check with."""
     import jax
     import jax.numpy as jnp
 
     glorot = jax.nn.initializers.glorot_uniform()
-    keys = jax.random.split(key)
-    w1, w2 = glorot(keys[0], (2, UNITS)), glorot(keys[1], (UNITS, 1))
-    if arrays is not None:
-        w1, w2 = jnp.asarray(arrays["w1"]), jnp.asarray(arrays["w2"])
-    return {"w1": w1, "b1": jnp.zeros(UNITS), "w2": w2, "b2": jnp.zeros(1)}
+    found = []
+    for name, own in zip(("w1", "w2"), jax.random.split(key), strict=True):
+        shape = arrays[name].shape
+        weights = jnp.asarray(arrays[name]) if check else glorot(own, shape)
+        found += [weights, jnp.zeros(shape[-1])]
+    return found
 
 
-def jax_logits(params: Any, x: Any, site: str, key: Any) -> Any:
-    """The network with noise at a site."""
+def jax_logits(params: Any, x: Any, stddevs: dict[str, float], key: Any) -> Any:
+    """The network with noise in some places."""
     import jax
 
-    def noisy(x: Any, stddev: float, key: Any) -> Any:
-        return x + stddev * jax.random.normal(key, x.shape)
+    def noisy(x: Any, place: str) -> Any:
+        if place not in stddevs:
+            return x
+        own = jax.random.fold_in(key, 1) if place == "input" else key
+        return x + stddevs[place] * jax.random.normal(own, x.shape)
 
-    if site in ("input", "both"):
-        key, sub = jax.random.split(key)
-        x = noisy(x, INPUT_STDDEV, sub)
-    h = x @ params["w1"] + params["b1"]
-    h = noisy(h, STDDEV, key) if site in ("hidden", "both") else h
-    h = jax.nn.relu(h)
-    h = noisy(h, STDDEV, key) if site == "activation" else h
-    return h @ params["w2"] + params["b2"]
+    w1, b1, w2, b2 = params
+    h = noisy(noisy(x, "input") @ w1 + b1, "hidden")
+    return noisy(jax.nn.relu(h), "activation") @ w2 + b2
 
 
-def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """``fit`` with the tutorial's layers; ``KERAS_BACKEND`` says on what."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def keras(options: Options) -> Contender:
+    """``fit`` with the tutorial's layers."""
     import keras
+    from keras import layers
 
-    arrays, site, epochs = problem(options), options["site"], options["epochs"]
-    layers: list[Any] = [keras.Input((2,))]
-    if site in ("input", "both"):
-        layers.append(keras.layers.GaussianNoise(INPUT_STDDEV))
-    layers.append(keras.layers.Dense(UNITS))
-    if site in ("hidden", "both"):
-        layers.append(keras.layers.GaussianNoise(STDDEV))
-    layers.append(keras.layers.Activation("relu"))
-    if site == "activation":
-        layers.append(keras.layers.GaussianNoise(STDDEV))
-    layers.append(keras.layers.Dense(1, activation="sigmoid"))
-    model = keras.Sequential(layers)
+    arrays, epochs = problem(options), options["epochs"]
+    stack: list[Any] = [keras.Input((2,)), layers.Dense(UNITS)]
+    stack += [layers.Activation("relu"), layers.Dense(1, activation="sigmoid")]
+    for place, stddev in reversed(noises(options["site"]).items()):
+        at = 1 + ("input", "hidden", "activation").index(place)
+        stack.insert(at, layers.GaussianNoise(stddev))
+    model = keras.Sequential(stack)
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            adam(options)["learning_rate"], epsilon=adam(options)["eps"]
-        ),
+        optimizer=keras.optimizers.Adam(LEARNING_RATE, epsilon=epsilon(options)),
         loss="binary_crossentropy",
         metrics=["accuracy"],
     )
@@ -252,20 +244,17 @@ def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return lambda: fit(epochs) and None, compiled_by(lambda: fit(10))
 
 
-def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def torch_batched(options: Options) -> Contender:
     """The loop with all seeds in one batched matrix product; ``seeds`` 0 is one run."""
     import torch
 
     torch.set_num_threads(options["threads"])
     torch.manual_seed(0)
-    arrays, seeds, check = problem(options), options["seeds"], options.get("check")
-    tensors = {name: torch.tensor(values) for name, values in arrays.items()}
+    seeds, check = options["seeds"], options.get("check")
+    tensors = {name: torch.tensor(each) for name, each in problem(options).items()}
     train, test = ((tensors[f"x_{kind}"], tensors[f"y_{kind}"]) for kind in SETS)
-    params = torch_weights(tensors, seeds, check)
-    settings = adam(options)
-    optimizer = torch.optim.Adam(
-        params, lr=settings["learning_rate"], eps=settings["eps"], fused=True
-    )
+    params, stddevs = torch_weights(tensors, seeds, check), noises(options["site"])
+    adam = torch.optim.Adam(params, LEARNING_RATE, eps=epsilon(options), fused=True)
     cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
 
     def loss(z: Any, y: Any) -> Any:  # the sum over seeds keeps their gradients apart
@@ -274,12 +263,12 @@ def torch_batched(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     def run(epochs: int) -> Any:
         curve = []
         for _ in range(epochs):
-            optimizer.zero_grad(set_to_none=True)
-            loss(torch_logits(params, train[0], options["site"]), train[1]).backward()
-            optimizer.step()
+            adam.zero_grad(set_to_none=True)
+            loss(torch_logits(params, train[0], stddevs), train[1]).backward()
+            adam.step()
             with torch.no_grad():
                 for x, y in (train, test):
-                    z = torch_logits(params, x, "none")
+                    z = torch_logits(params, x, {})
                     ((z > 0) == (y > 0.5)).float().mean((-2, -1))
                 if check:
                     curve.append(float(loss(z, y)) / max(seeds, 1))
@@ -296,44 +285,35 @@ def torch_weights(tensors: dict[str, Any], seeds: int, check: bool | None) -> li
 
     batch = (seeds,) if seeds else ()
     found = []
-    for name, size in (("w1", UNITS), ("w2", 1)):
-        shape = tensors[name].shape
-        limit = (6 / sum(shape)) ** 0.5
-        first = torch.empty(*batch, *shape).uniform_(-limit, limit)
-        if check:
-            first = tensors[name].expand(*batch, *shape).clone()
-        found += [first, torch.zeros(*batch, *(1,) * len(batch), size)]
+    for first in (tensors["w1"], tensors["w2"]):
+        weights = first.expand(*batch, *first.shape).clone()
+        if not check:
+            limit = (6 / sum(first.shape)) ** 0.5
+            weights.uniform_(-limit, limit)
+        biases = torch.zeros(*batch, *(1,) * len(batch), first.shape[-1])
+        found += [weights, biases]
     return [each.requires_grad_() for each in found]
 
 
-def torch_logits(params: list[Any], x: Any, site: str) -> Any:
-    """The network with noise at a site."""
+def torch_logits(params: list[Any], x: Any, stddevs: dict[str, float]) -> Any:
+    """The network with noise in some places."""
     import torch
+
+    def noisy(x: Any, place: str) -> Any:
+        if place not in stddevs:
+            return x
+        return x + stddevs[place] * torch.randn_like(x)
 
     w1, b1, w2, b2 = params
     batch = w1.shape[:-2]
-
-    def affine(b: Any, x: Any, w: Any) -> Any:
-        if not batch:
-            return torch.addmm(b, x, w)
-        return torch.baddbmm(b, x.expand(*batch, *x.shape[-2:]), w)
-
-    if site in ("input", "both"):
-        x = x.expand(*batch, *x.shape)
-        x = x + INPUT_STDDEV * torch.randn_like(x)
-    h = affine(b1, x, w1)
-    if site in ("hidden", "both"):
-        h = h + STDDEV * torch.randn_like(h)
-    h = torch.relu(h)
-    if site == "activation":
-        h = h + STDDEV * torch.randn_like(h)
-    return affine(b2, h, w2)
+    affine = torch.baddbmm if batch else torch.addmm
+    x = noisy(x.expand(*batch, *x.shape), "input")
+    h = noisy(affine(b1, x, w1), "hidden")
+    return affine(b2, noisy(torch.relu(h), "activation"), w2)
 
 
 CONTENDERS = {
     "jaxnoise": jaxnoise,
-    "jaxnoise, no noise": lambda options: jaxnoise({**options, "site": "none"}),
-    "jax.random.normal in jaxnoise": lambda o: jaxnoise({**o, "plain": True}),
     "sweep": growing,
     "jit(vmap(scan))": obvious_jax,
     "Keras": keras,

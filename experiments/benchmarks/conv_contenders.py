@@ -10,20 +10,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from worker import Repeat, compiled_by
+from worker import Contender, Options, compiled_by
 
-ROWS, CLASSES, LEARNING_RATE = 32, 10, 0.01
+ROWS, CLASSES, CHANNELS, LEARNING_RATE = 32, 10, (16, 32), 0.01
 
 
-def problem(options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def problem(options: Options) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Images, labels, and the first weights."""
     generator = np.random.default_rng(0)
     size = options["size"]
     images = generator.standard_normal((ROWS, size, size, 1), np.float32)
     shapes = {
-        "conv_0": (3, 3, 1, 16),
-        "conv_1": (3, 3, 16, 32),
-        "output": ((size // 4) ** 2 * 32, CLASSES),
+        "conv_0": (3, 3, 1, CHANNELS[0]),
+        "conv_1": (3, 3, *CHANNELS),
+        "output": ((size // 4) ** 2 * CHANNELS[1], CLASSES),
     }
     params = {}
     for name, shape in shapes.items():
@@ -33,19 +33,22 @@ def problem(options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, 
     return images, generator.integers(CLASSES, size=ROWS), params
 
 
-def flax_step(layer: Any, options: dict[str, Any]) -> tuple[Callable[[Any], Any], Any]:
-    """A step, ``params -> (params, loss)``, with a convolution of Flax's kind."""
+def flax_step(ours: bool, options: Options) -> tuple[Callable[[Any], Any], Any]:
+    """A step, ``params -> (params, loss)``, by `jaxnoise.Conv` or `flax.linen.Conv`."""
     import flax.linen as nn
     import jax
     import optax
 
+    import jaxnoise as jn
+
     images, labels, params = problem(options)
+    conv = jn.Conv if ours else nn.Conv
 
     class Network(nn.Module):
         @nn.compact
         def __call__(self, x: Any) -> Any:
-            for i, channels in enumerate((16, 32)):
-                x = nn.relu(layer(channels, (3, 3), name=f"conv_{i}")(x))
+            for i, channels in enumerate(CHANNELS):
+                x = nn.relu(conv(channels, (3, 3), name=f"conv_{i}")(x))
                 rows, n, _, _ = x.shape
                 # a maximum of windows would be slow in a loop itself
                 x = x.reshape(rows, n // 2, 2, n // 2, 2, channels).max((2, 4))
@@ -63,11 +66,11 @@ def flax_step(layer: Any, options: dict[str, Any]) -> tuple[Callable[[Any], Any]
     return step, jax.tree.map(jax.numpy.asarray, params)
 
 
-def in_a_loop(layer: Any, options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def in_a_loop(ours: bool, options: Options) -> Contender:
     """All steps as one compiled loop."""
     import jax
 
-    step, params = flax_step(layer, options)
+    step, params = flax_step(ours, options)
     run = jax.jit(
         lambda params: jax.lax.scan(
             lambda params, _: step(params), params, length=options["steps"]
@@ -76,26 +79,11 @@ def in_a_loop(layer: Any, options: dict[str, Any]) -> tuple[Repeat, dict[str, An
     return (lambda: float(run(params))), compiled_by(lambda: float(run(params)))
 
 
-def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """`jaxnoise.Conv` in a loop."""
-    import jaxnoise as jn
-
-    return in_a_loop(jn.Conv, options)
-
-
-def flax_in_a_loop(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """`flax.linen.Conv` in a loop."""
-    import flax.linen as nn
-
-    return in_a_loop(nn.Conv, options)
-
-
-def flax_by_calls(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """`flax.linen.Conv`, a compiled step that Python calls."""
-    import flax.linen as nn
+def by_calls(options: Options) -> Contender:
+    """A compiled step that Python calls."""
     import jax
 
-    step, first = flax_step(nn.Conv, options)
+    step, first = flax_step(False, options)
     step = jax.jit(step)
 
     def repeat() -> float:
@@ -107,7 +95,7 @@ def flax_by_calls(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return repeat, compiled_by(lambda: jax.block_until_ready(step(first)))
 
 
-def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def torch(options: Options) -> Contender:
     """PyTorch's loop; ``channels_last`` is how its arrays lie in memory."""
     import torch
     from torch.nn import functional
@@ -117,36 +105,30 @@ def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     images, labels, first = problem(options)
     x = torch.tensor(images).permute(0, 3, 1, 2).contiguous(memory_format=form)
     y = torch.tensor(labels)
-    tensors = partial(torch.tensor, requires_grad=True)
-
-    def weights(layer: dict[str, np.ndarray]) -> list[Any]:
-        kernel = layer["kernel"]
-        if kernel.ndim == 4:
-            kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-        return [tensors(kernel), tensors(layer["bias"])]
+    weights = [each for layer in first.values() for each in layer.values()]
+    weights = [np.moveaxis(w, (3, 2), (0, 1)) if w.ndim == 4 else w for w in weights]
 
     def repeat() -> float:
-        layers = [weights(layer) for layer in first.values()]
-        params = [tensor for layer in layers for tensor in layer]
+        params = [torch.tensor(each, requires_grad=True) for each in weights]
         for _ in range(options["steps"]):
             h = x
-            for kernel, bias in layers[:2]:
+            for kernel, bias in (params[:2], params[2:4]):
                 h = torch.relu(functional.conv2d(h, kernel, bias, padding=1))
                 h = functional.max_pool2d(h, 2)
             rows = h.permute(0, 2, 3, 1).reshape(ROWS, -1)
-            loss = functional.cross_entropy(rows @ layers[2][0] + layers[2][1], y)
+            loss = functional.cross_entropy(rows @ params[4] + params[5], y)
             gradients = torch.autograd.grad(loss, params)
             with torch.no_grad():
-                for tensor, gradient in zip(params, gradients, strict=True):
-                    tensor -= LEARNING_RATE * gradient
+                for param, gradient in zip(params, gradients, strict=True):
+                    param -= LEARNING_RATE * gradient
         return float(loss)
 
     return repeat, {}
 
 
 CONTENDERS = {
-    "jaxnoise": jaxnoise,
-    "nn.Conv in a loop": flax_in_a_loop,
-    "nn.Conv, a call a step": flax_by_calls,
+    "jaxnoise": partial(in_a_loop, True),
+    "nn.Conv in a loop": partial(in_a_loop, False),
+    "nn.Conv, a call a step": by_calls,
     "PyTorch": torch,
 }

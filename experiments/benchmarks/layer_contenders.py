@@ -4,64 +4,58 @@ Each contender compiles where its framework does so in training, runs on all cor
 repeats the layer until a repeat takes some tens of milliseconds.
 """
 
-import os
-from collections.abc import Callable
+from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
-from worker import Repeat, compiled_by
+from worker import Contender, Options, Repeat, compiled_by
 
 STDDEV = 0.1
 
 
-def in_jax(layer: Callable[..., Any], options: dict[str, Any]) -> tuple[Repeat, dict]:
-    """``layer(key, x)`` under jit, with a new key each time."""
-    import jax
-    import jax.numpy as jnp
-
-    x = jnp.zeros(options["size"], options["dtype"])
-    keys = [jax.random.key(seed) for seed in range(options["calls"])]
-    jitted = jax.jit(layer)
-    notes = compiled_by(lambda: jax.block_until_ready(jitted(keys[0], x)))
+def again(call: Repeat, options: Options) -> Contender:
+    """So many calls, of which the first compiles; a repeat to warm up."""
+    notes = compiled_by(call)
 
     def repeat() -> None:
-        for key in keys:
-            jax.block_until_ready(jitted(key, x))
+        for _ in range(options["calls"]):
+            call()
 
     repeat()
     return repeat, notes
 
 
-def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """Our function."""
+def in_jax(name: str, options: Options) -> Contender:
+    """Our function, that of JAX, or the array copied, which is the floor.
+
+    Under jit, with a new key each time.
+    """
+    import jax
+    import jax.numpy as jnp
+
     import jaxnoise as jn
 
-    return in_jax(lambda key, x: jn.add_gaussian_noise(key, x, STDDEV), options)
+    normal = jax.random.normal
+    layers: dict[str, Any] = {
+        "jaxnoise": lambda key, x: jn.add_gaussian_noise(key, x, STDDEV),
+        "jax.random.normal": lambda k, x: x + STDDEV * normal(k, x.shape, x.dtype),
+        "copy": lambda key, x: x.copy(),
+    }
+    x = jnp.zeros(options["elements"], options["dtype"])
+    keys = cycle([jax.random.key(seed) for seed in range(options["calls"])])
+    layer = jax.jit(layers[name])
+    return again(lambda: jax.block_until_ready(layer(next(keys), x)), options)
 
 
-def jax_normal(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """``jax.random.normal``."""
-    import jax
-
-    return in_jax(
-        lambda key, x: x + STDDEV * jax.random.normal(key, x.shape, x.dtype), options
-    )
-
-
-def copy(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """The array copied: the floor."""
-    return in_jax(lambda key, x: x.copy(), options)
-
-
-def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
-    """``GaussianNoise``, compiled as in `fit`; ``KERAS_BACKEND`` says on what."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def keras(options: Options) -> Contender:
+    """``GaussianNoise``, compiled as in `fit`."""
     import keras
 
     layer = keras.layers.GaussianNoise(STDDEV, dtype=options["dtype"])
-    x = keras.ops.zeros((options["size"],), options["dtype"])
-    calls = range(options["calls"])
-    if keras.backend.backend() == "jax":
+    x = keras.ops.zeros((options["elements"],), options["dtype"])
+    backend = keras.backend.backend()
+    if backend == "jax":
         import jax
 
         layer.build(x.shape)
@@ -73,60 +67,37 @@ def keras(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
             y, state = run(state, x)
             jax.block_until_ready(y)
 
-    elif keras.backend.backend() == "tensorflow":
+        return again(once, options)
+    noisy = partial(layer, training=True)
+    if backend == "tensorflow":
         import tensorflow as tf
 
-        graph = tf.function(lambda x: layer(x, training=True))
-
-        def once() -> None:
-            graph(x)
-
-    else:
-
-        def once() -> None:
-            layer(x, training=True)
-
-    def repeat() -> None:
-        for _ in calls:
-            once()
-
-    notes = compiled_by(once)
-    repeat()
-    return repeat, notes
+        noisy = tf.function(noisy)
+    return again(lambda: noisy(x), options)
 
 
-def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def torch(options: Options) -> Contender:
     """``x + 0.1 * randn_like(x)``."""
     import torch
 
     torch.set_num_threads(options["threads"])
-    x = torch.zeros(options["size"], dtype=getattr(torch, options["dtype"]))
-
-    def repeat() -> None:
-        for _ in range(options["calls"]):
-            x + STDDEV * torch.randn_like(x)
-
-    repeat()
+    x = torch.zeros(options["elements"], dtype=getattr(torch, options["dtype"]))
+    repeat, _ = again(lambda: x + STDDEV * torch.randn_like(x), options)
     return repeat, {}
 
 
-def numpy(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def numpy(options: Options) -> Contender:
     """NumPy's generator, in float32."""
     generator = np.random.default_rng(0)
-    x = np.zeros(options["size"], np.float32)
-
-    def repeat() -> None:
-        for _ in range(options["calls"]):
-            x + np.float32(STDDEV) * generator.standard_normal(x.size, np.float32)
-
+    x = np.zeros(options["elements"], np.float32)
+    stddev, normal = np.float32(STDDEV), generator.standard_normal
+    repeat, _ = again(lambda: x + stddev * normal(x.size, np.float32), options)
     return repeat, {}
 
 
-CONTENDERS = {
-    "jaxnoise": jaxnoise,
-    "jax.random.normal": jax_normal,
+IN_JAX = ("jaxnoise", "jax.random.normal", "copy")
+CONTENDERS = {name: partial(in_jax, name) for name in IN_JAX} | {
     "Keras": keras,
     "PyTorch": torch,
     "NumPy": numpy,
-    "copy": copy,
 }

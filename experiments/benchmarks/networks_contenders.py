@@ -6,48 +6,49 @@ of every hidden layer or after the LSTM; Adam descends, and after every epoch lo
 accuracy of the test rows are measured.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from circles_contenders import sweeping
-from worker import Repeat
+from worker import Contender, Options
 
 STDDEV, LEARNING_RATE = 0.1, 1e-3
 
 
 class Work(NamedTuple):
-    """A network and its rows."""
+    """A network and its rows: of one axis, of two (a series) or of three (an image)."""
 
     row: tuple[int, ...]
+    classes: int
+    features: tuple[int, ...]
     train_rows: int
     test_rows: int
-    classes: int
     batch_size: int
-    features: tuple[int, ...]
 
 
 WORKS = {
-    "digits CNN": Work((8, 8, 1), 898, 899, 10, 32, (16, 32)),
-    "vowels LSTM": Work((29, 12), 270, 370, 9, 32, (32,)),
-    "MLP 512-512": Work((28, 28, 1), 4000, 1000, 10, 128, (512, 512)),
+    "digits CNN": Work((8, 8, 1), 10, (16, 32), 898, 899, 32),
+    "vowels LSTM": Work((29, 12), 9, (32,), 270, 370, 32),
+    "MLP 512-512": Work((784,), 10, (512, 512), 4000, 1000, 128),
 }
-RECURRENT = "vowels LSTM"
+SERIES, IMAGE = 2, 3
 SHORTEST = 7  # of the vowels
 
 
-def rows_of(name: str) -> dict[str, tuple[Any, np.ndarray]]:
+def rows_of(work: Work) -> dict[str, tuple[Any, np.ndarray]]:
     """Inputs and classes of the sets; series are a pair of values and lengths."""
-    work, generator = WORKS[name], np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     made = {}
     for kind, rows in (("train", work.train_rows), ("test", work.test_rows)):
         x: Any = generator.standard_normal((rows, *work.row), np.float32)
-        if name == RECURRENT:
+        if len(work.row) == SERIES:
             x = x, generator.integers(SHORTEST, work.row[0] + 1, rows)
         made[kind] = x, generator.integers(work.classes, size=rows)
     return made
 
 
-def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def jaxnoise(options: Options) -> Contender:
     """A sweep over seeds, on all cores or an accelerator."""
     import jax
     import optax
@@ -55,54 +56,45 @@ def jaxnoise(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     import jaxnoise as jn
 
     jn.use_all_cores()
-    name = options["work"]
-    work, data = WORKS[name], jn.Data(**rows_of(name))
-
-    def recipe(_: Any) -> jn.Recipe:
-        noise = jn.GaussianNoise(STDDEV)
-        if name == RECURRENT:
-            model: Any = jn.RNN(work.features, work.classes, output_noise=noise)
-        else:
-            network = jn.CNN if name == "digits CNN" else jn.MLP
-            model = network(work.features, work.classes, hidden_noise=noise)
-        return jn.Recipe(
-            model=model,
-            loss=jn.losses.softmax_cross_entropy,
-            optimizer=optax.adam(LEARNING_RATE),
-            metrics={"accuracy": jn.metrics.accuracy},
-        )
-
-    x, _ = data.train
-    model = recipe(None).model
-    shapes = jax.eval_shape(lambda k: model.init(k, x, train=False), jax.random.key(0))
-    leaves = jax.tree.leaves(shapes["params"])
-    repeat, notes = sweeping(
-        recipe, data, options, batch_size=work.batch_size, curves=("test",)
+    work = WORKS[options["work"]]
+    data = jn.Data(**rows_of(work))
+    network = {SERIES: jn.RNN, IMAGE: jn.CNN}.get(len(work.row), jn.MLP)
+    site = "output_noise" if network is jn.RNN else "hidden_noise"
+    noise = {site: jn.GaussianNoise(STDDEV)}
+    recipe = jn.Recipe(
+        model=network(work.features, work.classes, **noise),
+        loss=jn.losses.softmax_cross_entropy,
+        optimizer=optax.adam(LEARNING_RATE),
+        metrics={"accuracy": jn.metrics.accuracy},
     )
-    weights = sum(w.size for w in leaves if w.ndim > 1)
+    init = partial(recipe.model.init, train=False)
+    shapes = jax.eval_shape(init, jax.random.key(0), data.train[0])["params"]
+    weights = sum(w.size for w in jax.tree.leaves(shapes) if w.ndim > 1)
+    repeat, notes = sweeping(
+        lambda _: recipe, data, options, batch_size=work.batch_size, curves=("test",)
+    )
     return lambda: repeat() and None, notes | {"weights": weights}
 
 
-def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
+def torch(options: Options) -> Contender:
     """A hand-written loop over one run, with fused Adam."""
     import torch
 
     torch.set_num_threads(options["threads"])
-    work, rows = WORKS[options["work"]], rows_of(options["work"])
     torch.manual_seed(0)
-    model = torch_network(options["work"])
+    work = WORKS[options["work"]]
+
+    def tensors(x: Any, y: np.ndarray) -> list[Any]:
+        if len(work.row) == IMAGE:
+            x = np.moveaxis(x, -1, 1).copy()
+        inputs = x if isinstance(x, tuple) else (x,)
+        return [torch.tensor(each) for each in (*inputs, y)]
+
+    train, test = (tensors(*rows) for rows in rows_of(work).values())
+    model = torch_network(work)
+    model(*(each[:1] for each in test[:-1]))  # now its layers know their sizes
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     cross_entropy = torch.nn.functional.cross_entropy
-
-    def tensors(kind: str) -> list[Any]:
-        x, y = rows[kind]
-        if options["work"] == RECURRENT:
-            return [torch.tensor(x[0]), torch.tensor(x[1]), torch.tensor(y)]
-        if options["work"] == "digits CNN":
-            x = x.transpose(0, 3, 1, 2).copy()
-        return [torch.tensor(x), torch.tensor(y)]
-
-    train, test = tensors("train"), tensors("test")
 
     def epoch() -> None:
         model.train()
@@ -127,12 +119,10 @@ def torch(options: dict[str, Any]) -> tuple[Repeat, dict[str, Any]]:
     return repeat, {"weights": weights}
 
 
-def torch_network(name: str) -> Any:
+def torch_network(work: Work) -> Any:
     """The network in PyTorch's layers."""
     import torch
     from torch import nn
-
-    work = WORKS[name]
 
     class Noise(nn.Module):
         def forward(self, x: Any) -> Any:
@@ -142,31 +132,22 @@ def torch_network(name: str) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.lstm = nn.LSTM(work.row[-1], *work.features, batch_first=True)
-            self.output = nn.Sequential(
-                Noise(), nn.Linear(*work.features, work.classes)
-            )
+            self.output = nn.Sequential(Noise(), nn.LazyLinear(work.classes))
 
         def forward(self, x: Any, lengths: Any) -> Any:
             states, _ = self.lstm(x)
             return self.output(states[torch.arange(len(x)), lengths - 1])
 
-    if name == RECURRENT:
+    if len(work.row) == SERIES:
         return Recurrent()
     layers: list[Any] = []
-    if name == "digits CNN":
-        before, size = work.row[-1], work.row[0]
-        for width in work.features:
-            layers += [nn.Conv2d(before, width, 3, padding=1), Noise(), nn.ReLU()]
-            layers += [nn.MaxPool2d(2)]
-            before, size = width, size // 2
-        return nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(before * size**2, work.classes)
-        )
-    before = int(np.prod(work.row))
     for width in work.features:
-        layers += [nn.Linear(before, width), Noise(), nn.ReLU()]
-        before = width
-    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(before, work.classes))
+        if len(work.row) == IMAGE:
+            layers += [nn.LazyConv2d(width, 3, padding=1), Noise(), nn.ReLU()]
+            layers += [nn.MaxPool2d(2)]
+        else:
+            layers += [nn.LazyLinear(width), Noise(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(work.classes))
 
 
 CONTENDERS = {"jaxnoise": jaxnoise, "PyTorch": torch}

@@ -17,10 +17,11 @@ def draw(report: Report, path: Path) -> str:
 
     Why there is no picture, or "".
     """
-    shown: dict[str, list[Entry]] = {}
-    for entry in sorted(report.entries, key=lambda entry: -entry["value"]):
-        if entry["benchmark"] in PANELS:
-            shown.setdefault(PANELS[entry["benchmark"]], []).append(entry)
+    found = {
+        title: [entry for entry in report.entries if entry["benchmark"] == benchmark]
+        for benchmark, title in PANELS.items()
+    }
+    shown = {title: entries for title, entries in found.items() if entries}
     if not shown:
         return ""
     import matplotlib
@@ -37,7 +38,7 @@ def draw(report: Report, path: Path) -> str:
         layout="constrained",
     )
     for axis, (title, entries) in zip(axes[:, 0], shown.items(), strict=True):
-        bars(axis, entries)
+        bars(axis, sorted(entries, key=lambda entry: -entry["value"]))
         axis.set_title(title, loc="right", fontsize=9)  # beside it are long names
     return try_replacing(path, lambda beside: figure.savefig(beside, dpi=150))
 

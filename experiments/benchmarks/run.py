@@ -20,8 +20,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import _options as o  # noqa: E402
 from _files import as_json, try_replacing, versions  # noqa: E402
-from benchmark_report import Report  # noqa: E402
-from circles_benchmark import Unlike, circles  # noqa: E402
+from benchmark_report import Report, Unlike  # noqa: E402
+from circles_benchmark import circles  # noqa: E402
 from networks_benchmark import conv, networks  # noqa: E402
 from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
@@ -38,10 +38,12 @@ BENCHMARKS = {
 }
 
 
+TABLES = tomllib.loads((HERE / "sizes.toml").read_text("utf-8"))
+
+
 def sizes_of(name: str) -> argparse.Namespace:
     """How much is done, ``full`` or ``quick``."""
-    tables = tomllib.loads((HERE / "sizes.toml").read_text("utf-8"))
-    return argparse.Namespace(**tables["full"] | tables[name])
+    return argparse.Namespace(**TABLES["full"] | TABLES[name])
 
 
 def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -66,7 +68,7 @@ def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; the exit code."""
-    options, report = options_of(argv), Report()
+    options, report = options_of(argv), Report(TABLES["goals"])
     sizes = sizes_of("quick" if options.quick else "full")
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -6,11 +6,12 @@ and then does one repeat whenever it is told to.
 
 A contender is a function ``options -> (repeat, notes)`` in the dict ``CONTENDERS`` of
 its benchmark's module; ``repeat()`` does the work and may return what JSON can hold.
-The options ``core`` and ``accelerator`` are the worker's own.
+The options ``core``, ``backend`` (of Keras) and ``accelerator`` are the worker's own.
 """
 
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,21 +19,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 HERE = Path(__file__).parent
+Options = dict[str, Any]
 Repeat = Callable[[], Any]
-CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+Contender = tuple[Repeat, dict[str, Any]]
+A_CORE_EACH = "one process a core"
+WORK = ("epochs", "seeds", "steps", "calls", "elements")  # options that multiply it
 
 try:
     CORES = len(os.sched_getaffinity(0))
 except AttributeError:  # macOS and Windows
     CORES = os.cpu_count() or 1
-
-
-def on(backend: str) -> dict[str, str]:
-    """The environment of Keras on this backend."""
-    return CPU | {"KERAS_BACKEND": backend}
 
 
 class Absent(Exception):
@@ -43,27 +42,44 @@ class Died(Exception):
     """A contender that ended by itself, and the last that it said."""
 
 
-class Plan(NamedTuple):
+class Plan:
     """A contender, and what it is to do.
 
     Attributes:
-        name: in the report.
         module: of its benchmark, with ``CONTENDERS``.
-        contender: one of them.
-        options: that it gets.
-        units: of work that a process does in a repeat, such as epochs times runs.
+        name: in the report.
+        contender: one of them; "" for that which the name begins with, such as Keras in
+            "Keras on jax, one process a core".
         processes: that do so at once; several are held to a core each, where the
             system allows it.
-        environment: of them, beside what this process has.
+        options: that it gets.
     """
 
-    name: str
-    module: str
-    contender: str
-    options: dict[str, Any]
-    units: float = 1
-    processes: int = 1
-    environment: dict[str, str] = CPU
+    def __init__(
+        self,
+        module: str,
+        name: str,
+        contender: str = "",
+        processes: int = 1,
+        **options: Any,
+    ) -> None:
+        self.module, self.name, self.processes = module, name, processes
+        self.contender = contender or name.partition(",")[0].partition(" on ")[0]
+        self.options = options
+
+    @property
+    def units(self) -> int:
+        """Of work that all processes do in a repeat, such as epochs times runs."""
+        counts = [self.options.get(name, 1) for name in WORK]
+        return math.prod(counts) * self.processes
+
+
+def ways_to_use_all_cores() -> dict[str, dict[str, Any]]:
+    """Arguments of a `Plan` by what they are called."""
+    if CORES == 1:
+        return {"1 thread": {"threads": 1}}
+    each = {"processes": CORES, "threads": 1}
+    return {f"{CORES} threads": {"threads": CORES}, A_CORE_EACH: each}
 
 
 class Worker:
@@ -71,7 +87,6 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.units = plan.units * plan.processes  # of all processes
         self.errors = tempfile.TemporaryFile("w+")  # a pipe that none reads would fill
         self.children = [self._child(core) for core in range(plan.processes)]
         self.seconds: list[float] = []
@@ -92,7 +107,6 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env={**os.environ, **plan.environment},
         )
 
     def repeat(self) -> dict[str, Any]:
@@ -139,12 +153,15 @@ def hold_to_core(number: int) -> None:
 
 
 def peak_bytes() -> float:
-    """The most memory that this process has had, where Linux tells; else NaN."""
+    """The most memory of this process or one that it called, where Linux tells."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         return float("nan")
-    return 1024 * float(status.split("VmHWM:")[1].split()[0])
+    import resource
+
+    called = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return 1024.0 * max(called, int(status.split("VmHWM:")[1].split()[0]))
 
 
 def device_peak_bytes() -> dict[str, int]:
@@ -181,6 +198,10 @@ def main() -> None:
     if "core" in options:
         hold_to_core(options.pop("core"))  # before a framework counts its cores
     on_device = options.pop("accelerator", None)
+    if not on_device:
+        os.environ |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    os.environ["KERAS_BACKEND"] = options.pop("backend", "jax")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(HERE))
 
     def answer(**content: Any) -> None:

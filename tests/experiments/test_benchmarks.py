@@ -86,14 +86,14 @@ class Answering:
 
 
 def test_a_convolution_that_trains_something_else_ends_the_benchmark(benchmarks):
-    conv = benchmarks("networks_benchmark")
-    report = benchmarks("benchmark_report").Report()
-    workers = [Answering("ours", 2.0), None, Answering("theirs", 2.0)]
-    assert conv.same_losses(report, "toy", workers) == workers[::2]
-    assert [worker.seconds for worker in workers[::2]] == [[], []]  # it only warms up
-    workers.append(Answering("another", 2.1))
-    with pytest.raises(conv.Unlike, match="another trains something else: off by 0.1"):
-        conv.same_losses(report, "toy", workers)
+    reports = benchmarks("benchmark_report")
+    report = reports.Report()
+    workers = [Answering("ours", [1.0, 2.0]), Answering("theirs", [1.0, 2.0])]
+    assert report.same_losses("toy", workers, 1e-4) == workers
+    assert [worker.seconds for worker in workers] == [[], []]  # it only warms up
+    workers.append(Answering("another", [1.1, 2.0]))
+    with pytest.raises(reports.Unlike, match="another trains .*: its loss is off by 0"):
+        report.same_losses("toy", workers, 1e-4)
 
 
 def test_ratios_are_those_of_the_entries(measured):
@@ -168,10 +168,10 @@ def test_contenders_that_die_are_left_out(benchmarks, tmp_path, monkeypatch, cap
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     report, plan = benchmarks("benchmark_report").Report(), benchmarks("worker").Plan
     names = ["works", "dies", "dies later", "sweep", "works"]
-    workers = [report.start(plan(n, "toy_contenders", n, {})) for n in names]
-    assert workers[1] is None
+    workers = report.start(plan("toy_contenders", name) for name in names)
+    assert [w.plan.name for w in workers] == ["works", "dies later", "sweep", "works"]
     alive = report.take_turns(workers, 2)
-    assert alive == [workers[0], workers[4]]
+    assert alive == [workers[0], workers[3]]
     assert [len(worker.seconds) for worker in alive] == [2, 2]
     assert set(report.measure("toy", [workers[0]], 0, "s")) == {"works"}
     assert set(report.absent) == {"dies", "dies later", "sweep"}
@@ -190,8 +190,10 @@ def test_peers_have_a_process_a_core(benchmarks, tmp_path, monkeypatch, capsys):
     (tmp_path / "toy_contenders.py").write_text(CONTENDERS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     report = benchmarks("benchmark_report").Report()
-    plan = worker.Plan("theirs", "toy_contenders", "its cores", {}, 10, processes=2)
-    started = report.start(plan)
+    toy = {"contender": "its cores", "epochs": 5, "seeds": 2}
+    (started,) = report.start(
+        [worker.Plan("toy_contenders", "theirs", **toy, processes=2)]
+    )
     answer = report.repeat(started)
     started.seconds[:] = [3.0]
     assert report.measure("toy", [started], 0, "ms") == {"theirs": 3000 / 20}
@@ -202,16 +204,17 @@ def test_peers_have_a_process_a_core(benchmarks, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_the_fastest_of_all_ways_is_measured(benchmarks, monkeypatch, cores):
-    report = benchmarks("benchmark_report")
-    monkeypatch.setattr(report, "CORES", cores)
-    ways = report.ways_to_use_all_cores()
-    both = [("2 threads", 1, 2), ("one process a core", 2, 1)]
-    assert ways == (both if cores == 2 else [("1 thread", 1, 1)])
+    worker = benchmarks("worker")
+    monkeypatch.setattr(worker, "CORES", cores)
+    ways = worker.ways_to_use_all_cores()
+    both = {"2 threads": {"threads": 2}}
+    both["one process a core"] = {"processes": 2, "threads": 1}
+    assert ways == (both if cores == 2 else {"1 thread": {"threads": 1}})
 
 
 def test_networks_must_be_alike(benchmarks):
     networks = benchmarks("networks_benchmark")
-    same = [Answering("ours", 0, weights=5), None, Answering("theirs", 0, weights=5)]
+    same = [Answering("ours", 0, weights=5), Answering("theirs", 0, weights=5)]
     networks.alike("toy", same)
     same.append(Answering("another", 0, weights=6))
     with pytest.raises(networks.Unlike, match="weights {'ours': 5, .*'another': 6}"):
@@ -244,9 +247,11 @@ def test_the_accelerator_is_measured_in_its_time(benchmarks, tmp_path, capsys):
 
 def test_without_an_accelerator_none_is_measured(benchmarks):
     worker, report = benchmarks("worker"), benchmarks("benchmark_report").Report()
-    options = {"size": 4, "calls": 1, "dtype": "float32", "accelerator": "required"}
-    plan = worker.Plan("draws", "layer_contenders", "jaxnoise", options)
-    assert report.start(plan) is None
+    options = {"elements": 4, "calls": 1, "dtype": "float32"}
+    plan = worker.Plan(
+        *("layer_contenders", "draws", "jaxnoise"), **options, accelerator="required"
+    )
+    assert report.start([plan]) == []
     assert report.absent == {"draws": "no accelerator"}
 
 
