@@ -340,7 +340,7 @@ def _annotate(
 ) -> None:
     """Each number on its cell, dark or light, whichever stands out more."""
     digits, colours = fmt.decimals(grid), image.to_rgba(grid.to_numpy(float))
-    look = {"ha": "center", "va": "center", "fontsize": style.SMALL}
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": style.SMALL}
     for (i, j), score in np.ndenumerate(grid):
         text = f"{fmt.fixed(score, digits, sign)}\n{verdicts.iat[i, j]}".strip()
         ink = stands_out(colours[i, j, :3]) if np.isfinite(score) else DARK
