@@ -159,8 +159,9 @@ def outer_labels(axes: list[Axes], x: str, label: str | None, metric: str = "") 
     """Labels on the left and wherever no panel lies below."""
     for i, ax in enumerate(axes):
         spec = ax.get_subplotspec()
-        if spec is None or i + spec.get_gridspec().ncols >= len(axes):
-            ax.set_xlabel(x)
+        lowest = spec is None or i + spec.get_gridspec().ncols >= len(axes)
+        ax.set(xlabel=x if lowest else "", ylabel="")
+        if lowest:
             ax.tick_params(labelbottom=True)
         if spec is None or spec.is_first_col():
             score_label(ax, label, metric)
