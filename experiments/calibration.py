@@ -1,0 +1,387 @@
+"""How often is the library wrong? False claims and coverage, beside what is stated.
+
+    python experiments/calibration.py
+
+draws scores of which the truth is known, lets `compare` judge them, and counts what is
+wrong: "better" or "worse" where nothing differs, "equivalent" where it does, intervals
+that miss. It writes ``calibration.csv`` and ``calibration.md``; ``--into README.md``
+replaces a page's table. A few minutes on two cores.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import _files as files
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+import jaxnoise as jn
+from jaxnoise.evidence.anytime import confidence_sequence, log_e
+from jaxnoise.evidence.compare import SKEW, SKEW_SEEN
+from jaxnoise.evidence.judge import LEAST_UNITS, verdict
+from jaxnoise.evidence.paired import ALPHA, skewness, t_interval
+from jaxnoise.evidence.rows import crossed_interval
+
+FIXED, ANYTIME = "fixed", "anytime"
+AT_ONCE = 500  # comparisons of a table
+HEADING = ("situation", "rule", "stated", "measured", "± SE", "warned of", "draws")
+
+
+class Found(NamedTuple):
+    """What was counted: how often it was wrong, and how often warned of."""
+
+    wrong: np.ndarray
+    warned: np.ndarray | None = None
+
+
+class Situation(NamedTuple):
+    """Scores of a known truth, and what is counted of them.
+
+    Attributes:
+        name: in words.
+        rule: that judges.
+        tried: from a generator and a number of draws, what it was wrong in.
+        share: of the draws that are made; slow ones take fewer.
+    """
+
+    name: str
+    rule: str
+    tried: Callable[[np.random.Generator, int], Found]
+    share: float = 1.0
+
+
+def table(scores: np.ndarray, baseline: np.ndarray) -> pd.DataFrame:
+    """Scores (placement, seed, split) and those of a baseline, each its own or one."""
+    values = np.concatenate([baseline[None], scores])
+    cell, seed, split = np.indices(values.shape).reshape(3, -1)
+    names = np.array(["none", *(f"noise {i}" for i in range(len(scores)))])
+    columns = {"placement": names[cell], "strength": np.minimum(cell, 1.0)}
+    columns |= {"seed": seed, "split": split, "accuracy": values.ravel()}
+    made = pd.DataFrame(columns)
+    made.attrs["overlap"] = 0.0
+    return made
+
+
+def compared(runs: pd.DataFrame, **options: Any) -> Any:
+    """What `compare` says, which warns of so many comparisons."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return jn.compare(runs, metric="accuracy", **options)
+
+
+def alone(rows: Any) -> Found:
+    """Which rows would get a verdict if each were the only comparison of its table."""
+    others = rows[rows["verdict"] != "baseline"]
+    said, warned = [], []
+    for row, cell in zip(others.itertuples(), others.cells, strict=True):
+        n, ends = len(cell.unit_differences), (row.low, row.high)
+        said.append(verdict(n, cell.lost_share, ends, row.p))
+        needed = SKEW * skewness(cell.unit_differences) ** 2
+        warned.append(SKEW_SEEN <= n < needed)
+    return Found(np.isin(said, ["better", "worse"]), np.array(warned))
+
+
+def judged(
+    rng: np.random.Generator, draws: int, *, draw: Any, shape: Any, **options: Any
+) -> Found:
+    """Single comparisons of differences that are drawn about 0."""
+    found = []
+    for start in range(0, draws, AT_ONCE):
+        count = min(AT_ONCE, draws - start)
+        d = draw(rng, (count, *shape))
+        rows = compared(table(d, np.zeros(shape)), **options)
+        found.append(alone(rows))
+    return Found(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def families(
+    rng: np.random.Generator, draws: int, *, units: int, cells: int, **options: Any
+) -> Found:
+    """Tables of several strengths that share a baseline: is any of them false?"""
+    wrong = []
+    for _ in range(draws):
+        scores = rng.normal(size=(cells + 1, units, 1))
+        said = set(compared(table(scores[1:], scores[0]), **options)["verdict"])
+        wrong.append(bool(said & {"better", "worse"}))
+    return Found(np.array(wrong))
+
+
+def peeking(rng: np.random.Generator, draws: int, *, units: int, rule: str) -> Found:
+    """Looking after each unit from the sixth on: is anything ever found?"""
+    wrong = []
+    for _ in range(draws):
+        d = rng.normal(size=units)
+        if rule == ANYTIME:
+            wrong.append(log_e(d).max() >= -np.log(ALPHA))
+            continue
+        n = np.arange(2, units + 1)
+        mean = d.cumsum()[1:] / n
+        spread = np.sqrt(np.maximum((d**2).cumsum()[1:] / n - mean**2, 0) * n / (n - 1))
+        t = np.abs(mean) / spread * np.sqrt(n)  # that of each number of units
+        wrong.append((t > student.ppf(1 - ALPHA / 2, n - 1))[LEAST_UNITS - 2 :].any())
+    return Found(np.array(wrong))
+
+
+def lost(
+    rng: np.random.Generator, draws: int, *, units: int, share: float, how: str
+) -> Found:
+    """The worst runs with noise are NaN, or not in the table."""
+    wrong: list[np.ndarray] = []
+    for _ in range(draws):
+        none, noisy = rng.normal(size=(2, units))
+        gone = np.argsort(noisy)[: round(share * units)]
+        noisy[gone] = np.nan
+        runs = table(noisy[None, :, None], none[:, None])
+        if how == "absent":
+            runs = runs.dropna()
+            runs.attrs["overlap"] = 0.0
+        wrong.append(alone(compared(runs)).wrong)
+    return Found(np.concatenate(wrong))
+
+
+def folds(rng: np.random.Generator, draws: int, *, overlap: float) -> Found:
+    """Ten times ten folds, whose differences have a correlation of 0.1."""
+
+    def draw(rng: Any, shape: Any) -> np.ndarray:
+        common = rng.normal(0, np.sqrt(0.1), (shape[0], 1, 1))
+        return common + rng.normal(0, np.sqrt(0.9), shape)
+
+    return judged(rng, draws, draw=draw, shape=(1, 100), overlap=overlap)
+
+
+def on_rows(
+    rng: np.random.Generator, draws: int, *, rows: int, seeds: int, kept: bool
+) -> Found:
+    """Two models that are as good on all rows there are, on one test set."""
+    wrong = []
+    for _ in range(draws):
+        hard = rng.normal(1.5, 1.5, rows) + rng.normal(size=(2, 1, rows))
+        right = hard + rng.normal(0, 0.7, (2, seeds, rows)) > 0
+        d = right[1].astype(float) - right[0]
+        found = crossed_interval(d) if kept else t_interval(d.mean(1))
+        wrong.append(found.p < ALPHA)
+    return Found(np.array(wrong))
+
+
+def alike(
+    rng: np.random.Generator, draws: int, *, draw: Any, units: int, rope: float
+) -> Found:
+    """Differences whose mean is at the end of the rope: are they "equivalent"?"""
+    wrong = []
+    for _ in range(draws):
+        d = draw(rng, (1, units, 1))
+        said = compared(table(d, np.zeros((units, 1))), rope=rope)["verdict"][1]
+        wrong.append(said == "equivalent")
+    return Found(np.array(wrong))
+
+
+def missed(
+    rng: np.random.Generator, draws: int, *, draw: Any, units: int, rule: str
+) -> Found:
+    """Intervals of the mean difference that do not hold 0."""
+    d = draw(rng, (draws, units))
+    if rule == ANYTIME:
+        low, high = confidence_sequence(d)
+    else:
+        _, low, high, _ = t_interval(d)
+    return Found((low > 0) | (high < 0))
+
+
+def normal(rng: Any, shape: Any) -> np.ndarray:
+    """Symmetric differences."""
+    return rng.normal(size=shape)
+
+
+def exponential(rng: Any, shape: Any) -> np.ndarray:
+    """Skewed ones, with a long tail above."""
+    return rng.exponential(size=shape) - 1
+
+
+def lognormal(rng: Any, shape: Any) -> np.ndarray:
+    """More skewed ones."""
+    return rng.lognormal(size=shape) - np.exp(0.5)
+
+
+def failures(rng: Any, shape: Any, *, rate: float = 0.05, size: float = 1.0) -> Any:
+    """Small normal differences, and now and then a run that fails."""
+    failed = rng.random(shape) < rate
+    return rng.normal(0, 0.1, shape) + size * (rate - failed)
+
+
+def heavy(rng: Any, shape: Any) -> np.ndarray:
+    """Symmetric ones whose variance is infinite."""
+    return rng.standard_t(2, shape)
+
+
+def ties(rng: Any, shape: Any) -> np.ndarray:
+    """Differences of one row of 70, or none."""
+    return rng.integers(-1, 2, shape) / 70
+
+
+def ceiling(rng: Any, shape: Any) -> np.ndarray:
+    """Accuracies of 70 rows near 1, where most runs are the same."""
+    right = rng.binomial(70, 0.985, (2, *shape)) / 70
+    return right[1] - right[0]
+
+
+def unlike(rng: Any, shape: Any) -> np.ndarray:
+    """Units of which each has a spread of its own."""
+    return rng.normal(size=shape) * rng.lognormal(0, 1, shape)
+
+
+def nested(rng: Any, shape: Any) -> np.ndarray:
+    """Seeds of a split share its data."""
+    return rng.normal(size=(shape[0], 1, shape[2])) + rng.normal(0, 0.7, shape)
+
+
+def diverging(rng: Any, shape: Any) -> np.ndarray:
+    """One run in forty is NaN, whatever it would have been."""
+    return np.where(rng.random(shape) < 1 / 40, np.nan, rng.normal(size=shape))
+
+
+def symmetric() -> Iterator[Situation]:
+    """Differences as the tests take them."""
+    for n in (6, 10, 30, 100):
+        yield Situation(f"normal, n = {n}", FIXED, of(normal, n))
+    kinds = {
+        "t with 2 degrees of freedom": heavy,
+        "ties of 70 rows": ties,
+        "accuracies near 1": ceiling,
+        "unlike spreads": unlike,
+        "one run in 40 NaN": diverging,
+    }
+    for name, draw in kinds.items():
+        for n in (10, 30):
+            yield Situation(f"{name}, n = {n}", FIXED, of(draw, n))
+    yield Situation(
+        "5 seeds in 10 splits", FIXED, partial(judged, draw=nested, shape=(5, 10))
+    )
+    for cells, n, rule in ((8, 10, FIXED), (40, 30, FIXED), (8, 30, ANYTIME)):
+        tried = partial(families, units=n, cells=cells, stop=rule)
+        yield Situation(f"any of {cells} strengths, n = {n}", rule, tried, 2 / cells)
+
+
+def skewed() -> Iterator[Situation]:
+    """Differences as the tests do not take them."""
+    kinds = {"exponential": exponential, "lognormal": lognormal}
+    for name, draw in (kinds | {"rare failures": failures}).items():
+        for n in (10, 30, 100):
+            yield Situation(f"skewed: {name}, n = {n}", FIXED, of(draw, n))
+
+
+def other() -> Iterator[Situation]:
+    """What goes wrong with looking, lost runs, folds and test rows."""
+    for units in (30, 100, 300, 1_000):
+        for rule in (FIXED, ANYTIME):
+            tried = partial(peeking, units=units, rule=rule)
+            yield Situation(f"looking always, from 6 to {units}", rule, tried)
+    for share, how, units in (
+        (0.05, "NaN", 100),
+        (0.05, "absent", 100),
+        (0.2, "absent", 30),
+    ):
+        tried = partial(lost, units=units, share=share, how=how)
+        yield Situation(f"worst {share:.0%} {how}, n = {units}", FIXED, tried, 0.25)
+    for overlap in (0.0, 1 / 9):
+        name = f"10 x 10 folds, overlap = {overlap:.2g}"
+        yield Situation(name, FIXED, partial(folds, overlap=overlap))
+    for kept, rule in ((False, "seeds alone"), (True, "rows kept")):
+        tried = partial(on_rows, rows=1_000, seeds=10, kept=kept)
+        yield Situation("one test set of 1000 rows, 10 seeds", rule, tried, 0.5)
+
+
+def intervals() -> Iterator[Situation]:
+    """What is said of the size of a difference."""
+    rare = partial(failures, rate=0.05, size=10.0)
+    for name, draw, n in (
+        ("normal", normal, 10),
+        ("normal", normal, 30),
+        ("rare failures", rare, 30),
+    ):
+        tried = partial(
+            alike, draw=partial(_moved, by=0.5, draw=draw), units=n, rope=0.5
+        )
+        title = f"equivalent at the end of the rope: {name}, n = {n}"
+        yield Situation(title, FIXED, tried, 0.25)
+    for name, draw in {"normal": normal, "exponential": exponential}.items():
+        for n in (10, 30):
+            tried = partial(missed, draw=draw, units=n, rule=FIXED)
+            yield Situation(f"interval misses: {name}, n = {n}", FIXED, tried)
+    tried = partial(missed, draw=normal, units=100, rule=ANYTIME)
+    yield Situation("interval misses at some n up to 100: normal", ANYTIME, tried, 0.25)
+
+
+def of(draw: Any, n: int) -> Any:
+    """Single comparisons of n units."""
+    return partial(judged, draw=draw, shape=(n, 1))
+
+
+def situations() -> list[Situation]:
+    """All rows of the table."""
+    return [*symmetric(), *skewed(), *other(), *intervals()]
+
+
+def _moved(rng: Any, shape: Any, *, by: float, draw: Any = normal) -> np.ndarray:
+    return by + draw(rng, shape)
+
+
+def measured(situation: Situation, number: int, draws: int) -> dict[str, Any]:
+    """A row of the table; each situation has draws of its own."""
+    count = max(round(draws * situation.share), 20)
+    wrong, warned = situation.tried(np.random.default_rng(number), count)
+    rate = float(wrong.mean())
+    return {
+        "situation": situation.name,
+        "rule": situation.rule,
+        "stated": ALPHA,
+        "measured": rate,
+        "error": float(np.sqrt(rate * (1 - rate) / len(wrong))),
+        "warned": np.nan if warned is None else float(np.mean(warned)),
+        "draws": len(wrong),
+    }
+
+
+def as_markdown(found: pd.DataFrame) -> str:
+    """The table, shares in percent."""
+    rows = []
+    for row in found.itertuples():
+        shares = (row.stated, row.measured, row.error)
+        warned = "-" if np.isnan(row.warned) else f"{row.warned:.0%}"
+        shown = [f"{100 * share:.1f} %" for share in shares]
+        rows.append([row.situation, row.rule, *shown, warned, f"{row.draws}"])
+    return files.markdown(HEADING, rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure every situation, print the table, write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=2_000, help="of most situations")
+    parser.add_argument("--out", type=Path, default=Path("results/calibration"))
+    parser.add_argument("--into", type=Path, help="page whose table is replaced")
+    options = parser.parse_args(arguments)
+    rows = []
+    for number, situation in enumerate(situations()):
+        rows.append(measured(situation, number, options.draws))
+        last = rows[-1]
+        print(
+            f"{last['situation']} ({last['rule']}): {last['measured']:.3f}", flush=True
+        )
+    found = pd.DataFrame(rows)
+    text = as_markdown(found)
+    options.out.mkdir(parents=True, exist_ok=True)
+    files.replace_file(options.out / "calibration.csv", found.to_csv(index=False))
+    files.replace_file(options.out / "calibration.md", text + "\n")
+    if options.into:
+        content = files.insert(options.into.read_text("utf-8"), text, "calibration")
+        files.replace_file(options.into, content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
