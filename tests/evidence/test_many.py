@@ -142,6 +142,15 @@ def test_it_prints_both_tables_and_is_drawn(tables):
     plt.close("all")
 
 
+def test_the_page_of_several_sets(tables, tmp_path):
+    many = jn.compare_many(tables, metric="loss")
+    page = jn.report(many, tmp_path / "page.html", title="A <title>").read_text("utf-8")
+    assert "<h1>A &lt;title&gt;</h1>" in page
+    assert "input 0.3 in loss: over 4 data sets the mean" in page
+    assert page.count("<svg") == 2
+    assert page.count("<td>set 3</td>") == 2
+
+
 def test_tied_and_few_units_have_no_effect():
     tied = scores(0, 0.0)
     tied["loss"] = 0.5

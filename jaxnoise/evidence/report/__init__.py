@@ -32,10 +32,12 @@ from jaxnoise.evidence.format import (
     which_is_better,
 )
 from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.many import ManyComparison
 from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.plots.page import ON_DARK
 from jaxnoise.evidence.plots.style import PALETTE
 from jaxnoise.evidence.report.figures import illustrations
+from jaxnoise.evidence.report.many import filled
 from jaxnoise.evidence.report.sentences import STILL, answer, limits
 from jaxnoise.evidence.report.tables import FILTERS, MARKS, names_of, provenance
 from jaxnoise.evidence.select import Selection, chosen
@@ -49,7 +51,7 @@ QUESTION = "Would noise help this model, where, how much, and how sure are we?"
 
 @shows_options
 def report(
-    result: Source,
+    result: Source | ManyComparison,
     path: str | os.PathLike[str],
     *,
     metric: str | None = None,
@@ -72,7 +74,8 @@ def report(
     Args:
         result: a `SweepResult`, or a table such as `compare` takes, which has no curves
             and tells of no times and devices; or a `Comparison`, of which nothing is
-            computed again.
+            computed again; or what `compare_many` returned, for whose page ``title``
+            alone counts.
         path: the file to write; missing folders above it are made, and a file that is
             there is replaced as a whole or not at all.
         metric: the column that is compared; None takes that of a comparison, else the
@@ -119,6 +122,9 @@ def report(
         raise TypeError(f"path must be a path, got {type(path).__name__}.")
     if config is not None and not isinstance(config, Mapping):
         raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
+    if isinstance(result, ManyComparison):
+        page = _template("many.html").render(**filled(result, title))
+        return _write(Path(path), legible(page))
     runs = runs_of(source_of(result), "result")
     if metric is None and not isinstance(result, Comparison):
         metric = _default_metric(runs)
@@ -225,7 +231,7 @@ def _set_and_name(runs: pd.DataFrame, metric: str) -> tuple[str, str]:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str = "report.html") -> jinja2.Template:
     """What a user wrote is escaped; the style sheet and the figures are ours."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxnoise.evidence.report"),
@@ -235,7 +241,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _write(path: Path, page: str) -> Path:
