@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.compare import (
     Comparison,
     comparison_of,
@@ -21,7 +22,7 @@ from jaxnoise.evidence.compare import (
 from jaxnoise.evidence.format import cell_titles, in_words, said, which_is_better
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source, runs_of, score_table
-from jaxnoise.evidence.units import Cell, Options
+from jaxnoise.evidence.units import Options
 
 VERDICTS = {
     "better": (style.BLUE, "o"),

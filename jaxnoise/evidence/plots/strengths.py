@@ -16,11 +16,12 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullFormatter
 
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.compare import Comparison, comparison_of
 from jaxnoise.evidence.format import count
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
-from jaxnoise.evidence.units import Cell, Options
+from jaxnoise.evidence.units import Options
 
 GAP = 0.6  # between labels, in sizes of their font
 
