@@ -8,8 +8,6 @@ that miss. It writes ``calibration.csv`` and ``calibration.md``; ``--into README
 replaces a page's table. A few minutes on two cores.
 """
 
-import argparse
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import _files as files
+import _options as o
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
@@ -360,11 +359,12 @@ def as_markdown(found: pd.DataFrame) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure every situation, print the table, write it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=2_000, help="of most situations")
-    parser.add_argument("--out", type=Path, default=Path("results/calibration"))
-    parser.add_argument("--into", type=Path, help="page whose table is replaced")
+    parser = o.Parser("calibration.py", __doc__)
+    parser.option("--draws", o.countable(1), 2_000, "of most situations")
+    parser.option("--out", Path, Path("results/calibration"), "where files go")
+    parser.option("--into", Path, None, "page whose table is replaced")
     options = parser.parse_args(arguments)
+    options.out = o.writable_directory(parser, options.out)
     rows = []
     for number, situation in enumerate(situations()):
         rows.append(measured(situation, number, options.draws))
@@ -374,7 +374,6 @@ def main(arguments: list[str] | None = None) -> int:
         )
     found = pd.DataFrame(rows)
     text = as_markdown(found)
-    options.out.mkdir(parents=True, exist_ok=True)
     files.replace_file(options.out / "calibration.csv", found.to_csv(index=False))
     files.replace_file(options.out / "calibration.md", text + "\n")
     if options.into:
@@ -384,4 +383,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    o.run(main)

@@ -102,24 +102,23 @@ def sweep_until(
         keep = (
             kept if isinstance(kept, bool) else [s for s in kept if s in few] or False
         )
-        try:
-            part = sweep(
-                recipes,
-                strengths=strengths,
-                data=data,
-                seeds=few,
-                keep_params=keep,
-                **options,
-            )
-        except Exception as error:
-            finished = vars(error).get("result")
-            if found := [*parts, *filter(None, [finished])]:
-                vars(error)["result"] = _joined(found)
-            raise
+        given = {"strengths": strengths, "data": data, "keep_params": keep} | options
+        part = _swept(parts, recipes, seeds=few, **given)
         parts.append(part)
         if not part.complete or _decided(_joined(parts), metrics, asked):
             break
     return _joined(parts)
+
+
+def _swept(finished: Sequence[SweepResult], *recipes: Any, **given: Any) -> SweepResult:
+    """The next block; where it stops, what was finished goes along with the error."""
+    try:
+        return sweep(*recipes, **given)
+    except Exception as error:
+        more = vars(error).get("result")
+        if found := [*finished, *filter(None, [more])]:
+            vars(error)["result"] = _joined(found)
+        raise
 
 
 def _decided(result: SweepResult, metrics: Sequence[str], options: Any) -> bool:

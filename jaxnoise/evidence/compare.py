@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from jaxnoise.checks import warn
 from jaxnoise.evidence import paired
+from jaxnoise.evidence.cells import Cell, key_of
 from jaxnoise.evidence.format import FEW_UNITS, cell_titles, table_text, which_is_better
 from jaxnoise.evidence.judge import (
     LEAST_UNITS,
@@ -28,12 +29,10 @@ from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.table import OUTER, Source
 from jaxnoise.evidence.units import (
     PAIR_BY,
-    Cell,
     Evidence,
     Options,
     check_options,
     evidence_of,
-    key_of,
 )
 from jaxnoise.results import cell_columns
 
@@ -308,7 +307,8 @@ def compare(
           that overlap.
         * lost: pairs of which a run is not finite, or not there: every seed and split
           of the table is expected of every placement and strength. p and e_value count
-          a lost pair as the largest difference, against the mean's sign.
+          a lost pair as the largest difference, against the mean's sign, as far as
+          the mean keeps it.
         * diverged: runs that are not finite (or beyond 1e300).
         * verdict, the first that holds: ``"none"`` with fewer than 6 units or more than
           5 % of the pairs lost; ``"equivalent"`` if two one-sided tests put the mean

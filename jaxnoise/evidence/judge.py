@@ -13,10 +13,11 @@ import numpy as np
 
 from jaxnoise.evidence import paired
 from jaxnoise.evidence.anytime import LARGEST, confidence_sequence, e_holm, log_e
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.format import FEW_UNITS
 from jaxnoise.evidence.paired import ALPHA, t_interval
 from jaxnoise.evidence.rows import new_rows_interval
-from jaxnoise.evidence.units import Cell, Evidence
+from jaxnoise.evidence.units import Evidence
 
 LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
 MOST_LOST = 0.05  # of the pairs

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.paired import CONFIDENCE, TInterval
-from jaxnoise.evidence.units import Cell, Evidence
+from jaxnoise.evidence.units import Evidence
 
 
 def new_rows_interval(evidence: Evidence, cell: Cell) -> TInterval | None:

@@ -309,6 +309,18 @@ def test_lost_pairs_count_against_the_mean():
         assert row["difference"] == pytest.approx(np.nanmean(lost))
 
 
+def test_lost_pairs_speak_for_no_side():
+    """The worst 5 % of 1,000: what is left looks better, and the lost ones are not
+    evidence that it is worse.
+    """
+    d = np.sort(draw(0, (1_000, 1)), axis=0)
+    d[:50] = np.nan
+    row = rows_of(np.zeros((1_000, 1)), np.random.default_rng(1).permutation(d)).iloc[1]
+    assert row["low"] > 0
+    assert row["p"] > 0.9
+    assert row["verdict"] == "no evidence"
+
+
 def test_ties_are_a_finding_and_never_equivalent():
     """A step of 0.25, exact in any float, in 30 of 30 pairs."""
     a = draw(0, (30, 1)).round(1)

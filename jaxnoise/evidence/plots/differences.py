@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 
 from jaxnoise.evidence import compare
 from jaxnoise.evidence import format as fmt
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.compare import Comparison
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source, runs_of, score_table
-from jaxnoise.evidence.units import Cell, Options
+from jaxnoise.evidence.units import Options
 
 VERDICTS = {
     "better": (style.BLUE, "o"),

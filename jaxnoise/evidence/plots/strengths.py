@@ -17,10 +17,11 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import Locator
 
 from jaxnoise.evidence import format as fmt
+from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.compare import Comparison, comparison_of
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
-from jaxnoise.evidence.units import Cell, Options
+from jaxnoise.evidence.units import Options
 
 GAP = 0.6  # between labels, in sizes of their font
 DARK, LIGHT = "#010101", "#ffffff"
