@@ -25,6 +25,7 @@ PAGES = [
 ]
 TEXT = PAGES[0].read_text(encoding="utf-8")
 LONGEST = 170  # lines: a page of one breath
+NOTES = 3  # lines below a comparison
 CLOSE = 2e-3  # machines round differently, and 4,000 epochs magnify that
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
@@ -57,7 +58,7 @@ def run_the_sample(capsys, folder, monkeypatch, **toy):
 
 
 def cells(lines):
-    return [line.split() for line in lines]
+    return [line.split() for line in lines[:-NOTES]]
 
 
 def test_it_is_of_one_breath():
@@ -70,8 +71,8 @@ def test_ten_lines_print_this_table(capsys, tmp_path, monkeypatch):
     (shown,) = map(str.splitlines, fenced("text"))
     assert len(printed) == len(shown)
     assert printed[0].split() == shown[0].split()
-    assert printed[-1] == shown[-1]
-    for ours, theirs in zip(cells(printed[1:-1]), cells(shown[1:-1]), strict=True):
+    assert printed[-NOTES:-1] == shown[-NOTES:-1]
+    for ours, theirs in zip(cells(printed), cells(shown), strict=True):
         assert ours[:2] == theirs[:2]
 
 

@@ -198,7 +198,9 @@ def model_of(name, kind):
 def half(first):
     """Each model in one kind, and each kind: the two tests have the two halves."""
     kinds = ("linen", "nnx", "linen") if first else ("nnx", "linen", "nnx")
-    return pytest.mark.parametrize(("name", "kind"), zip(CASES, kinds, strict=True))
+    return pytest.mark.parametrize(
+        ("name", "kind"), list(zip(CASES, kinds, strict=True))
+    )
 
 
 def train_alone(model_of, rows, strength, *, epochs=30):
