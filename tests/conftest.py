@@ -37,11 +37,21 @@ def absent(loader):
 
 
 SLOW = {"quick", "measured"}  # fixtures that run a whole command
+LONG = {  # doctests, and cases of which others are short
+    "jaxnoise.data.real.mnist1d",
+    "jaxnoise.data.real.mnist5k",
+    "test_loading_leaves_no_trace[mnist1d]",
+    "test_loading_leaves_no_trace[mnist5k]",
+    "test_models[True-LSTM]",
+    "test_parts_that_are_off_change_nothing[input]",
+    "test_recipes[RNN]",
+    "test_under_every_transformation[524288]",
+}
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if SLOW & set(getattr(item, "fixturenames", ())):
+        if item.name in LONG or SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
         reason = absent(item.name.rpartition(".")[2])
         if isinstance(item, pytest.DoctestItem) and reason:

@@ -138,6 +138,7 @@ def test_the_same_curves_as_linen(data, key):
         )
 
 
+@pytest.mark.slow
 def test_a_sweep_equals_its_runs_and_compiles_once(data):
     calls = []
 
@@ -175,6 +176,7 @@ def test_a_sweep_equals_its_runs_and_compiles_once(data):
     assert (silent.to_numpy() != loud.to_numpy()).all()
 
 
+@pytest.mark.slow
 def test_a_key_across_strengths_and_splits(x):
     """The paired design by `jax.vmap`: each run as it is alone, its key shared."""
 

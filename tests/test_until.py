@@ -103,6 +103,7 @@ def test_bad_arguments(options, message, asked):
         jn.sweep_until(dict.fromkeys(GAINS), **known | options)
 
 
+@pytest.mark.slow
 def test_its_runs_are_those_of_a_sweep_bit_for_bit():
     def recipe(stddev):
         model = jn.MLP((3,), 1, input_noise=jn.GaussianNoise(stddev))

@@ -398,6 +398,7 @@ def diverged(result):
     )
 
 
+@pytest.mark.slow
 def test_all_runs_diverge(circles, study, trained, tmp_path, capsys, monkeypatch):
     result = diverged(trained[0].where(["none", "both"]))
     monkeypatch.setattr(study, "train", lambda *args: result)

@@ -136,6 +136,7 @@ def test_the_data_of_each_study(our):
     )
 
 
+@pytest.mark.slow
 def test_every_program_of_the_full_size_traces(our):
     """A quick run has them all in one; here each is traced as it will be compiled."""
     data = jn.data.circles(validation=5, population=10)

@@ -33,7 +33,7 @@ def our(experiment):
     )
 
 
-LONG = ("digits_cnn", "mnist1d", "vowels_lstm")  # to compile
+LONG = ("digits_cnn", "mnist1d", "vowels_lstm", "regression")  # to compile
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,7 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
     assert "caution: 2 units are few: below 10 intervals" in printed
 
 
+@pytest.mark.slow
 def test_draws_are_the_units(our, tmp_path, capsys):
     options = ["--data", "wine", "--train-size", "20", "30", "--draws", "2"]
     options += ["--placement", "none", "--epochs", "2", "--seeds", "2", "--no-plots"]

@@ -130,6 +130,7 @@ def test_initial_weights(key):
     jax.tree.map(np.testing.assert_array_equal, noisy["params"], params)
 
 
+@pytest.mark.slow
 def test_a_site_draws_the_same_whatever_other_sites_do(
     variables, images, recorded, key
 ):

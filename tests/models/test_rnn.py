@@ -199,6 +199,7 @@ def test_lengths_mask_and_pair_are_one(series, variables):
     np.testing.assert_array_equal(first[2], nothing)
 
 
+@pytest.mark.slow
 def test_a_site_draws_the_same_whatever_other_sites_do(
     series, drawn_variables, recorded, key
 ):
@@ -259,6 +260,7 @@ def test_schedules_and_learned_strengths_between_steps(series, drawn_variables, 
     assert gradient["params"]["step_noise_0"]["learnable_stddev"] != 0
 
 
+@pytest.mark.slow
 def test_trained_described_and_stripped(series, key):
     """A pair of series and lengths through the engine."""
     x = series, LENGTHS

@@ -93,6 +93,7 @@ def test_traced_switch_dtype_and_shapes():
     assert deep.shape == (2, 3, 5)
 
 
+@pytest.mark.slow
 def test_as_a_model_of_the_engine():
     def recipe(stddev):
         return jn.Recipe(
@@ -114,6 +115,7 @@ def test_as_a_model_of_the_engine():
     assert (loss[2:] != loss[:2]).all()
 
 
+@pytest.mark.slow
 def test_under_transforms(key):
     """Calls of a scan, a map or a vmap draw their own; a checkpoint draws the same."""
     rows = jnp.stack([X, X, X, X])

@@ -54,6 +54,7 @@ def interrupt():
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_interrupted_compilation_ends_the_command_well(tmp_path):
     options = ["--placement", "hidden", "--seeds", "1", "--no-plots", "--out", tmp_path]
     done = subprocess.run(
