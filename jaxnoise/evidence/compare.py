@@ -333,7 +333,7 @@ def compare(
         UserWarning: if a comparison has fewer than 10 units; of 20 or more, if they are
             fewer than 25 times the squared skewness of their differences, where the
             tests are wrong more often than they say (of fewer units nobody can tell:
-            where differences are skewed, 10 units say "better" or "worse" in 10 to 35 %
+            where differences are skewed, 10 units say "better" or "worse" in 6 to 34 %
             of cases without a difference); or if the comparisons are
             too many for any of them to be better or worse: the sign-flip p of n units
             is at least 2 / 2**n, and Holm's procedure multiplies it. If the metric's
