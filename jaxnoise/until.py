@@ -126,7 +126,7 @@ def _decided(result: SweepResult, metrics: Sequence[str], options: Any) -> bool:
 
 
 def _joined(parts: Sequence[SweepResult]) -> SweepResult:
-    """The runs of sweeps of other seeds as those of one, which was stopped."""
-    joined = concat(parts)
-    joined.runs.attrs["stop"] = "anytime"
-    return replace(joined, origin=parts[-1].origin)
+    """The runs of all blocks, which tell how their number came about."""
+    result = concat(parts)
+    result.runs.attrs["stop"] = "anytime"
+    return replace(result, origin=parts[-1].origin)
