@@ -11,8 +11,10 @@ held against its checksum before anything else is done with it.
 import json
 import os
 import sqlite3
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +109,7 @@ class StoredRun(NamedTuple):
     def row(self) -> list[Any]:
         """As it is written, without its checksum."""
         first = [self.key, self.setup, json.dumps(self.strength), self.seed]
-        values = [None if v != v else v for v in self.metrics.values()]
+        values = [NAN if v != v else v for v in self.metrics.values()]
         return [*first, int(self.finite), self.device, json.dumps(self.arrays), *values]
 
 
@@ -161,20 +163,27 @@ class File:
     ) -> Iterator[StoredRun]:
         """All runs, or those of some keys that are there."""
         with self.told():
+            places = {name: at for at, name in enumerate(self._columns())}
+            picked: dict[str, list[Any]] = {
+                name: [places.get(metric) for metric in setup.metrics]
+                for name, setup in setups.items()
+            }
             for row in self._rows("runs", keys):
-                values = {name: row[name] for name in setups[row["setup"]].metrics}
-                run = StoredRun(
-                    key=row["key"],
-                    setup=row["setup"],
-                    strength=json.loads(row["strength"]),
-                    seed=row["seed"],
-                    finite=bool(row["finite"]),
-                    device=row["device"],
-                    arrays=json.loads(row["arrays"]),
-                    metrics={n: NAN if v is None else v for n, v in values.items()},
+                *first, checksum = row[: len(RUN) + 1]
+                key, setup, strength, seed, finite, device, arrays = first
+                values = [NAN if row[at] is None else row[at] for at in picked[setup]]
+                self.check_that(_of_run(first, values) == checksum, "runs")
+                metrics = dict(zip(setups[setup].metrics, values, strict=True))
+                yield StoredRun(
+                    key,
+                    setup,
+                    _loaded(strength),
+                    seed,
+                    bool(finite),
+                    device,
+                    _loaded(arrays),
+                    metrics,
                 )
-                self.check_that(digest(*run.row) == row["checksum"], "runs")
-                yield run
 
     def arrays(
         self, name: str, runs: Sequence[StoredRun]
@@ -182,12 +191,12 @@ class File:
         """The arrays of a name, as bytes, with the keys of the runs that have them."""
         missing = {run.key for run in runs if name in run.arrays}
         with self.told():
-            for row in self._rows("arrays", list(missing)):
-                if row["name"] == name:
-                    found = _of_bytes(row["key"], name, row["content"])
-                    self.check_that(found == row["checksum"], "arrays")
-                    missing.remove(row["key"])
-                    yield row["key"], row["content"]
+            for key, kind, content, checksum in self._rows("arrays", list(missing)):
+                if kind == name:
+                    found = _of_bytes(key, name, content)
+                    self.check_that(found == checksum, "arrays")
+                    missing.remove(key)
+                    yield key, content
             self.check_that(not missing, "arrays")
 
     def add_setups(self, setups: Collection[Setup]) -> list[tuple[Setup, Setup]]:
@@ -223,9 +232,9 @@ class File:
             self._delete("runs", "key", instead_of)
             self._add_columns(name for run, _ in runs for name in run.metrics)
             for run, arrays in runs:
-                checksum = digest(*run.row)
-                columns = [*RUN, *run.metrics, "checksum"]
-                if self._insert("runs", [*run.row, checksum], columns):
+                row, columns = run.row, [*RUN, *run.metrics, "checksum"]
+                checksum = _of_run(row[: len(RUN)], row[len(RUN) :])
+                if self._insert("runs", [*row, checksum], columns):
                     for name, content in arrays.items():
                         checksum = _of_bytes(run.key, name, content)
                         self._insert("arrays", [run.key, name, content, checksum])
@@ -282,16 +291,15 @@ class File:
         self.check_that(all(same), "tables")
         self.check_that("trigger" not in {kind for kind, *_ in schema}, "tables")
 
-    def _rows(self, table: str, keys: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, table: str, keys: Sequence[str] | None
+    ) -> Iterator[tuple[Any, ...]]:
         parts: list[Sequence[str]] = [()]
         if keys is not None:
             parts = [keys[at : at + AT_ONCE] for at in range(0, len(keys), AT_ONCE)]
         for part in parts:
             asked = "TRUE" if keys is None else f"key IN ({', '.join('?' * len(part))})"
-            cursor = self.db.execute(f"SELECT * FROM {table} WHERE {asked}", part)
-            names = [column[0] for column in cursor.description]
-            for row in cursor:
-                yield dict(zip(names, row, strict=True))
+            yield from self.db.execute(f"SELECT * FROM {table} WHERE {asked}", part)
 
     def _insert(
         self, table: str, row: Sequence[Any], columns: Sequence[str] = ()
@@ -302,8 +310,12 @@ class File:
         query = f"INSERT OR IGNORE INTO {table}{names} VALUES ({marks})"
         return self.db.execute(query, row).rowcount > 0
 
+    def _columns(self) -> list[str]:
+        """Of the runs: first `RUN` and the checksum, then all metrics."""
+        return [row[1] for row in self.db.execute("PRAGMA table_info(runs)")]
+
     def _add_columns(self, metrics: Iterable[str]) -> None:
-        there = {row[1] for row in self.db.execute("PRAGMA table_info(runs)")}
+        there = self._columns()
         for name in dict.fromkeys(metrics):
             if name not in there:  # without a type, which would lose -0.0
                 self.db.execute(f"ALTER TABLE runs ADD COLUMN {_quoted(name)}")
@@ -349,6 +361,11 @@ class File:
             )
 
 
+@lru_cache(maxsize=1024)  # many runs have the same
+def _loaded(text: str) -> Any:
+    return json.loads(text)
+
+
 def _made(table: str) -> str:
     return f"CREATE TABLE {table} ({TABLES[table]})"
 
@@ -356,6 +373,12 @@ def _made(table: str) -> str:
 def _quoted(name: str) -> str:
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
+
+
+def _of_run(first: Sequence[Any], metrics: Sequence[float]) -> str:
+    hashed = blake2b("\n".join(map(str, first)).encode(), digest_size=16)
+    hashed.update(array("d", metrics))
+    return hashed.hexdigest()
 
 
 def _of_bytes(key: str, name: str, content: bytes) -> str:
