@@ -22,7 +22,8 @@ Ten names to know:
 - `Recipe`: model, loss, optimiser, metrics and noise of one run.
 - `data`: `Data` holds the arrays of a run; tasks that are drawn afresh, such as
   ``data.circles``, real sets, such as ``data.digits``, and ``data.folds`` of your own.
-- `sweep`: placements x strengths x seeds x splits; `make_train` makes one run.
+- `sweep`: placements x strengths x seeds x splits; `make_train` makes one run. With
+  ``store=`` it loses nothing to a kill, and `Store` tells what there is.
 - `compare`: what may be said of them; `select` chooses a strength honestly, and `refit`
   trains it for use.
 - `plots`, and `report` for one page of all of it.
@@ -93,6 +94,9 @@ from jaxnoise.noise.wrappers import snr_db as snr_db
 from jaxnoise.noise.wrappers import straight_through as straight_through
 from jaxnoise.results import RunResult as RunResult
 from jaxnoise.results import SweepResult as SweepResult
+from jaxnoise.results import concat as concat
+from jaxnoise.store.file import StoreError as StoreError
+from jaxnoise.store.store import Store as Store
 from jaxnoise.training.devices import use_all_cores as use_all_cores
 from jaxnoise.training.recipe import Recipe as Recipe
 from jaxnoise.training.run import make_train as make_train

@@ -5,7 +5,7 @@
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -101,6 +101,44 @@ def strength_columns(strength: Any) -> dict[str, Any]:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         columns[f"strength.{name}" if name else "strength"] = leaf
     return columns
+
+
+def runs_table(
+    identities: Iterable[Mapping[str, Any]], results: Sequence[Any]
+) -> pd.DataFrame:
+    """The table of runs, of what they are and of their ``metrics`` and ``finite``."""
+    rows = [
+        {**identity, **{name: float(value) for name, value in result.metrics.items()}}
+        | {"finite": bool(result.finite)}
+        for identity, result in zip(identities, results, strict=True)
+    ]
+    return in_order(pd.DataFrame(rows))
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns of cells first and finite last."""
+    first = cell_columns(table)  # strengths of later placements may stand last
+    return table[sorted(table, key=lambda c: (c not in first) + (c == "finite"))]
+
+
+def stacked_curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
+    """By name, (run, epoch); NaN for runs whose recipe lacks the metric."""
+    names = dict.fromkeys(name for result in results for name in result.curves)
+    if not names:
+        return {}
+    nothing = np.full_like(next(iter(results[0].curves.values())), np.nan)
+    return {
+        name: np.stack([result.curves.get(name, nothing) for result in results])
+        for name in names
+    }
+
+
+def stacked_rows(results: Sequence[RunResult]) -> dict[str, KeptRows]:
+    """By metric, of all runs; those of which one recipe has no metric are left out."""
+    kept = [result.rows or {} for result in results] or [{}]
+    names = [name for name in kept[0] if all(name in each for each in kept)]
+    stacked = {name: np.stack([each[name] for each in kept]) for name in names}
+    return {name: KeptRows.kept(values) for name, values in stacked.items()}
 
 
 def sets_of(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -287,6 +325,102 @@ class SweepResult:
         train=False)``, or ``jn.strip_noise(model).apply(variables, x)``.
         """
         return tuple(v if v is None else v["params"] for v in self.variables)
+
+
+def concat(results: Sequence[SweepResult]) -> SweepResult:
+    """The runs of several sweeps as one result, as if one sweep had made them.
+
+    Args:
+        results: of sweeps whose runs are paired and differ in placement, strength, seed
+            or split, such as parts of a comparison that were trained in several places.
+
+    Returns:
+        A `SweepResult`, complete if all are, of placements and strengths in the order
+        in which they come. What was not measured everywhere is NaN; what is known of
+        the splits is kept where it is the same.
+
+    Raises:
+        TypeError: if they are not `SweepResult`.
+        ValueError: if a run is there twice, or their curves are of other epochs.
+
+    Example:
+        >>> import numpy as np, pandas as pd, jaxnoise as jn
+        >>> parts = [
+        ...     jn.SweepResult(
+        ...         pd.DataFrame({
+        ...             "placement": ["none"], "strength": 0.0, "seed": seed,
+        ...             "split": 0, "test_loss": 0.3, "finite": True,
+        ...         }),
+        ...         {}, np.arange(0), (None,), True,
+        ...         compile_seconds=0.0, run_seconds=0.0, device="1 x cpu",
+        ...     )
+        ...     for seed in range(3)
+        ... ]
+        >>> jn.concat(parts).runs["seed"].tolist()
+        [0, 1, 2]
+    """
+    results = list(results)
+    if not results or not all(isinstance(each, SweepResult) for each in results):
+        raise TypeError(f"results must be SweepResults, got {shown(results)}.")
+    parts = [each for each in results if len(each.runs)] or results[:1]
+    first = parts[0]
+    if not all(np.array_equal(each.epochs, first.epochs) for each in parts):
+        raise ValueError("results must have curves of the same epochs, got others.")
+    runs = in_order(pd.concat([each.runs for each in parts], ignore_index=True))
+    order = _order_of_cells(runs)
+    curves, facts = _joined_curves(parts), [each.runs.attrs for each in parts]
+    variables = [each for part in parts for each in part.variables]
+    runs = runs.iloc[order].reset_index(drop=True)
+    runs.attrs = {
+        name: value
+        for name, value in facts[0].items()
+        if all(each.get(name) == value for each in facts)
+    }
+    return replace(
+        first,
+        runs=runs,
+        curves={name: curve[order] for name, curve in curves.items()},
+        variables=tuple(variables[i] for i in order),
+        rows=_joined_rows(parts, order),
+        complete=all(each.complete for each in results),
+        compile_seconds=sum(each.compile_seconds for each in results),
+        run_seconds=sum(each.run_seconds for each in results),
+        device=", ".join(dict.fromkeys(each.device for each in results)),
+        origin=None,
+    )
+
+
+def _order_of_cells(runs: pd.DataFrame) -> np.ndarray:
+    """Runs of one placement and strength together; refused if one is there twice."""
+    if runs.empty:
+        return np.arange(0)
+    cells = cell_columns(runs)
+    numbers = {name: np.float32 for name in cells if name.startswith("strength")}
+    identity = runs[[*cells, *(name for name in _RUN if name in runs)]].astype(numbers)
+    twice = runs[list(identity)][identity.duplicated()]
+    if len(twice):
+        got = " ".join(f"{name} {value}" for name, value in twice.iloc[0].items())
+        raise ValueError(f"results must have each run once, got {got} twice.")
+    groups = identity.groupby(cells, sort=False, dropna=False)
+    return np.argsort(groups.ngroup().to_numpy(), kind="stable")
+
+
+def _joined_rows(parts: Sequence[SweepResult], order: Any) -> dict[str, KeptRows]:
+    names = [name for name in parts[0].rows if all(name in p.rows for p in parts)]
+    values = {n: [part.rows[n].of(slice(None)) for part in parts] for n in names}
+    return {n: KeptRows.kept(np.concatenate(each)[order]) for n, each in values.items()}
+
+
+def _joined_curves(results: Sequence[SweepResult]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for each in results for name in each.curves)
+    shapes = [(len(each.runs), len(each.epochs)) for each in results]
+    nothing = [np.full(shape, np.nan, np.float32) for shape in shapes]
+    return {
+        name: np.concatenate(
+            [r.curves.get(name, gap) for r, gap in zip(results, nothing, strict=True)]
+        )
+        for name in names
+    }
 
 
 LISTED = 8  # values that a message names at most

@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from jaxnoise.data import Data
 from jaxnoise.evidence.compare import judged
 from jaxnoise.evidence.units import evidence_of
-from jaxnoise.results import KeptRows, SweepResult, cell_columns
+from jaxnoise.results import SweepResult, concat
 from jaxnoise.training.plan import as_seeds, as_splits
 from jaxnoise.training.recipe import RecipeFn
 from jaxnoise.training.sweep import sweep
@@ -127,33 +126,7 @@ def _decided(result: SweepResult, metrics: Sequence[str], options: Any) -> bool:
 
 
 def _joined(parts: Sequence[SweepResult]) -> SweepResult:
-    """The runs of sweeps of other seeds as those of one, in its order."""
-    parts = [part for part in parts if len(part.runs)] or parts[:1]
-    runs = pd.concat([part.runs for part in parts], ignore_index=True)
-    cells = runs.groupby(cell_columns(runs), sort=False, dropna=False).ngroup()
-    order = np.argsort(cells.to_numpy(), kind="stable")
-    runs = runs.iloc[order].reset_index(drop=True)
-    runs.attrs = parts[0].runs.attrs | {"stop": "anytime"}
-    variables = [each for part in parts for each in part.variables]
-    return replace(
-        parts[-1],
-        runs=runs,
-        curves={
-            name: np.concatenate([part.curves[name] for part in parts])[order]
-            for name in parts[0].curves
-        },
-        variables=tuple(variables[i] for i in order),
-        rows={
-            name: _stacked([part.rows[name] for part in parts], order)
-            for name in parts[0].rows
-        },
-        complete=all(part.complete for part in parts),
-        compile_seconds=sum(part.compile_seconds for part in parts),
-        run_seconds=sum(part.run_seconds for part in parts),
-    )
-
-
-def _stacked(parts: Sequence[KeptRows], order: np.ndarray) -> KeptRows:
-    return KeptRows.kept(
-        np.concatenate([each.of(slice(None)) for each in parts])[order]
-    )
+    """The runs of all blocks, which tell how their number came about."""
+    result = concat(parts)
+    result.runs.attrs["stop"] = "anytime"
+    return replace(result, origin=parts[-1].origin)

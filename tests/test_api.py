@@ -30,7 +30,7 @@ PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
-RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", *VARIABLES}
+RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
 TOLD_ONCE = {  # what data sets raise, in help(jn.data)
     f"data.{name}" for name in re.findall(r"^\| `(\w+)`", jn.data.__doc__, re.M)
 }
@@ -57,6 +57,8 @@ def test_the_public_list():
         "Recipe",
         "RunResult",
         "SaltAndPepperNoise",
+        "Store",
+        "StoreError",
         "SweepResult",
         "add_correlated_noise",
         "add_gaussian_noise",
@@ -65,6 +67,7 @@ def test_the_public_list():
         "clipped",
         "compare",
         "compare_many",
+        "concat",
         "describe",
         "drop_units",
         "flip_labels",

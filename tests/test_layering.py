@@ -16,8 +16,9 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "noise": "checks pickling",
     "model": "checks pickling",
     "models": "checks pickling noise model",
-    "training": "checks pickling results losses metrics data model",
-    "evidence": "checks results data",
+    "store": "checks results data",
+    "training": "checks pickling results losses metrics data model store",
+    "evidence": "checks results data store",
     "until": "checks results data training evidence",  # a sweep that looks: above both
     "nnx": "checks noise model",  # a door, as are the experiments: nothing imports it
 }

@@ -58,7 +58,7 @@ def test_it_ends_with_the_budget_and_has_the_order_of_one_sweep(asked):
     result = run(GAINS, budget=[*range(50, 25, -1)], block=12)
     assert [len(block) for block in asked] == [12, 12, 1]
     one = made_up(GAINS, seeds=range(50, 25, -1))
-    pd.testing.assert_frame_equal(result.runs, one.runs)
+    pd.testing.assert_frame_equal(result.runs[list(one.runs)], one.runs)
     np.testing.assert_array_equal(result.curves["loss"], one.curves["loss"])
     assert result.variables == one.variables
     assert (result.compile_seconds, result.run_seconds, result.complete) == (3, 6, True)

@@ -125,23 +125,42 @@ def split_facts(splits: Sequence[Data]) -> dict[str, Any]:
     the share of the most frequent class in each split, for targets that are classes;
     "rows" by set their number, of a single split.
     """
-    shares = {name: [_majority(d.get(name)) for d in splits] for name in splits[0]}
-    known = {name: each for name, each in shares.items() if None not in each}
-    facts: dict[str, Any] = {"majority": known}
-    overlaps, outer = ([getattr(d, f) for d in splits] for f in ("overlap", "outer"))
-    if len(splits) == 1:
-        facts["rows"] = {name: row_count(splits[0][name]) for name in splits[0]}
+    return joined_facts([facts_of(split) for split in splits])
+
+
+def facts_of(split: Data) -> dict[str, Any]:
+    """The same of one split, with None for what is not known."""
+    return {
+        "overlap": split.overlap,
+        "outer": split.outer,
+        "majority": {name: _majority(split[name]) for name in split},
+        "rows": {name: row_count(split[name]) for name in split},
+    }
+
+
+def joined_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of several splits together."""
+    overlaps, outer = ([each[f] for each in facts] for f in ("overlap", "outer"))
+    shares = {
+        name: [each["majority"].get(name) for each in facts]
+        for name in facts[0]["majority"]
+    }
+    joined: dict[str, Any] = {
+        "majority": {name: each for name, each in shares.items() if None not in each}
+    }
+    if len(facts) == 1:
+        joined["rows"] = facts[0]["rows"]
     if None not in overlaps:
-        facts["overlap"] = max(overlaps)
+        joined["overlap"] = max(overlaps)
     if None not in outer:
-        facts["outer"] = outer
-    return facts
+        joined["outer"] = outer
+    return joined
 
 
-def _majority(rows: Rows | None) -> float | None:
+def _majority(rows: Rows) -> float | None:
     """The share of the most frequent class; None where targets are no classes."""
-    first, *more = jax.tree.leaves(rows and rows[1]) or [None]
-    if first is None or more or first.min() < 0:
+    first, *more = jax.tree.leaves(rows[1])
+    if more or first.min() < 0:
         return None
     if not np.issubdtype(first.dtype, np.integer):
         if first[0].size != 1 or ((first != 0) & (first != 1)).any():

@@ -26,7 +26,7 @@ from jaxnoise.evidence.judge import (
     judgements,
 )
 from jaxnoise.evidence.paired import ALPHA
-from jaxnoise.evidence.table import OUTER, Source
+from jaxnoise.evidence.table import OUTER, Source, opened
 from jaxnoise.evidence.units import (
     PAIR_BY,
     Evidence,
@@ -255,10 +255,10 @@ def compare(
     degrees of freedom.
 
     Args:
-        result_or_table: a `SweepResult`, or a tidy table with the columns placement,
-            strength, seed, the metric, and split if there are several; or a
-            `Comparison`, of whose runs another metric is compared. Strengths that
-            differ by rounding, as in float32, are one.
+        result_or_table: a `SweepResult`, the path of a `jaxnoise.Store`, or a tidy
+            table with the columns placement, strength, seed, the metric, and split if
+            there are several; or a `Comparison`, of whose runs another metric is
+            compared. Strengths that differ by rounding, as in float32, are one.
         metric: the column that is compared, such as ``"population_accuracy"``; or
             several, which are one family: Holm's procedure goes over all their rows,
             and ``rows.of(metric)`` are those of one, for pictures and pages.
@@ -333,7 +333,7 @@ def compare(
         UserWarning: if a comparison has fewer than 10 units; of 20 or more, if they are
             fewer than 25 times the squared skewness of their differences, where the
             tests are wrong more often than they say (of fewer units nobody can tell:
-            where differences are skewed, 10 units say "better" or "worse" in 10 to 35 %
+            where differences are skewed, 10 units say "better" or "worse" in 6 to 34 %
             of cases without a difference); or if the comparisons are
             too many for any of them to be better or worse: the sign-flip p of n units
             is at least 2 / 2**n, and Holm's procedure multiplies it. If the metric's
@@ -372,7 +372,8 @@ def compare(
     metrics = list(metric) if isinstance(metric, list | tuple) else [metric]
     if not metrics:
         raise ValueError("metric must name at least one column, got none.")
-    family = [evidence_of(result_or_table, each, **options) for each in metrics]
+    source = opened(result_or_table)
+    family = [evidence_of(source, each, **options) for each in metrics]
     rows, doubts = judged(*family), [doubt for each in family for doubt in each.doubts]
     for told in dict.fromkeys(filter(None, [rows.caution, *doubts])):
         warn(f"compare: {told}.")
@@ -404,11 +405,11 @@ def comparison_of(
 
 
 def source_of(source: Any) -> Any:
-    """What a comparison was made of; of anything else itself."""
+    """What a comparison was made of; of a store its runs; anything else itself."""
     made = isinstance(source, Comparison) and source.evidence
     if isinstance(made, tuple):  # of several metrics
         made = made[0]
-    return made.source if made else source
+    return made.source if made else opened(source)
 
 
 def judged(*family: Evidence) -> Comparison:

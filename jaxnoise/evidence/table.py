@@ -4,6 +4,7 @@
 tell what is known of its splits, and `lower_is_better` which way is better.
 """
 
+import os
 import re
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -13,8 +14,9 @@ import pandas as pd
 
 from jaxnoise.checks import shown
 from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.store.store import Store
 
-Source = SweepResult | pd.DataFrame
+Source = SweepResult | pd.DataFrame | str | os.PathLike  # the last two: a store
 OUTER = "outer fold"  # what is independent
 INNER = "inner fold"  # the column that tells runs of one outer fold apart
 LARGEST = 1e300  # of a score: sums of what is larger leave the range of numbers
@@ -71,6 +73,12 @@ def lower_is_better(metric: str) -> bool | None:
     if HIGHER & words:
         return turns % 2 == 1
     return False if re.match(r"(.*_)?neg_", metric) else None
+
+
+def opened(source: Any) -> Any:
+    """All the runs of a store, given as such or by its path; anything else itself."""
+    path = isinstance(source, str | os.PathLike)
+    return Store(source).result() if path else source
 
 
 def runs_of(source: Any, name: str = "result_or_table") -> pd.DataFrame:

@@ -20,6 +20,7 @@ from jaxnoise.evidence.table import (
     by_outer_fold,
     column_names,
     lower_is_better,
+    opened,
     runs_of,
     score_table,
 )
@@ -118,6 +119,7 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
         if options == made.options and metric == made.metric:
             return made
         source = made.source
+    source = opened(source)
     words, lower = _checked(options)
     runs, pairs = runs_of(source), column_names(options.get("pair_by", PAIR_BY))
     table, pairs, nested = by_outer_fold(runs, pairs, options.get("outer"))

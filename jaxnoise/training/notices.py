@@ -126,5 +126,5 @@ def check_noise_acts(
 def _bits(result: RunResult) -> Any:
     """What tells a run from others, to the last bit; None for one that diverged."""
     measured = [*result.metrics.items(), *result.curves.items()]
-    bits = hash(tuple((name, np.asarray(x).tobytes()) for name, x in measured))
+    bits = hash(tuple((name, np.asarray(x, float).tobytes()) for name, x in measured))
     return bits if result.finite else None

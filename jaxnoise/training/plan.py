@@ -58,6 +58,11 @@ class Plan:
     settings: Settings
     mesh: Mesh
 
+    @property
+    def device(self) -> str:
+        """The devices in words, such as ``2 x cpu``."""
+        return f"{self.mesh.size} x {self.mesh.devices.flat[0].device_kind}"
+
 
 def plan_runs(
     recipes: Mapping[str, Any],

@@ -1,13 +1,13 @@
 """The compiled programs of a sweep, and the calls that take all runs through them.
 
 A program does some blocks of runs on every device and serves any number of runs.
-`compile_jobs` makes a `Job` of every placement and data shape; `results_of` runs one,
+`trace_jobs` makes a `Job` of every placement and data shape; `results_of` runs one,
 call by call. Short calls are many, and long ones lose much if the process is stopped:
 a job starts with a block a device, and takes more in a call while that is quick.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache, partial
 from itertools import cycle, islice
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import Jaxpr, jaxpr_as_fun, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, jaxprs_in_params
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Lowered
 
@@ -51,10 +51,27 @@ class Program:
         lowered: the program before XLA compiles it, which lets other threads run.
         block: the number of runs that are vmapped together.
         facts: what is known of its runs.
+        traced: one of them, ``(key, strength, data, split) -> RunResult``.
+        shapes: of what it leaves.
     """
 
-    def __init__(self, lowered: Lowered, block: int, facts: Facts):
+    def __init__(
+        self,
+        lowered: Lowered,
+        block: int,
+        facts: Facts,
+        traced: ClosedJaxpr,
+        shapes: RunResult,
+    ):
         self._lowered, self.block, self.facts = lowered, block, facts
+        self.traced, self.shapes = traced, shapes
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics of a run, in their order."""
+        sets, functions = self.shapes.outputs or (), self.facts.set_metrics
+        on_host = [f"{name}_{metric}" for name in sets for metric in functions]
+        return [*self.shapes.metrics, *on_host]
 
     @cached_property
     def compiled(self) -> Callable[..., RunResult]:
@@ -69,27 +86,34 @@ class Job(NamedTuple):
     ids: list[int]
 
 
-def compile_jobs(plan: Plan) -> list[Job]:
-    """Trace all programs, so that their errors come first; then compile them.
-
-    Side by side: XLA compiles a program on one core, for the most part.
-    """
+def trace_jobs(plan: Plan) -> list[Job]:
+    """All programs, traced: their errors come first."""
+    jobs = []
     with interrupts_held() as deliver:
-        jobs = []
         for placement, ids in _by_program(plan):
             jobs.append(Job(_program(plan, placement, ids), ids))
             deliver()
-        with ThreadPoolExecutor(core_count()) as pool:
-            programs = {job.program for job in jobs}  # placements may share one
-            compiling = [pool.submit(getattr, each, "compiled") for each in programs]
-            try:
-                for future in compiling:
-                    future.result()
-                    deliver()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
     return jobs
+
+
+def left_of(jobs: Sequence[Job], done: Container[int]) -> list[Job]:
+    """The jobs that have runs to do, with those alone."""
+    left = [Job(job.program, [i for i in job.ids if i not in done]) for job in jobs]
+    return [job for job in left if job.ids]
+
+
+def compile_jobs(jobs: Sequence[Job]) -> None:
+    """Side by side: XLA compiles a program on one core, for the most part."""
+    with interrupts_held() as deliver, ThreadPoolExecutor(core_count()) as pool:
+        programs = {job.program for job in jobs}  # placements may share one
+        compiling = [pool.submit(getattr, each, "compiled") for each in programs]
+        try:
+            for future in compiling:
+                future.result()
+                deliver()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _by_program(plan: Plan) -> list[tuple[str, list[int]]]:
@@ -161,7 +185,7 @@ def lowered_program(
         jax.tree.map(lambda x: _shaped((calls, block), x.dtype), strength),
         _shaped((calls,), bool),
     )
-    return Program(lowered, block, facts)
+    return Program(lowered, block, facts, jaxpr, result)
 
 
 def _on_devices(run: Callable[..., RunResult], block: int, mesh: Mesh) -> Any:

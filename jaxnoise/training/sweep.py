@@ -6,40 +6,43 @@ out whatever the number of devices and the order in which they finish. `refit` t
 what was chosen of them once more, for use.
 """
 
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 
 from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.data.sets import split_facts, warn_of_unlike_columns
 from jaxnoise.model import Variables, as_model
 from jaxnoise.results import (
-    KeptRows,
     RunResult,
     SweepResult,
-    cell_columns,
+    runs_table,
+    stacked_curves,
+    stacked_rows,
     strength_columns,
 )
+from jaxnoise.store.file import File
 from jaxnoise.training.devices import check_data_fits, runs_mesh
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import (
     Plan,
-    Run,
     as_seeds,
     as_splits,
     plan_runs,
     seeds_to_keep,
 )
-from jaxnoise.training.program import compile_jobs, results_of
+from jaxnoise.training.program import compile_jobs, left_of, results_of, trace_jobs
 from jaxnoise.training.progress import ProgressFn, progress_of
 from jaxnoise.training.recipe import CURVES, Count, RecipeFn, Settings
+from jaxnoise.training.store import Kept
 
 
 def sweep(
@@ -56,6 +59,9 @@ def sweep(
     keep_params: bool | Sequence[int] = False,
     keep_rows: bool = False,
     progress: bool | ProgressFn | None = None,
+    store: str | os.PathLike | None = None,
+    version: str = "",
+    extend: bool = False,
 ) -> SweepResult:
     """Train every placement at every strength, seed and split; return all the runs.
 
@@ -88,6 +94,15 @@ def sweep(
             own.
         progress: None for a bar on stderr where that is a terminal, False for none, or
             a function called with the numbers of finished and of all runs.
+        store: the path of a file that keeps finished runs, `jaxnoise.Store`: those that
+            are there are not trained again, and each is there once it has finished,
+            whatever becomes of the process. Several processes may share it. A run is
+            known by all that determines its numbers: placement, traced recipe,
+            strength, seed, data, epochs, batch size, what is measured, precision and
+            the version of JAX; those of other epochs lie side by side.
+        version: a text of your own that tells recipes apart, for what a trace does not
+            show, such as data that `set_metrics` hold.
+        extend: whether stored runs of fewer epochs give way to the same ones of these.
 
     Returns:
         A `SweepResult`. A diverged run has ``finite`` False and NaN metrics. After an
@@ -96,6 +111,9 @@ def sweep(
     Raises:
         ValueError: if an argument is out of range; the message names it.
         TypeError: if an argument is not of its kind.
+        ValueError: if ``store`` has runs of a placement that were made with another
+            recipe, other data or settings; the message names the part.
+        StoreError: if ``store`` cannot be read or written.
         MemoryError: if the devices' copies of the data need more memory than is free.
         Exception: whatever stops the runs once they have begun, such as a device out of
             memory or an error in ``progress``. Its attribute ``result`` is the
@@ -154,22 +172,35 @@ def sweep(
     return _trained(
         Plan(recipes, strengths, splits, runs, kept, settings, mesh),
         progress,
+        partial(Kept, version=version, extend=extend),
+        nullcontext() if store is None else File(store, write=True),
     )
 
 
-def _trained(plan: Plan, progress: bool | ProgressFn | None) -> SweepResult:
+def _trained(
+    plan: Plan,
+    progress: bool | ProgressFn | None,
+    kept_in: Callable[..., Kept],
+    store: AbstractContextManager[File | None],
+) -> SweepResult:
     """The runs; those that finished, where they are interrupted."""
     results: dict[int, RunResult] = {}  # by the number of the run
     started, compiled = time.perf_counter(), None
     complete, total = True, len(plan.runs)
     try:
-        with progress_of(progress, total) as shown:
-            jobs = compile_jobs(plan)
+        with store as file, progress_of(progress, total) as shown:
+            jobs = trace_jobs(plan)
+            kept = kept_in(file, plan, jobs) if file else None
+            results |= kept.found() if kept else {}
+            jobs = left_of(jobs, results)
+            compile_jobs(jobs)
             compiled = time.perf_counter()
             shown.begin()
             for job in jobs:
                 for few in results_of(job, plan):
                     results |= few
+                    if kept:
+                        kept.add(few)
                     shown.report(len(results), total)
         check_noise_acts(plan.runs, results, plan.strengths.keys())
     except KeyboardInterrupt:
@@ -197,53 +228,21 @@ def _gathered(
     compiled = compiled or ended
     numbers = sorted(found)
     results = [found[i] for i in numbers]
-    table = _table([plan.runs[i] for i in numbers], results)
+    table = runs_table([plan.runs[i].columns() for i in numbers], results)
     table.attrs = split_facts(plan.splits)
     every = plan.settings.metrics_every
     return SweepResult(
         runs=table,
-        curves=_curves(results),
+        curves=stacked_curves(results),
         epochs=np.arange(every, plan.settings.epochs + 1, every),
         variables=tuple(result.variables for result in results),
         complete=complete,
         compile_seconds=compiled - started,
         run_seconds=ended - compiled,
-        device=f"{plan.mesh.size} x {plan.mesh.devices.flat[0].device_kind}",
+        device=plan.device,
         origin=replace(plan, splits=[]),
-        rows=_rows(results),
+        rows=stacked_rows(results),
     )
-
-
-def _table(runs: Sequence[Run], results: Sequence[RunResult]) -> pd.DataFrame:
-    rows = [
-        run.columns()
-        | {name: float(value) for name, value in result.metrics.items()}
-        | {"finite": bool(result.finite)}
-        for run, result in zip(runs, results, strict=True)
-    ]
-    table = pd.DataFrame(rows)
-    first = cell_columns(table)  # strengths of later placements may stand last
-    return table[sorted(table, key=lambda c: (c not in first) + (c == "finite"))]
-
-
-def _curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
-    """By name, (run, epoch); NaN for runs whose recipe lacks the metric."""
-    names = dict.fromkeys(name for result in results for name in result.curves)
-    if not names:
-        return {}
-    nothing = np.full_like(next(iter(results[0].curves.values())), np.nan)
-    return {
-        name: np.stack([result.curves.get(name, nothing) for result in results])
-        for name in names
-    }
-
-
-def _rows(results: Sequence[RunResult]) -> dict[str, KeptRows]:
-    """By metric, of all runs; those of which one recipe has no metric are left out."""
-    kept = [result.rows or {} for result in results] or [{}]
-    names = [name for name in kept[0] if all(name in each for each in kept)]
-    stacked = {name: np.stack([each[name] for each in kept]) for name in names}
-    return {name: KeptRows.kept(values) for name, values in stacked.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -354,6 +354,10 @@ def test_equivalence_is_two_one_sided_tests_under_holm():
         b = draw(3, (n, 1)) / 10
         b[:lost] = np.nan
         assert rows_of(np.zeros((n, 1)), b, rope=1.0).loc[1, "verdict"] == said
+    b = draw(3, (4, 10)) / 10  # four seeds in each of ten splits
+    assert rows_of(np.zeros((4, 10)), b, rope=1.0).loc[1, "verdict"] == "equivalent"
+    b[0, 0] = np.nan
+    assert rows_of(np.zeros((4, 10)), b, rope=1.0).loc[1, "verdict"] == "no evidence"
 
 
 def test_several_metrics_are_one_family():

@@ -357,7 +357,7 @@ def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
 
     def breaks(*arguments):
         whole = lowered(*arguments)
-        broken = Program(None, whole.block, whole.facts)
+        broken = Program(None, whole.block, whole.facts, whole.traced, whole.shapes)
 
         def call(data, split, seeds, strengths, live):
             if (strengths == np.float32(0.3)).any():

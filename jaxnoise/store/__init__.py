@@ -1,0 +1,1 @@
+"""Finished runs on disk: one SQLite file, which survives a kill and can be asked."""

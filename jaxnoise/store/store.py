@@ -1,0 +1,288 @@
+"""`Store`: what a file of finished runs holds, as a table and as results."""
+
+import os
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxnoise.data.sets import joined_facts
+from jaxnoise.results import (
+    RunResult,
+    SweepResult,
+    cell_columns,
+    runs_table,
+    stacked_curves,
+    stacked_rows,
+    strengths_of,
+)
+from jaxnoise.store.arrays import unpacked, unpacked_tree
+from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
+
+UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
+
+
+class Store:
+    """The finished runs in a file that `jaxnoise.sweep` has written.
+
+    It can be asked while a sweep writes. The file is SQLite: a row a run in its table
+    ``runs``, with the metrics as columns.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        StoreError: if the file is not there, not a store, damaged, or newer than this
+            version.
+
+    Example:
+        >>> import tempfile, optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((8,), 1, hidden_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.adam(1e-2),
+        ...     )
+        >>> path = f"{tempfile.mkdtemp()}/results.sqlite"
+        >>> arguments = dict(
+        ...     strengths={"hidden": [0.1, 0.3]}, data=jn.data.circles(),
+        ...     epochs=2, batch_size=32, store=path,
+        ... )
+        >>> recipes = {"none": recipe, "hidden": recipe}
+        >>> result = jn.sweep(recipes, seeds=2, **arguments)
+        >>> more = jn.sweep(recipes, seeds=3, **arguments)  # trains one seed alone
+        >>> store = jn.Store(path)
+        >>> len(store.runs), len(store.result("hidden", seed=[0, 1]).runs)
+        (9, 4)
+        >>> store.verify()
+        9
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        File(self.path).close()
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        runs = self.runs
+        cells = strengths_of(runs[cell_columns(runs)]) if len(runs) else "none"
+        return (
+            f"Store {self.path}: {len(runs)} runs\n  placements and strengths: {cells}"
+        )
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """All of them: a row a run as in `SweepResult`, with the epochs of each."""
+        with File(self.path) as file:
+            return _listed(file)[0]
+
+    def result(
+        self,
+        placement: Any = None,
+        strength: Any = None,
+        seed: Any = None,
+        split: Any = None,
+        epochs: int | None = None,
+    ) -> SweepResult:
+        """All runs, or those with these values, with their curves and variables.
+
+        Args:
+            placement: as in `SweepResult.where`, like the next three.
+            strength: a number or several.
+            seed: an int or several.
+            split: an int or several.
+            epochs: of training, where the store has runs of several numbers of them.
+
+        Returns:
+            A `SweepResult`, ordered by placement as they came, then by strength, seed
+            and split. It is complete as far as the store knows.
+
+        Raises:
+            ValueError: if a value is that of no run, or the runs do not go together:
+                they were trained for different epochs or on different data.
+        """
+        with File(self.path) as file:
+            table, runs, setups = _listed(file)
+            found = _chosen(table, runs, placement, strength, seed, split, epochs)
+            used = {run.setup: setups[run.setup] for run in found.variables}
+            _check_together(list(used.values()))
+            results = read_results(file, found.variables, found.variables)
+        first = next(iter(used.values()))
+        every = first.parts["metrics_every"]
+        part = found.runs.drop(columns="epochs")
+        facts = {setup.split: setup.facts for setup in setups.values()}
+        facts |= {setup.split: setup.facts for setup in used.values()}
+        part.attrs = joined_facts(
+            [facts.get(i, UNKNOWN) for i in range(1 + max(facts))]
+        )
+        return replace(
+            found,
+            runs=part,
+            curves=stacked_curves(results),
+            epochs=np.arange(every, first.epochs + 1, every),
+            variables=tuple(result.variables for result in results),
+            rows=stacked_rows(results),
+        )
+
+    def forget(
+        self,
+        placement: Any = None,
+        strength: Any = None,
+        seed: Any = None,
+        split: Any = None,
+        epochs: int | None = None,
+    ) -> int:
+        """Delete the runs with these values, and return how many they were.
+
+        Args:
+            placement: as in `result`, like the others.
+            strength: a number or several.
+            seed: an int or several.
+            split: an int or several.
+            epochs: of training.
+
+        Raises:
+            ValueError: if nothing is given, or a value is that of no run.
+        """
+        given = (placement, strength, seed, split, epochs)
+        if given == (None,) * len(given):
+            raise ValueError("forget must be told which runs, such as placement='a'.")
+        with File(self.path, write=True) as file:
+            table, runs, _ = _listed(file)
+            found = _chosen(table, runs, *given).variables
+            file.forget([run.key for run in found], {run.setup for run in found})
+        return len(found)
+
+    def verify(self) -> int:
+        """Check every page and checksum, and return the number of runs.
+
+        Raises:
+            StoreError: if anything in the file is not as it was written.
+        """
+        with File(self.path) as file:
+            file.check()
+            runs, count = file.runs(file.setups()), 0
+            while few := list(islice(runs, AT_ONCE)):
+                count += len(few)
+                for name in {name for run in few for name in run.arrays}:
+                    deque(file.arrays(name, few), maxlen=0)
+        return count
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table of runs as text, in which floats keep all their digits.
+
+        Args:
+            path: of the new file.
+        """
+        self.runs.to_csv(path, index=False)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table of runs as Parquet, which takes the package pyarrow.
+
+        Args:
+            path: of the new file.
+
+        Raises:
+            ImportError: without pyarrow.
+        """
+        self.runs.to_parquet(path, index=False)
+
+
+def read_results(
+    file: File, runs: Sequence[StoredRun], kept: Sequence[StoredRun]
+) -> list[RunResult]:
+    """The runs with their curves, and with the variables of those that are kept."""
+    with file.told():
+        found = {
+            name: {
+                key: unpacked(content)[0] for key, content in file.arrays(name, runs)
+            }
+            for name in ("curves", "rows")
+        }
+        variables = {
+            key: unpacked_tree(content)
+            for key, content in file.arrays("variables", kept)
+        }
+        parts: list[tuple[Any, ...]] = [
+            (
+                OrderedDict(run.metrics),
+                OrderedDict(found["curves"][run.key]),
+                variables.get(run.key),
+                run.finite,
+                None,
+                found["rows"].get(run.key),
+            )
+            for run in runs
+        ]
+    return [RunResult(*each) for each in parts]
+
+
+def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]]:
+    """The table of all runs, and the runs in its order."""
+    setups = file.setups()
+    runs = list(file.runs(setups))
+    identities = [
+        {
+            "placement": setups[run.setup].placement,
+            **run.strength,
+            "seed": run.seed,
+            "split": setups[run.setup].split,
+            "epochs": setups[run.setup].epochs,
+        }
+        for run in runs
+    ]
+    table = runs_table(identities, runs)
+    if not runs:
+        return table, runs, setups
+    ranks = {s.placement: -i for i, s in enumerate(reversed(setups.values()))}
+
+    def rank(column: pd.Series) -> pd.Series:
+        return column.map(ranks) if column.name == "placement" else column
+
+    order = table.sort_values(
+        [*cell_columns(table), "seed", "split", "epochs"], key=rank, kind="stable"
+    ).index
+    return table.loc[order].reset_index(drop=True), [runs[i] for i in order], setups
+
+
+def _chosen(table: pd.DataFrame, runs: Sequence[StoredRun], *given: Any) -> SweepResult:
+    """The runs with these values; in the place of variables it has what was stored."""
+    *values, epochs = given
+    if table.empty:
+        raise ValueError("the store must have finished runs, got none.")
+    rows = np.full(len(table), True) if epochs is None else table["epochs"] == epochs
+    if not rows.any():
+        there = ", ".join(map(str, table["epochs"].unique()))
+        raise ValueError(f"epochs must be of the runs, such as {there}, got {epochs}.")
+    rows = np.flatnonzero(rows)
+    everything = SweepResult(
+        runs=table.iloc[rows],
+        curves={},
+        epochs=np.arange(0),
+        variables=tuple(runs[row] for row in rows),
+        complete=True,
+        compile_seconds=0.0,
+        run_seconds=0.0,
+        device=", ".join(sorted({run.device for run in runs})),
+    )
+    return everything.where(*values)
+
+
+def _check_together(setups: Sequence[Setup]) -> None:
+    """Refuse runs that no sweep would have made side by side."""
+    epochs = sorted({setup.epochs for setup in setups})
+    if len(epochs) > 1:
+        listed = ", ".join(map(str, epochs))
+        raise ValueError(f"epochs must be one of {listed}, as there are runs of each.")
+    every = {setup.parts["metrics_every"] for setup in setups}
+    data = {(setup.split, setup.parts["data"]) for setup in setups}
+    if len(every) > 1 or len(data) > len({setup.split for setup in setups}):
+        what = "data" if len(every) == 1 else "metrics_every"
+        raise ValueError(f"the runs must have one {what}; choose by placement=.")

@@ -1,0 +1,146 @@
+"""What a sweep finds in a store, and puts into it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from jaxnoise.checks import warn_once
+from jaxnoise.data.sets import facts_of
+from jaxnoise.results import RunResult, strength_columns
+from jaxnoise.store.arrays import packed, packed_tree
+from jaxnoise.store.file import File, Setup, StoredRun, digest
+from jaxnoise.store.store import read_results
+from jaxnoise.training.fingerprint import changed, data_hash, parts_of
+from jaxnoise.training.plan import Plan, Run
+from jaxnoise.training.program import Job
+
+
+class Kept:
+    """The runs of a sweep that a file has already, and those that it gets.
+
+    Args:
+        file: open, to be written.
+        plan: of the sweep.
+        jobs: programs and the numbers of their runs.
+        version: what the user calls the recipes.
+        extend: whether runs of fewer epochs give way to these.
+
+    Raises:
+        ValueError: if the file has runs of the same placement that were made otherwise.
+    """
+
+    def __init__(
+        self,
+        file: File,
+        plan: Plan,
+        jobs: Sequence[Job],
+        version: str,
+        extend: bool,
+    ):
+        self.file, self.plan = file, plan
+        if file.journal not in ("wal", ""):
+            warn_once(
+                f"store {file.path}: its file system has no shared memory, so that "
+                "SQLite keeps a plain journal: as safe, but others wait while one "
+                "writes; write from one machine alone."
+            )
+        self.setups = _setups(plan, jobs, version)
+        for asked, there in file.add_setups(self.setups.values()):
+            path = str(file.path)
+            raise ValueError(
+                f"store {path}: has runs of {asked.placement!r} of another "
+                f"{changed(asked.parts, there.parts)}, which are not mixed with these; "
+                f"give another path, or delete them first, jn.Store({path!r})"
+                f".forget(placement={asked.placement!r})."
+            )
+        self.keys = [_key(self._setup(run).id, run) for run in plan.runs]
+        self.shorter: dict[tuple[str, int], list[str]] = {}
+        for name, there in (file.setups() if extend else {}).items():
+            if there.epochs < plan.settings.epochs:
+                self.shorter.setdefault(there[:2], []).append(name)
+
+    def found(self) -> dict[int, RunResult]:
+        """The runs that are there, with all that is asked of them, by their numbers."""
+        numbers = {key: i for i, key in enumerate(self.keys)}
+        stored = self.file.runs(self.file.setups(), self.keys)
+        runs = {numbers[run.key]: run for run in stored}
+        kept = {i for i in runs if self.plan.runs[i].seed in self.plan.kept}
+        lacking = {i for i in kept if "variables" not in runs[i].arrays}
+        found = {i: run for i, run in runs.items() if i not in lacking}
+        with_variables = [found[i] for i in kept - lacking]
+        results = read_results(self.file, list(found.values()), with_variables)
+        self.file.add_runs([], self._shorter(found))
+        return dict(zip(found, results, strict=True))
+
+    def add(self, results: Mapping[int, RunResult]) -> None:
+        """Runs that have finished, in one transaction."""
+        rows, less = [], self._shorter(results)
+        for i, result in results.items():
+            arrays = {"curves": packed(result.curves)}
+            if result.rows is not None:
+                arrays["rows"] = packed({n: _bits(v) for n, v in result.rows.items()})
+            if result.variables is not None:
+                arrays["variables"] = packed_tree(result.variables)
+                less.append(self.keys[i])  # may be there without them
+            rows.append((self._row(i, result, list(arrays)), arrays))
+        self.file.add_runs(rows, less)
+
+    def _setup(self, run: Run) -> Setup:
+        return self.setups[run.placement, run.split]
+
+    def _shorter(self, numbers: Iterable[int]) -> list[str]:
+        """Keys of the same runs of fewer epochs, where they are to go."""
+        runs = [self.plan.runs[i] for i in numbers]
+        return [
+            _key(name, run)
+            for run in runs
+            for name in self.shorter.get((run.placement, run.split), ())
+        ]
+
+    def _row(self, i: int, result: RunResult, arrays: list[str]) -> StoredRun:
+        run = self.plan.runs[i]
+        setup = self._setup(run)
+        return StoredRun(
+            self.keys[i],
+            setup.id,
+            strength_columns(run.strength),
+            run.seed,
+            bool(result.finite),
+            self.plan.device,
+            arrays,
+            {name: float(result.metrics[name]) for name in setup.metrics},
+        )
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """Values of rows that are right or wrong take a byte each."""
+    return values.astype(bool) if ((values == 0) | (values == 1)).all() else values
+
+
+def _setups(
+    plan: Plan, jobs: Sequence[Job], version: str
+) -> dict[tuple[str, int], Setup]:
+    """By placement and split."""
+    hashes, settings = [data_hash(split) for split in plan.splits], plan.settings
+    setups = {}
+    for program, ids in jobs:
+        placement = plan.runs[ids[0]].placement
+        for number in dict.fromkeys(plan.runs[i].split for i in ids):
+            split = plan.splits[number]
+            parts = parts_of(program, settings, split, hashes[number], version)
+            setups[placement, number] = Setup(
+                placement,
+                number,
+                int(settings.epochs),
+                parts,
+                facts_of(split),
+                program.metrics,
+            )
+    return setups
+
+
+def _key(setup: str, run: Run) -> str:
+    """Of all that determines the numbers: strengths as float32, as they are used."""
+    strength = strength_columns(run.strength)
+    bits = {name: np.float32(leaf).tobytes().hex() for name, leaf in strength.items()}
+    return digest(setup, bits, run.seed)
