@@ -12,6 +12,8 @@ import jaxnoise as jn
 from jaxnoise.evidence.judge import verdict
 from jaxnoise.evidence.paired import holm, sign_flip_p, t_interval
 
+# Of a thousand samples some look skewed by chance.
+pytestmark = pytest.mark.filterwarnings("ignore:compare. differences are so skewed")
 SIMULATIONS = 2_000
 TABLES = 1_000  # placements of a table, or tables: slower to make
 STRENGTHS, UNITS = 8, 10
