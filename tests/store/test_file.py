@@ -110,6 +110,12 @@ def contents(path):
         return setups, sorted(map(repr, runs)), *arrays  # NaN is not NaN
 
 
+def counts(few, many, most):
+    """Cases of a fault; marks say which runs when."""
+    slow, long = pytest.mark.slow, pytest.mark.long
+    return [few, pytest.param(many, marks=slow), pytest.param(most, marks=long)]
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "results.sqlite"
@@ -282,9 +288,7 @@ def test_no_file(path):
 # Damage
 
 
-@pytest.mark.parametrize(
-    "count", [10_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("count", counts(1_000, 10_000, 1_000_000))
 def test_damage_is_told_or_harmless(path, count, monkeypatch):
     """Bits flipped: what is read is as it was, or there is an error of ours."""
     monkeypatch.setattr(module, "_on_network", lambda path: True)  # opens sooner
@@ -377,7 +381,7 @@ print(acknowledged)
 """
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", counts(20, 200, 2_000))
 def test_a_kill_while_writing_loses_and_tears_nothing(path, count):
     (acknowledged,) = child(KILLED, path, count)
     assert int(acknowledged) > count  # most were killed in the midst of it
@@ -400,7 +404,7 @@ for race in range(races):
 """
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", counts(2, 20, 500))
 def test_two_processes_on_one_store(path, count):
     child(RACE, path, count)
 

@@ -151,6 +151,7 @@ def test_variables_that_were_not_kept(data, whole, path, trained):
     assert sum(trained) == 9 + 3
 
 
+@pytest.mark.slow
 def test_splits_strengths_of_several_numbers_and_metrics_of_sets(data, path, trained):
     """Also recipes with metrics of their own, and runs that diverge."""
 
@@ -346,17 +347,14 @@ def killed(path, number, calls):
     return [int(line) for line in "".join([*told, rest]).split()]
 
 
+KILLS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
+
+
 @pytest.mark.parametrize(
     "kills",
     [
-        [signal.SIGKILL],
-        *(
-            pytest.param(kills, marks=pytest.mark.slow)
-            for kills in (
-                [signal.SIGTERM, signal.SIGINT, signal.SIGKILL] * 5,
-                [signal.SIGTERM, signal.SIGINT, signal.SIGKILL] * 67,
-            )
-        ),
+        pytest.param(KILLS * 5, marks=pytest.mark.slow),
+        pytest.param(KILLS * 67, marks=pytest.mark.long),
     ],
     ids=len,
 )
