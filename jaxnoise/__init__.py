@@ -23,7 +23,8 @@ Ten names to know:
 - `data`: `Data` holds the arrays of a run; tasks that are drawn afresh, such as
   ``data.circles``, real sets, such as ``data.digits``, and ``data.folds`` of your own.
 - `sweep`: placements x strengths x seeds x splits; `make_train` makes one run. With
-  ``store=`` it loses nothing to a kill, and `Store` tells what there is.
+  ``store=`` it loses nothing to a kill, `Store` tells what there is (or a `StoreError`
+  why not), and `concat` joins results.
 - `compare`: what may be said of them; `select` chooses a strength honestly, and `refit`
   trains it for use.
 - `plots`, and `report` for one page of all of it.

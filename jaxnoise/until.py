@@ -51,8 +51,8 @@ def sweep_until(
         rope: as for `compare`: differences that do not matter. Without it what makes no
             difference takes the whole budget.
         lower_is_better: as for `compare`.
-        **options: of `sweep`, such as ``epochs`` and ``batch_size``. A ``store`` does not
-            remember why there are so many seeds: what is read from it later is judged
+        **options: of `sweep`, such as ``epochs`` and ``batch_size``. A ``store`` does
+            not remember why there are so many seeds: judge what is read from it later
             with ``stop="anytime"``.
 
     Returns:

@@ -843,9 +843,14 @@ MISTAKES = {  # what someone wrote: the error's kind, what it says, the code
         r"baseline must be one of the placements \(none, input\), got 'base'",
         lambda: jn.compare(RUNS, metric="test_accuracy", baseline="base"),
     ),
-    "compare a file": (
+    "compare a number": (
         TypeError,
-        "result_or_table must be a SweepResult or a pandas table, got str",
+        "result_or_table must be a SweepResult or a pandas table, got int",
+        lambda: jn.compare(3, metric="test_accuracy"),
+    ),
+    "compare a file that is not there": (
+        jn.StoreError,
+        "store runs.csv: there is no such file",
         lambda: jn.compare("runs.csv", metric="test_accuracy"),
     ),
     "compare with a seed": (
