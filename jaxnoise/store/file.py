@@ -405,7 +405,7 @@ def _check_header(path: Path, new: bool) -> None:
     if head[:16] != MAGIC or application != APPLICATION:
         raise StoreError(
             f"store {path}: is a file of something else and stays as it is; give "
-            "another path."
+            "another path. A table of runs is read by pandas."
         )
     if version != FORMAT:
         raise StoreError(
