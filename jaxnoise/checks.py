@@ -110,7 +110,7 @@ def as_array(name: str, value: Any) -> Array:
 def is_count(value: Any) -> bool:
     """Whether a value is an int of at least 1."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and value >= 1
+    return whole and bool(value >= 1)
 
 
 def single_key(key: Any) -> Array:

@@ -96,7 +96,7 @@ def e_holm(logs: Any) -> np.ndarray:
         return np.log(found)
 
 
-def confidence_sequence(differences: Any) -> tuple[np.ndarray, np.ndarray]:
+def confidence_sequence(differences: Any) -> tuple[Any, Any]:
     """Ends of the 95 % confidence sequence of the centre of symmetry.
 
     All centres m for which the e-process of ``d - m`` has not reached 20 up to now: the
@@ -146,7 +146,7 @@ def confidence_sequence(differences: Any) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _bracket(within: Any) -> tuple[np.ndarray, np.ndarray]:
+def _bracket(within: Any) -> tuple[Any, Any]:
     """The last reach that is within, NaN if all are, and the one after it."""
     within = np.array(within)
     last = len(REACHES) - 1 - within[::-1].argmax(0)

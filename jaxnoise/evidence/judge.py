@@ -122,7 +122,7 @@ def _e_value(evidence: Evidence, cell: Cell) -> float:
 def _may_be_alike(evidence: Evidence, cell: Cell) -> bool:
     """Whether there is enough to call it equivalent: units, whole and not tied."""
     d = cell.differences
-    return (
+    return bool(
         evidence.options.get("rope") is not None
         and not cell.lost
         and len(d) >= FEW_UNITS

@@ -36,7 +36,7 @@ def sweep(seen=None, **arguments):
 @pytest.mark.parametrize("splits", [[1], [30], [7, 7, 7], [1] * 50, [4, 4], [9, 1]])
 def test_every_run_is_dealt_once_and_evenly(splits, devices):
     """A block a run; of each split there are so many."""
-    queues = [[[(split, i)] for i in range(n)] for split, n in enumerate(splits)]
+    queues = [[[100 * split + i] for i in range(n)] for split, n in enumerate(splits)]
     everything = [run for blocks in queues for [run] in blocks]
     calls = []
     while any(queues):
@@ -44,7 +44,7 @@ def test_every_run_is_dealt_once_and_evenly(splits, devices):
     packs = [pack for call in calls for pack in call]
     assert sorted(run for pack in packs for run in pack) == everything
     assert all(0 < len(pack) <= 4 for pack in packs)
-    assert all(len({split for split, _ in pack}) == 1 for pack in packs)
+    assert all(len({run // 100 for run in pack}) == 1 for pack in packs)
     assert all(len(call) <= devices for call in calls)
     if len(splits) == 1:  # 30 runs on 2 devices: 15 each, not 16 and 14
         assert sum(max(map(len, call)) for call in calls) == -(-splits[0] // devices)
