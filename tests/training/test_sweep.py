@@ -1,5 +1,6 @@
 """Sweeps: the same runs as one by one, on any devices, compiled once a placement."""
 
+import copy
 import importlib
 import pickle
 import re
@@ -18,7 +19,6 @@ from jax.sharding import Mesh
 import jaxnoise as jn
 from jaxnoise.data.sets import split_facts
 from jaxnoise.training import program
-from jaxnoise.training.program import Program
 
 sweep_module = importlib.import_module("jaxnoise.training.sweep")
 
@@ -357,7 +357,7 @@ def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
 
     def breaks(*arguments):
         whole = lowered(*arguments)
-        broken = Program(None, whole.block, whole.facts, whole.traced, whole.shapes)
+        broken = copy.copy(whole)
 
         def call(data, split, seeds, strengths, live):
             if (strengths == np.float32(0.3)).any():
