@@ -33,7 +33,7 @@ class Description(pd.DataFrame):
         text = self._written(pd.DataFrame.to_string)
         wide = max(map(len, text.splitlines())) - WIDTH
         if wide > 0 and "path" in self:
-            most = max(12, self["path"].map(len).max() - wide)
+            most = max(12, int(self["path"].map(len).max()) - wide)
             short = self.assign(path=[_shortened(p, most) for p in self["path"]])
             text = short._written(pd.DataFrame.to_string)
         return text
