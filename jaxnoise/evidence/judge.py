@@ -68,14 +68,12 @@ def judgements(family: Sequence[Evidence]) -> list[Judgement]:
 def _fixed(compared: Compared) -> Parts:
     """For a number of units that was fixed beforehand."""
     intervals = [_t(cell.unit_differences, e) for e, cell in compared]
-    p = [difference_p(known(cell.tested), e, cell.rounding) for e, cell in compared]
+    p = _difference_ps(compared)
     new = [new_rows_interval(e, cell) for e, cell in compared]
     p = [max(own, each.p) if each else own for own, each in zip(p, new, strict=True)]
     alike = [np.nan] * len(compared)
     for i, (e, cell) in enumerate(compared):
-        if _may_be_alike(
-            e, cell
-        ):  # the mean is below the upper end, and above the other
+        if _may_be_alike(e, cell):  # the mean is below the upper end, above the other
             d, rope = cell.differences, e.options["rope"]
             sides = _t(d - rope, e), _t(-d - rope, e)
             alike[i] = max(t.p / 2 if t.mean < 0 else 1 - t.p / 2 for t in sides)
@@ -139,12 +137,26 @@ def _t(differences: np.ndarray, evidence: Evidence) -> paired.TInterval:
     return t_interval(differences, overlap=evidence.overlap or 0.0)
 
 
+def _difference_ps(compared: Compared) -> np.ndarray:
+    """The p of each; those of as many units share the signs that are drawn."""
+    alike: dict[Any, list[int]] = {}
+    units = [known(cell.tested) for _, cell in compared]
+    for i, (e, _) in enumerate(compared):
+        alike.setdefault((len(units[i]), e.overlap, *e.words), []).append(i)
+    p = np.full(len(compared), np.nan)
+    for members in alike.values():
+        rounding = [compared[i][1].rounding for i in members]
+        samples, evidence = np.stack([units[i] for i in members]), compared[members[0]]
+        p[members] = difference_p(samples, evidence[0], rounding)
+    return p
+
+
 def difference_p(
-    differences: np.ndarray, evidence: Evidence, rounding: float = 0.0
-) -> float:
+    differences: np.ndarray, evidence: Evidence, rounding: Any = 0.0
+) -> Any:
     """The p of "there is no difference", for a number of units fixed beforehand."""
     if evidence.overlap:  # folds overlap: their signs are not free to flip
-        return float(_t(differences, evidence).p)
+        return _t(differences, evidence).p
     rng = np.random.default_rng([FLIPPING, *evidence.words])
     return paired.sign_flip_p(differences, rng, rounding=rounding)
 

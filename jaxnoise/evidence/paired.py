@@ -18,6 +18,7 @@ EXACT_UNITS = 20  # up to here all 2**n sign flips are counted
 SIGN_FLIPS = 100_000  # draws, of so many units or fewer:
 MANY_UNITS = 1_000  # of more there are less, so that time grows with the units alone,
 LEAST = 0.05  # but never less than this share of them
+AT_ONCE = 2**22  # signs in memory
 ROUNDING = 1e-12  # of sums, relative: closer ones are equal
 
 
@@ -119,42 +120,44 @@ def wilson(share: float, n: float) -> tuple[float, float]:
 
 
 def sign_flip_p(
-    differences: Any, rng: np.random.Generator, *, rounding: float = 0.0
-) -> float:
+    differences: Any, rng: np.random.Generator, *, rounding: Any = 0.0
+) -> Any:
     """Two-sided p of "each difference could as well have the other sign".
 
     The share of the 2^n sign patterns under which the mean is at least as far from 0 as
     it is. Up to 20 units all are counted: each sum is one of the first half's plus one
     of the second's, which are sorted and searched. Beyond, 100,000 patterns are drawn
-    (beyond 1,000 units fewer, of 20,000 or more 5,000), and ``p = (1 + count) / (1 +
-    draws)``.
+    (beyond 1,000 units fewer, of 20,000 or more 5,000), the same for all samples, and
+    ``p = (1 + count) / (1 + draws)``.
 
     Args:
-        differences: shape (n,). If all are the same, p is ``2 / 2**n``; of zeros, 1.
+        differences: shape (..., n). All the same have a p of ``2 / 2**n``; zeros, of 1.
         rng: draws the patterns beyond 20 units.
-        rounding: of the sum; sums that it cannot tell apart are equal.
+        rounding: of the sums; those that it cannot tell apart are equal.
+
+    Returns:
+        p, with the leading axes.
 
     Reference: R. A. Fisher, "The design of experiments", 1935, section 21; B. Phipson
     and G. K. Smyth, "Permutation p-values should never be zero", 2010.
     """
     d = np.asarray(differences, float)
-    n = len(d)
+    n = d.shape[-1]
     if not n:
-        return np.nan
-    if d.min() == d.max():
-        return 2.0 ** (1 - n) if d[0] else 1.0
+        return np.full(d.shape[:-1], np.nan)[()]
+    samples, rounding = d.reshape(-1, n), np.ravel(rounding)
     if n <= EXACT_UNITS:
-        return float(all_flips_p(d[None], rounding=rounding)[0])
-    least = abs(d.sum()) - max(rounding, ROUNDING * np.abs(d).sum())
-    extreme = np.abs(_random_sums(d, rng)) >= least
-    return float((1 + extreme.sum()) / (1 + len(extreme)))
+        p = all_flips_p(samples, rounding=rounding)
+    else:
+        p = _drawn_flips_p(samples, rng, rounding)
+    tied = samples.min(1) == samples.max(1)
+    p = np.where(tied, np.where(samples[:, 0] == 0, 1.0, 2.0 ** (1 - n)), p)
+    return p.reshape(d.shape[:-1])[()]
 
 
-def all_flips_p(samples: np.ndarray, *, rounding: float = 0.0) -> np.ndarray:
+def all_flips_p(samples: np.ndarray, *, rounding: Any = 0.0) -> np.ndarray:
     """The exact p of `sign_flip_p` for samples of few units, shape (sample, n)."""
-    n = samples.shape[1]
-    sizes = np.abs(samples).sum(1)
-    least = np.abs(samples.sum(1)) - np.maximum(rounding, ROUNDING * sizes)
+    n, least = samples.shape[1], _least_extreme(samples, rounding)
     first = _signed_sums(samples[:, : n // 2])
     second = np.sort(_signed_sums(samples[:, n // 2 :]))
     below = [
@@ -173,13 +176,31 @@ def _signed_sums(d: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _random_sums(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sums of d under random signs: eight units at a time, from their 256 sums."""
-    total = np.zeros(int(SIGN_FLIPS * np.clip(MANY_UNITS / len(d), LEAST, 1)))
-    whole = len(d) // 8 * 8
-    for sums in (*_signed_sums(d[:whole].reshape(-1, 8)), _signed_sums(d[whole:])):
-        total += sums.take(rng.integers(0, sums.size, total.size))
-    return total
+def _drawn_flips_p(
+    samples: np.ndarray, rng: np.random.Generator, rounding: Any
+) -> np.ndarray:
+    """The p of `sign_flip_p` by patterns that are drawn, a bit a unit."""
+    n, least = samples.shape[1], _least_extreme(samples, rounding)
+    count = int(SIGN_FLIPS * np.clip(MANY_UNITS / n, LEAST, 1))
+    units = [min(8, n - at) for at in range(0, n, 8)]
+    draws = np.array([rng.integers(0, 2**u, count).astype(np.uint8) for u in units])
+    size = min(max(AT_ONCE // len(samples), 1), count)
+    slab, extreme = max(AT_ONCE // (8 * size), 1), np.zeros(len(samples))
+    for at in range(0, count, size):
+        sums = -samples.sum(1, keepdims=True)
+        for first in range(0, len(draws), slab):
+            words = draws[first : first + slab, at : at + size]
+            part = samples[:, 8 * first : 8 * (first + slab)]
+            bits = np.unpackbits(words, axis=0, bitorder="little")[: part.shape[1]]
+            sums = sums + 2 * part @ bits.astype(float)
+        extreme += (np.abs(sums) >= least[:, None]).sum(1)
+    return (1 + extreme) / (1 + count)
+
+
+def _least_extreme(samples: np.ndarray, rounding: Any) -> np.ndarray:
+    """How far from 0 a sum must be to count, for each sample."""
+    sizes = np.abs(samples).sum(1)
+    return np.abs(samples.sum(1)) - np.maximum(rounding, ROUNDING * sizes)
 
 
 def holm(p: Any) -> np.ndarray:

@@ -141,6 +141,16 @@ def test_beyond_twenty_units_flips_are_drawn():
     assert sure == 1 / (1 + SIGN_FLIPS)  # never 0
 
 
+@pytest.mark.parametrize("n", [1, 5, 20, 21, 24, 1_000, 25_000])
+def test_many_samples_have_the_p_of_each(n):
+    """Also where they are too many for one piece of the signs, or all the same."""
+    d = rng(n).normal(size=(4, n)) + [[0], [0.1], [3 / np.sqrt(n)], [0]]
+    d[3] = 0.5
+    single = [sign_flip_p(each, rng(1), rounding=1e-9) for each in d]
+    many = sign_flip_p(d[None], rng(1), rounding=[1e-9] * 4)
+    np.testing.assert_array_equal(many, [single])
+
+
 def test_drawn_signs_are_fair():
     """A sum of n random signs has variance n and no third moment, block by block."""
     for n in (21, 24, 37):
