@@ -128,12 +128,7 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
     unit, codes, units = units_of(table, pairs)
     unit = OUTER if nested and unit == "split" else unit
     overlap, taken, doubts = _of_splits(runs, unit, len(units), options)
-    lower = lower_is_better(metric) if lower is None else lower
-    if lower is None:
-        doubts.append(
-            f"the name of {metric!r} does not tell which way is better: higher is "
-            "taken for it, and lower_is_better= says"
-        )
+    lower, unsure = _direction(metric, lower)
     return Evidence(
         source=source,
         metric=metric,
@@ -143,14 +138,24 @@ def evidence_of(source: Any, metric: Any, **options: Any) -> Evidence:
         units=units,
         order=pd.unique(codes),
         precision=table.attrs["precision"],
-        lower=bool(lower),
+        lower=lower,
         overlap=overlap,
         rows=_rows(runs, metric),
         stop=_stop(runs, overlap, options.get("stop")),
         words=words,
         taken=taken,
-        doubts=doubts,
+        doubts=doubts + unsure,
     )
+
+
+def _direction(metric: str, given: bool | None) -> tuple[bool, list[str]]:
+    """Whether lower is better, and a doubt where nobody and no name tells."""
+    lower = lower_is_better(metric) if given is None else given
+    doubt = (
+        f"the name of {metric!r} does not tell which way is better: higher is "
+        "taken for it, and lower_is_better= says"
+    )
+    return bool(lower), [doubt] * (lower is None)
 
 
 def _checked(options: dict[str, Any]) -> tuple[list[int], Any]:

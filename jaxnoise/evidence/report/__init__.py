@@ -117,8 +117,7 @@ def report(
     if config is not None and not isinstance(config, Mapping):
         raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
     if isinstance(result, ManyComparison):
-        page = _template("many.html").render(**filled(result, title))
-        return _write(Path(path), legible(page))
+        return _write(Path(path), _rendered("many.html", filled(result, title)))
     runs = runs_of(source_of(result), "result")
     if metric is None and not isinstance(result, Comparison):
         metric = _default_metric(runs)
@@ -127,15 +126,14 @@ def report(
     score_set, name = _set_and_name(runs, metric)
     choice, unchosen = _choose(rows, choose_on, score_set, name)
     words = in_words(metric)
-    page = _template().render(
-        **_found(rows, score_set, name, choice),
-        title=title or f"Would noise help? A comparison in {words}",
-        question=question or f"{QUESTION} The measure is {words}.",
-        unchosen=unchosen,
-        figures=illustrations(rows, name, best=best, label=label),
-        config=config,
-    )
-    return _write(Path(path), legible(page))
+    content = _found(rows, score_set, name, choice) | {
+        "title": title or f"Would noise help? A comparison in {words}",
+        "question": question or f"{QUESTION} The measure is {words}.",
+        "unchosen": unchosen,
+        "figures": illustrations(rows, name, best=best, label=label),
+        "config": config,
+    }
+    return _write(Path(path), _rendered("report.html", content))
 
 
 def _found(
@@ -147,8 +145,6 @@ def _found(
         answer(rows, choice)
         | limits(rows, score_set, name)
         | {
-            "version": version("jaxnoise"),
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ"),
             "rows": rows,
             "runs": runs_of(source),
             "sweep": source if isinstance(source, SweepResult) else None,
@@ -212,7 +208,7 @@ def _set_and_name(runs: pd.DataFrame, metric: str) -> tuple[str, str]:
 
 
 @cache
-def _template(name: str = "report.html") -> jinja2.Template:
+def _templates() -> jinja2.Environment:
     """What a user wrote is escaped; the style sheet and the figures are ours."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxnoise.evidence.report"),
@@ -225,8 +221,14 @@ def _template(name: str = "report.html") -> jinja2.Template:
     environment.globals |= {"on_light": PALETTE, "on_dark": ON_DARK}
     environment.globals |= {"alpha": ALPHA, "most_lost": MOST_LOST}
     environment.globals |= {"few_units": FEW_UNITS, "least_units": LEAST_UNITS}
-    environment.globals["versions"] = versions
-    return environment.get_template(name)
+    environment.globals |= {"version": version("jaxnoise"), "versions": versions}
+    return environment
+
+
+def _rendered(name: str, content: Mapping[str, Any]) -> str:
+    """A page, which tells who wrote it and when."""
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ")
+    return legible(_templates().get_template(name).render(content, date=date))
 
 
 def _write(path: Path, page: str) -> Path:

@@ -1,7 +1,6 @@
 """The page of several data sets: what holds over them, and what each of them says."""
 
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -9,8 +8,7 @@ import pandas as pd
 from jaxnoise.evidence import plots
 from jaxnoise.evidence.format import in_words, joined, table_text
 from jaxnoise.evidence.many import ManyComparison
-from jaxnoise.evidence.plots.page import ON_DARK, drawn_for_page
-from jaxnoise.evidence.plots.style import PALETTE
+from jaxnoise.evidence.plots.page import drawn_for_page
 from jaxnoise.results import cell_columns
 
 SHOWN = "n difference low high effect error p_holm verdict".split()
@@ -32,9 +30,6 @@ def filled(many: ManyComparison, title: str | None) -> dict[str, Any]:
     ]
     return {
         "title": title or f"Would noise help? {many.sets['set'].nunique()} data sets",
-        "version": version("jaxnoise"),
-        "on_light": PALETTE,
-        "on_dark": ON_DARK,
         "rows": list(zip(summary.itertuples(), names, strict=True)),
         "tables": [
             _table("Over the data sets", summary),
