@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import jax
@@ -100,9 +100,17 @@ def _constants(jaxpr: Any, consts: Sequence[Any] = ()) -> Iterator[np.ndarray]:
             yield np.asarray(jax.random.key_data(each) if is_key else each)
 
 
-def _code(function: Any) -> Any:
-    """What a function does, without the place where it stands."""
-    code = getattr(function, "__code__", function)
-    if isinstance(code, CodeType):
-        return [code.co_code, code.co_names, [_code(c) for c in code.co_consts]]
-    return repr(function)
+def _code(value: Any, around: tuple[Any, ...] = ()) -> Any:
+    """What a function does and refers to, without the place where it stands."""
+    if any(value is other for other in around):  # it calls itself
+        return "itself"
+    if isinstance(value, CodeType):
+        constants = [_code(constant) for constant in value.co_consts]
+        return [value.co_code.hex(), value.co_names, constants]
+    if isinstance(value, frozenset):  # in another order in every process
+        return sorted(map(repr, value))
+    if not isinstance(value, FunctionType):
+        return repr(value)
+    more = [cell.cell_contents for cell in value.__closure__ or ()]
+    more += [value.__defaults__, value.__kwdefaults__]
+    return [_code(value.__code__), *(_code(each, (*around, value)) for each in more)]

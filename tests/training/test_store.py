@@ -16,6 +16,7 @@ import sklearn.metrics
 
 import jaxnoise as jn
 from jaxnoise.store.file import File
+from jaxnoise.training.fingerprint import ADDRESS, _code
 
 CONSTANTS = np.linspace(0, 1, 2000, dtype=np.float32)
 
@@ -233,6 +234,21 @@ def test_what_changed_is_told_and_not_mixed(data, path, change, what):
         assert len(sweep(**asked).runs) == 2
 
 
+def shifted(by):
+    return lambda t, z: z.mean() + by
+
+
+def test_code_is_told_by_what_it_refers_to():
+    """Not by where it stands; a function may refer to itself."""
+    assert _code(shifted(1)) == _code(shifted(1)) != _code(shifted(2))
+
+    def calls_itself(t, z):
+        return calls_itself if t else z in {"a", "b", "c"}
+
+    assert "itself" in str(_code(calls_itself))
+    assert "0x" not in ADDRESS.sub("", str(_code(calls_itself)))
+
+
 def test_what_a_recipe_is(data, path):
     """Constants by their values, host functions by their code; names are nothing."""
 
@@ -253,7 +269,9 @@ def test_what_a_recipe_is(data, path):
     other[1000] = 2
     asked(ones, lambda t, z: z.mean())
     asked(ones.copy(), lambda t, z: z.mean())
-    for parts in ((other, lambda t, z: z.mean()), (ones, lambda t, z: z.mean() + 1)):
+    unlike = [lambda t, z, more=by: z.mean() + more for by in (0, 1)]
+    unlike += [lambda t, z: z.mean() + 1, *map(shifted, (1, 2))]
+    for parts in ((other, lambda t, z: z.mean()), *((ones, each) for each in unlike)):
         with pytest.raises(ValueError, match="another recipe"):
             asked(*parts)
 
