@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import expit, log_softmax
+from sklearn.metrics import brier_score_loss
 
 import jaxnoise as jn
 
@@ -145,6 +146,21 @@ def test_accuracies():
         )
 
 
+def test_brier_scores():
+    """scikit-learn's; for two classes that of one logit is half of that of two."""
+    labels = rng.integers(0, 3, size=N)
+    p = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    for targets in (labels, np.eye(3, dtype=np.float32)[labels]):
+        expected = ((p - np.eye(3)[labels]) ** 2).sum(1)
+        np.testing.assert_allclose(jn.metrics.brier(Z, targets), expected, rtol=1e-5)
+    z, t = Z[:, :1], labels[:, None] == 0
+    found = jn.metrics.binary_brier(z, t.astype(np.int32))
+    expected = brier_score_loss(t[:, 0], 1 / (1 + np.exp(-z[:, 0])))
+    np.testing.assert_allclose(found.mean(), expected, rtol=1e-5)
+    two = jn.metrics.brier(np.hstack([0 * z, z]), t[:, 0].astype(np.int32))
+    np.testing.assert_allclose(two, 2 * found, rtol=1e-5)
+
+
 def test_what_is_undefined_scores_nan():
     """Neither right nor wrong, as the engine leaves all metrics of such a run."""
     bad = rng.random(Z.shape) < 0.1
@@ -247,6 +263,7 @@ def test_masks_and_lengths_that_are_no_arrays():
         jn.losses.absolute_error,
         jn.losses.huber_loss,
         jn.metrics.binary_accuracy,
+        jn.metrics.binary_brier,
         jn.metrics.exact_match,
     ],
 )
@@ -261,7 +278,8 @@ def test_shapes_that_would_broadcast(function):
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "function", [jn.losses.softmax_cross_entropy, jn.metrics.accuracy]
+    "function",
+    [jn.losses.softmax_cross_entropy, jn.metrics.accuracy, jn.metrics.brier],
 )
 def test_classes(function):
     """One output is right whatever it says; labels are integers."""
