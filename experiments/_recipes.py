@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,20 +15,17 @@ import optax
 from jaxtyping import Array
 
 import jaxnoise as jn
+from jaxnoise.model import as_model
 
 UNITS = 500  # the tutorial's, as all of these
 TUTORIAL = partial(jn.MLP, (UNITS,), 1)
-ACCURACY = {"accuracy": jn.metrics.binary_accuracy}
+METRICS = {"accuracy": jn.metrics.binary_accuracy, "brier": jn.metrics.binary_brier}
 LEARNING_RATE = 1e-3
 EPSILON = 1e-7  # that of Keras, which adds it before it corrects the root
-UNBOUNDED = 1e6  # a limit that no norm reaches
-SITES = ("input", "hidden", "activation")  # of the tutorial's network
-ELSEWHERE = (
+ELSEWHERE = (  # than at a site of the model
     *("dropout", "weights", "gradients", "labels"),
-    *("weight decay", "max-norm", "label smoothing", "Jacobian penalty"),
+    *("learning rate", "weight decay", "max-norm", "label smoothing"),
 )
-# at these strengths as if they were not there
-PARTS = dict.fromkeys(SITES + ELSEWHERE, 0.0) | {"max-norm": UNBOUNDED}
 
 
 def recipe(
@@ -35,30 +33,94 @@ def recipe(
     model: Callable[..., nn.Module] = TUTORIAL,
     *,
     loss: Callable[..., Array] = jn.losses.binary_cross_entropy,
-    metrics: Mapping[str, Any] = ACCURACY,
+    metrics: Mapping[str, Any] = METRICS,
     classes: int = 2,
     learning_rate: float = LEARNING_RATE,
     epsilon: float = EPSILON,
+    dropout_at: str = "activation",
 ) -> jn.Recipe:
     """A network with these parts at their strengths, which may be traced.
 
     A part that is none of `ELSEWHERE` is Gaussian noise at the model's site of that
     name. The defaults are the tutorial's.
     """
-    weights = penalty = None
+    weights = labels = penalty = None
     if "weights" in parts:
         weights = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
-    if "Jacobian penalty" in parts:
-        penalty = jacobian_penalty(parts["Jacobian penalty"])
+    if "labels" in parts:
+        labels = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
+    if "label smoothing" in parts:
+        penalty = smoothing(parts["label smoothing"])
     return jn.Recipe(
-        model=model(**_sites(parts)),
+        model=model(**_sites(parts, dropout_at)),
         loss=loss,
         optimizer=_optimizer(parts, learning_rate, epsilon),
         metrics=metrics,
         weight_noise=weights,
-        label_noise=_labels(parts, classes),
+        label_noise=labels,
         penalty=penalty,
     )
+
+
+@dataclass(frozen=True)
+class OwnStart:
+    """A model whose initial weights depend on the train rows, beside the seed.
+
+    So every split starts from weights of its own, the same in all its placements, and
+    what is told of many splits is not told of one start.
+    """
+
+    module: Any
+
+    def init(self, key: Array, x: Any) -> Any:
+        """Bits are summed as integers: exactly, in whatever order."""
+        rows = jax.tree.leaves(x)[0].astype(jnp.float32)
+        bits = jax.lax.bitcast_convert_type(rows, jnp.uint32).sum(dtype=jnp.uint32)
+        return as_model(self.module).init(jax.random.fold_in(key, bits), x)
+
+    def apply(
+        self, variables: Any, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Any]:
+        """The module's own."""
+        return as_model(self.module).apply(variables, x, train=train, key=key)
+
+
+def own_start(made: jn.Recipe) -> jn.Recipe:
+    """The recipe, with initial weights of every split's own."""
+    return replace(made, model=OwnStart(made.model))
+
+
+@dataclass(frozen=True)
+class LeftOn:
+    """Noise at test time, too: the mean probability of two classes over some passes."""
+
+    module: nn.Module
+    passes: int
+
+    def init(self, key: Array, x: Any) -> Any:
+        """The module's own."""
+        return as_model(self.module).init(key, x)
+
+    def apply(
+        self, variables: Any, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Any]:
+        """In training the module's own; else under keys that are always the same."""
+        noisy = partial(as_model(self.module).apply, variables, x, train=True)
+        if train:
+            return noisy(key=key)
+        keys = jax.random.split(jax.random.key(0), self.passes)
+        logits = jax.lax.map(lambda key: noisy(key=key)[0], keys)
+        right, wrong = (  # log mean p and log mean (1 - p), but for a constant
+            jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), axis=0)
+            for sign in (1, -1)
+        )
+        return right - wrong, variables
+
+
+def left_on(parts: Mapping[str, Any], passes: int) -> jn.Recipe:
+    """The tutorial's recipe, judged with the noise left on."""
+    made = recipe(parts)
+    return replace(made, model=LeftOn(made.model, passes))
 
 
 def clean_backward(parts: Mapping[str, Any], *, units: int = UNITS) -> jn.Recipe:
@@ -67,7 +129,7 @@ def clean_backward(parts: Mapping[str, Any], *, units: int = UNITS) -> jn.Recipe
         model=CleanBackward(units, parts["hidden"]),
         loss=jn.losses.binary_cross_entropy,
         optimizer=_optimizer({}, LEARNING_RATE, EPSILON),
-        metrics=ACCURACY,
+        metrics=METRICS,
         weight_noise=partial(jn.tree_add_gaussian_noise, stddev=parts["weights"]),
         weight_gradient="clean",
     )
@@ -91,27 +153,24 @@ class CleanBackward(nn.Module):
         return jn.straight_through(lambda z: output(nn.relu(z)))(clean, noisy)
 
 
-def jacobian_penalty(stddev: Any) -> Callable[..., Array]:
-    """What noise of ``stddev`` on the inputs adds to the loss, to second order.
+def smoothing(rate: Any) -> Callable[..., Array]:
+    """Smoothed labels as a penalty, so that all losses are those of the true labels.
 
-    ``stddev**2 / 2 * mean_rows p (1 - p) ||dz/dx||**2``, z the logit and p its
-    probability. The other term of second order holds the Laplacian of z, which is 0
-    almost everywhere for a ReLU network.
-
-    Reference: C. M. Bishop, "Training with noise is equivalent to Tikhonov
-    regularization", Neural Computation 7 (1995).
+    Cross-entropy against ``(1 - rate) y + rate / classes`` is ``1 - rate`` times that
+    against y plus ``rate / (1 - rate)`` times that against equal probabilities; the
+    factor is nothing to Adam.
     """
 
-    def penalty(apply: Callable[..., Array], params: Any, x: Array) -> Array:
-        logits, pull = jax.vjp(lambda rows: apply(params, rows), x)
-        (slopes,) = pull(jnp.ones_like(logits))
-        p = nn.sigmoid(logits[:, 0])
-        return stddev**2 / 2 * (p * (1 - p) * (slopes**2).sum(-1)).mean()
+    def penalty(apply: Callable[..., Array], params: Any, x: Any) -> Array:
+        logits = apply(params, x)
+        if logits.shape[-1] == 1:
+            logits = jnp.concatenate([jnp.zeros_like(logits), logits], axis=-1)
+        return -rate / (1 - rate) * jax.nn.log_softmax(logits).mean()
 
     return penalty
 
 
-def _sites(parts: Mapping[str, Any]) -> dict[str, Any]:
+def _sites(parts: Mapping[str, Any], dropout_at: str) -> dict[str, Any]:
     sites: dict[str, Any] = {
         f"{site}_noise": jn.GaussianNoise(stddev)
         for site, stddev in parts.items()
@@ -119,11 +178,10 @@ def _sites(parts: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "dropout" in parts:
         layer: nn.Module = jn.Dropout(parts["dropout"])
-        if "activation" in parts:
-            layer = jn.Noise(
-                partial(noise_and_dropout, parts["activation"], parts["dropout"])
-            )
-        sites["activation_noise"] = layer
+        if dropout_at in parts:
+            both = partial(noise_and_dropout, parts[dropout_at], parts["dropout"])
+            layer = jn.Noise(both)
+        sites[f"{dropout_at}_noise"] = layer
     return sites
 
 
@@ -143,25 +201,8 @@ def _optimizer(
     steps.append(optax.scale_by_adam(eps=epsilon))
     if "weight decay" in parts:
         steps.append(optax.add_decayed_weights(parts["weight decay"]))
-    steps.append(optax.scale_by_learning_rate(learning_rate))
+    rate = learning_rate * parts.get("learning rate", 1.0)
+    steps.append(optax.scale_by_learning_rate(rate))
     if "max-norm" in parts:
         steps.append(jn.max_norm(parts["max-norm"]))
     return optax.chain(*steps)
-
-
-def _labels(
-    parts: Mapping[str, Any], classes: int
-) -> Callable[[Array, Array], Array] | None:
-    """Flips, then smoothing: in training alone, so that all losses are comparable."""
-    if not {"labels", "label smoothing"} & set(parts):
-        return None
-
-    def noise(key: Array, targets: Array) -> Array:
-        if "labels" in parts:
-            targets = jn.flip_labels(key, targets, parts["labels"], num_classes=classes)
-        if "label smoothing" in parts:
-            smoothing = parts["label smoothing"]
-            targets = targets * (1 - smoothing) + smoothing / 2
-        return targets
-
-    return noise
