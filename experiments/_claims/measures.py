@@ -1,34 +1,136 @@
 """The claims of claims.toml, and how each of their numbers is measured.
 
-The tutorial is J. Brownlee's "How to Improve Deep Learning Model Robustness by Adding
-Noise" (machinelearningmastery.com, 2018).
+`Scores` gives a value a unit, a seed of the tutorial's data or a draw, and `Measured`
+the numbers of a claim. The tutorial is J. Brownlee's "How to Improve Deep Learning
+Model Robustness by Adding Noise" (machinelearningmastery.com, 2018).
 """
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _rivals import (
+    candidates,
+    decayed,
+    key_of,
+    methods,
+    noises,
+    rivals,
+    rows_by_cell,
+)
 
-from _claims.plan import STRENGTHS, STUDIES, Size, data_of
+import jaxnoise as jn
+from _claims.plan import MAIN, PLACES, STUDIES, Size, data_of
 from _claims.rules import DRAWS, THIS, Claim, Measure, measure, range_of
-from _claims.runs import MEASURED_EVERY
-from _claims.scores import ACCURACY, LOSS, Scores, Where, by_draw, paired
 
 STUDY = {THIS: "tutorial", DRAWS: "draws"}
+ACCURACY, LOSS, BRIER = (f"population_{m}" for m in ("accuracy", "loss", "brier"))
 Numbers = list[tuple[Any, ...]]  # arguments of `measure`: what, values, form, root
+Where = tuple[str, str, float | None]  # study, placement, strength
 
 
-def all_claims(scores: Scores, methods: pd.DataFrame, size: Size) -> Iterator[Claim]:
+class Scores:
+    """The runs, asked by study, placement and strength."""
+
+    def __init__(self, results: Mapping[str, jn.SweepResult]) -> None:
+        self.results = results
+        self._rows = {
+            study: dict(rows_by_cell(result.runs)) for study, result in results.items()
+        }
+
+    def of(self, where: Where, metric: str = ACCURACY) -> pd.Series:
+        """The metric by unit; empty if no such run finished."""
+        runs = self.results[where[0]].runs.iloc[self._numbers(where)]
+        return runs.set_index("seed" if where[0] == "tutorial" else "split")[metric]
+
+    def difference(self, a: Where, b: Where, metric: str = ACCURACY) -> pd.Series:
+        """The metric at a minus that at b, by the units that have both runs."""
+        return paired(self.of(a, metric), self.of(b, metric))
+
+    def curves(self, where: Where, name: str) -> np.ndarray:
+        """Curves, a row a unit."""
+        return self.results[where[0]].curves[name][self._numbers(where)]
+
+    def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, str]:
+        """How far test accuracy rises to its peak, how far it then falls, and when.
+
+        The peak is that of the mean curve, and looks too high to the units that it is
+        the mean of: every other unit is measured at the peak of the rest.
+        """
+        curves = self.curves(where, "test_accuracy")
+        if len(curves) < 2:
+            return np.array([]), np.array([]), "epoch"
+        halves = np.arange(len(curves)) % 2
+        peaks = [np.nanmean(curves[halves != h], axis=0).argmax() for h in (0, 1)]
+        at_peak = curves[np.arange(len(curves)), np.array(peaks)[halves]]
+        epochs = self.results[where[0]].epochs
+        when = " or ".join(map(str, sorted({int(epochs[peak]) for peak in peaks})))
+        return at_peak - curves[:, 0], at_peak - curves[:, -1], f"epoch {when}"
+
+    def jumps(self, where: Where, name: str) -> pd.Series:
+        """The largest change between measurements, in the later half."""
+        curves = self.curves(where, name)
+        later = curves[:, curves.shape[1] // 2 :]
+        return pd.Series(np.abs(np.diff(later)).max(axis=1), self.of(where).index)
+
+    @cached_property
+    def methods(self) -> pd.DataFrame:
+        """Noise and its rivals on every draw, at the strength chosen there."""
+        (study,) = (each for each in STUDIES if each.name == "draws")
+        result = self.results["draws"]
+        there = {placement for placement, _ in self._rows["draws"]}
+        grids = (
+            noises(PLACES) | rivals() | decayed(MAIN) | {"both": study.cells["both"]}
+        )
+        grids = {name: grid for name, grid in grids.items() if name in there}
+        options = candidates([p for p in PLACES if p in there], MAIN, grids)
+        options["inputs or hidden layer"] = options["input"] + options["hidden"]
+        metrics = ("accuracy", "loss", "brier")
+        return methods(result, options, metrics, ("validation", "population"))
+
+    def by_draw(self, method: str, metric: str) -> pd.Series:
+        """The metric of one method by draw."""
+        chosen = self.methods[self.methods["placement"] == method]
+        return chosen.set_index("split")[metric]
+
+    def best_by_mean(
+        self, placement: str, strengths: Sequence[float], *, worst: bool = False
+    ) -> Where:
+        """The strength with the best mean validation accuracy over draws."""
+        found = [("draws", placement, s) for s in strengths]
+        means = [self.of(w, "validation_accuracy").mean() for w in found]
+        sign = -1 if worst else 1
+        return found[int(np.nan_to_num(sign * np.array(means), nan=-np.inf).argmax())]
+
+    def _numbers(self, where: Where) -> np.ndarray:
+        study, placement, strength = where
+        rows, nothing = self._rows[study], np.array([], int)
+        if strength is None:
+            return next((at for (p, _), at in rows.items() if p == placement), nothing)
+        return rows.get(key_of(placement, strength), nothing)
+
+
+def paired(a: pd.Series, b: pd.Series) -> pd.Series:
+    """What a is above b, by the units that both have."""
+    units = a.index.intersection(b.index)
+    return a[units] - b[units]
+
+
+def all_claims(scores: Scores, size: Size) -> Iterator[Claim]:
     """Every claim, wherever it is looked at."""
     table = tomllib.loads(Path(__file__).with_name("claims.toml").read_text("utf-8"))
     for claim in table["claim"]:
         for on in claim["on"]:
-            measured = Measured(scores, methods, size, STUDY[on])
-            numbers = [n for asked in claim["numbers"] for n in measured.of(**asked)]
-            yield Claim(claim["says"], claim["by"], on, numbers)
+            for over in claim.get("over", [""]):
+                measured = Measured(scores, size, STUDY[on], over)
+                asked = claim["numbers"]
+                numbers = [n for each in asked for n in measured.of(**each)]
+                says = claim["says"].format(over=over)
+                yield Claim(says, claim["by"], on, numbers)
 
 
 class Measured:
@@ -37,11 +139,8 @@ class Measured:
     A method gives the number that is claimed first, and then those beside it.
     """
 
-    def __init__(
-        self, scores: Scores, methods: pd.DataFrame, size: Size, study: str
-    ) -> None:
-        self.scores, self.methods, self.size = scores, methods, size
-        self.study = study
+    def __init__(self, scores: Scores, size: Size, study: str, over: str) -> None:
+        self.scores, self.size, self.study, self.over = scores, size, study, over
 
     def of(self, claimed: str | None = None, **asked: Any) -> list[Measure]:
         """What is asked for by the name of a method, whose first argument it has."""
@@ -73,18 +172,24 @@ class Measured:
         return [(what, self.scores.difference(a, b, metric))]
 
     def lift(self, name: str, a: Where, b: Where) -> Numbers:
-        """Of a minus b: population accuracy; test accuracy and loss decide nothing."""
+        """Of a minus b: population accuracy; beside it test accuracy, loss, Brier."""
         return [
             *self.difference(f"{name}population accuracy", a, b),
             *self.difference("test accuracy", a, b, "test_accuracy"),
             ("population loss", self.scores.difference(a, b, LOSS), "+.3f"),
+            *self.difference("Brier score", a, b, BRIER),
         ]
+
+    def test_lift(self, name: str, a: Where, b: Where) -> Numbers:
+        """The same, decided by test accuracy."""
+        population, test, *rest = self.lift("", a, b)
+        return [(f"{name}{test[0]}", *test[1:]), population, *rest]
 
     def best(
         self,
         name: str,
         placement: str,
-        a: Sequence[float] = STRENGTHS,
+        a: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
         b: Sequence[float] = (),
     ) -> Numbers:
         """The best of some strengths against the best of others, or the worst."""
@@ -113,31 +218,26 @@ class Measured:
         return [(what, self.scores.of(at, "train_accuracy") - self.scores.of(at))]
 
     def jumps(self, noisy: Where, none: Where) -> Numbers:
-        """How much more accuracy changes between measurements than without noise."""
+        """How much larger the largest change between measurements is than without."""
         test, test_none, train, train_none = (
             self.scores.jumps(where, f"{name}_accuracy")
             for name in ("test", "train")
             for where in (noisy, none)
         )
-        what = f"mean size of a change of test accuracy in {MEASURED_EVERY} epochs"
+        every = int(np.diff(self.scores.results[self.study].epochs[:2])[0])
+        what = f"largest change of test accuracy in {every} epochs of the later half"
         return [
             (what, test - test_none),
             ("without noise", test_none, ".4f"),
             ("of train accuracy", train - train_none),
         ]
 
-    def tolerated(self, what: str) -> Numbers:
-        """How many more strengths cost little before the activation than on inputs."""
-        hidden, inputs = (self.scores.tolerated(place) for place in ("hidden", "input"))
-        return [(what, hidden - inputs)]
-
     def inputs(self, what: str) -> Numbers:
         """Of the 100 points: over draws, or of the tutorial's, a fact."""
-        small = self.size._replace(population=1, validation=1)
         mine, draws = STUDIES[:2]
 
         def points(study: Any, draw: int) -> np.ndarray:
-            data = data_of(study, draw, small)
+            data = data_of(study, draw)
             return np.concatenate([data["train"][0], data["test"][0]])
 
         def inside(x: np.ndarray) -> float:
@@ -150,39 +250,24 @@ class Measured:
         facts = {what: inside(x), "smallest input": x.min(), "largest": x.max()}
         return [(name, np.full(len(x), fact), ".3f") for name, fact in facts.items()]
 
-    def chosen(self, what: str, a: Sequence[str], b: Sequence[str]) -> Numbers:
-        """What validation rows choose of some placements, minus what of others."""
-        first, second = (self.scores.chosen(places)["score"] for places in (a, b))
-        return [(what, paired(first, second))]
-
     def looks_best(self, placements: Sequence[str]) -> Numbers:
         """What the run is worth that has the best test accuracy of a draw."""
-        table = self.scores.table(placements)
-        best = table.loc[table.groupby("split")["test_accuracy"].idxmax()]
-        what = "of the run that looks best on the 70 test points, population accuracy"
-        scores = {what: best[ACCURACY], "test accuracy": best["test_accuracy"]}
+        runs = self.scores.results["draws"].runs
+        asked = runs[runs["placement"].isin(placements)].dropna(subset="test_accuracy")
+        best = asked.loc[asked.groupby("split")["test_accuracy"].idxmax()]
+        what = "of the run that looks best on the 70 test points, test accuracy"
+        scores = {what: best["test_accuracy"], "population accuracy": best[ACCURACY]}
         return [(name, values, ".4f") for name, values in scores.items()]
 
-    def off_minus_on(self, kind: str) -> Numbers:
-        """What leaving the noise on at test time costs, ``noisy`` or ``averaged``."""
-
-        def cost(at: str, metric: str = ACCURACY) -> pd.Series:
-            where = self.place(at)
-            noisy = self.scores.of(where, f"{kind}_{metric}")
-            return self.scores.of(where, metric) - noisy
-
-        hidden, what = "draws/hidden/0.1", "population accuracy with noise off minus on"
-        return [
-            (f"{what}, hidden 0.1", cost(hidden)),
-            ("input 0.01", cost("draws/input/0.01")),
-            ("activation 0.1", cost("draws/activation/0.1")),
-            ("population loss, hidden 0.1", cost(hidden, LOSS), "+.3f"),
-        ]
-
-    def rival(self, name: str) -> Numbers:
-        """Noise before the activation minus a rival, at strengths that were chosen."""
-        accuracy, loss = (
-            paired(*(by_draw(self.methods, each, m) for each in ("hidden", name)))
-            for m in (ACCURACY, LOSS)
-        )
-        return [("population accuracy", accuracy), ("population loss", loss, "+.3f")]
+    def method(self, name: str, minus: str, metric: str = ACCURACY) -> Numbers:
+        """One way of training minus another, at strengths that were chosen."""
+        beside = {ACCURACY: LOSS, LOSS: ACCURACY}[metric]
+        found = []
+        for each in (metric, beside, BRIER):
+            a, b = (
+                self.scores.by_draw(method.format(over=self.over), each)
+                for method in (name, minus)
+            )
+            what = each.replace("_", " ").replace("population brier", "Brier score")
+            found.append((what, paired(a, b), "+.3f" if each == LOSS else "+.4f"))
+        return found

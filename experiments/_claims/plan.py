@@ -1,121 +1,101 @@
 """The plan of the runs behind the claims: what is trained, on which data, how often.
 
-`STUDIES` is that of plan.toml, and `run_count` what it costs. At full size:
-
-    study           data                             runs a unit  units        epochs
-    tutorial        the tutorial's 100 points                  5  1,000 seeds   4,000
-    draws           fresh points, 30 to train on              80  100 draws     4,000
-    standardised    the same, mean 0 and variance 1            4  100 draws     4,000
-    min-max         the same, from 0 to 1                      4  100 draws     4,000
-    70 rows         the same, 70 to train on                   4  100 draws     4,000
-    8,000 epochs    the same points                            2  100 draws     8,000
-    all at once     standardised                               1  100 draws     8,000
-
-14,500 runs, of which 300 are twice as long: what 14,800 of 4,000 epochs cost.
+`STUDIES` are those of plan.toml, `run_count` what they cost, and `train` trains one of
+them: a placement at a strength is a cell, and a unit a seed on the tutorial's points or
+a draw of fresh ones.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from _recipes import PARTS
+from _recipes import clean_backward, left_on, own_start, recipe
+from _rivals import decayed, noises, rivals
 
 import jaxnoise as jn
 
-PLACEMENTS = ("input", "hidden", "activation", "weights", "gradients", "labels")
-RIVALS = ("dropout", "weight decay", "max-norm", "label smoothing", "Jacobian penalty")
-TEST_TIME = (("input", 0.01), ("hidden", 0.1), ("activation", 0.1))
-FIRST_DRAW = 1_000_000  # the data's seed; the tutorial's is 1
-
-
-class Cell(NamedTuple):
-    """A placement and strength of the table, and the parts that make it."""
-
-    placement: str
-    parts: Mapping[str, float]
-    strength: float = np.nan  # of several parts there is no one strength
-    clean: bool = False  # whether the backward pass sees the clean values
-
-    def columns(self) -> dict[str, Any]:
-        """What tells it in the table of runs."""
-        both = self.parts if self.placement == "both" else {}
-        return {
-            "placement": self.placement,
-            "strength": self.strength,
-            "strength.input": both.get("input", np.nan),
-            "strength.hidden": both.get("hidden", np.nan),
-        }
+PLAN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+PLACES = ("input", "hidden", "activation", "weights", "gradients", "labels")
+MAIN = "hidden"
+WAYS = {  # of what is trained or judged otherwise
+    "clean backward": clean_backward,
+    "left on": partial(left_on, passes=1),
+    "ten passes": partial(left_on, passes=10),
+}
+BATCH_SIZE = 32
+MEASURED = 40  # times in a run
 
 
 class Study(NamedTuple):
     """Some cells on some data."""
 
     name: str
-    cells: tuple[Cell, ...]
+    cells: dict[str, list[Any]]
     by_seed: bool = False  # a unit is a seed on one data set, else a draw
+    rivals: bool = False  # whether noises and rivals are trained, too
+    curves: tuple[str, ...] = ()
     train_size: int = 30
     scaler: str | None = None
     longer: int = 1  # times the epochs
+    population: int = PLAN["population"]
+
+    def grids(self) -> dict[str, list[Any]]:
+        """Strengths by placement."""
+        grids = {name: list(grid) for name, grid in self.cells.items()}
+        more = noises(PLACES) | rivals() | decayed(MAIN) if self.rivals else {}
+        for name, grid in more.items():
+            grids[name] = grids.get(name, []) + grid
+        return grids
 
 
-def _cells(entry: Mapping[str, Any]) -> Iterator[Cell]:
-    """Those that an entry of plan.toml stands for."""
-    grids = [each if isinstance(each, list) else [each] for each in entry.values()]
-    for values in product(*grids):
-        parts = dict(zip(entry, values, strict=True))
-        own = {
-            name: parts.pop(name)
-            for name in ("placement", "strength", "clean")
-            if name in parts
-        }
-        if not parts and own["placement"] != "none":
-            parts = {own["placement"]: own["strength"]}
-        yield Cell(parts=parts, **own)
-
-
-def _studies() -> Iterator[Study]:
-    plan = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-    for study in plan["study"]:
-        cells = tuple(cell for entry in study.pop("cells") for cell in _cells(entry))
-        yield Study(cells=cells, **study)
-
-
-STUDIES = tuple(_studies())
-TUTORIAL, DRAWS, *_ = (study.cells for study in STUDIES)
-STRENGTHS = tuple(cell.strength for cell in DRAWS if cell.placement == "input")
+STUDIES = tuple(Study(**study) for study in PLAN["study"])
 
 
 class Size(NamedTuple):
-    """How much is trained."""
+    """How much is trained.
+
+    Attributes:
+        seeds: on the tutorial's points.
+        draws: of fresh points.
+        first: seed and draw.
+        epochs: of most studies.
+        toy: whether to leave out most placements, as in a quick run.
+    """
 
     seeds: int
     draws: int
-    first: int = 0  # seed and draw
+    first: int = 0
     epochs: int = 4000
-    population: int = 20_000
-    validation: int = 200
-    one_program: bool = False  # every part in it, mostly off: less to compile
+    toy: bool = False
+
+    def grids(self, study: Study) -> dict[str, list[Any]]:
+        """Strengths by placement; at toy size the strengths of a few placements."""
+        grids = study.grids()
+        kept = ("none", "input", "hidden", "dropout", "all at once")
+        return {n: g for n, g in grids.items() if n in kept} if self.toy else grids
+
+    def runs(self, study: Study) -> int:
+        """How many runs the study has."""
+        cells = sum(map(len, self.grids(study).values()))
+        return cells * (self.seeds if study.by_seed else self.draws)
 
 
 def run_count(size: Size) -> tuple[int, int]:
     """The number of runs, and that of runs of ``size.epochs`` that cost the same."""
-    runs = [
-        (len(study.cells) * (size.seeds if study.by_seed else size.draws), study.longer)
-        for study in STUDIES
-    ]
+    runs = [(size.runs(study), study.longer) for study in STUDIES]
     return sum(n for n, _ in runs), sum(n * longer for n, longer in runs)
 
 
-def data_of(study: Study, draw: int, size: Size) -> jn.Data:
+def data_of(study: Study, draw: int) -> jn.Data:
     """The points of a study: the tutorial's, or a draw's."""
+    seeds = {"seed": PLAN["seed"] + draw}
+    seeds["population_seed"] = PLAN["population_seed"] + draw
     data = jn.data.circles(
         train_size=study.train_size,
-        seed=1 if study.by_seed else FIRST_DRAW + draw,
-        validation=size.validation,
-        population=size.population,
+        validation=PLAN["validation"],
+        population=study.population,
+        **({} if study.by_seed else seeds),
     )
     if study.scaler is None:
         return data
@@ -125,7 +105,33 @@ def data_of(study: Study, draw: int, size: Size) -> jn.Data:
     return jn.Data(**{name: (scaler.transform(x), y) for name, (x, y) in data.items()})
 
 
-def levels_of(cell: Cell, size: Size) -> dict[str, float]:
-    """The strengths of the parts of a cell's program."""
-    everything = size.one_program and not cell.clean
-    return dict(PARTS) | dict(cell.parts) if everything else dict(cell.parts)
+def built(placement: str, by_seed: bool, strength: Any) -> jn.Recipe:
+    """The recipe of a cell."""
+    _, _, way = placement.partition(", ")
+    if placement == "none":
+        strength = {}
+    parts = strength if isinstance(strength, dict) else {placement: strength}
+    made = WAYS.get(way, recipe)(parts)
+    return made if by_seed else own_start(made)
+
+
+def train(study: Study, size: Size, store: Path) -> jn.SweepResult:
+    """The runs of a study; those in the store are not trained again."""
+    grids, epochs = size.grids(study), size.epochs * study.longer
+    units = range(
+        size.first, size.first + (size.seeds if study.by_seed else size.draws)
+    )
+    data = [data_of(study, draw) for draw in ([0] if study.by_seed else units)]
+    for each in data:
+        each.overlap = 0.0  # draws share no points
+    return jn.sweep(
+        {name: partial(built, name, study.by_seed) for name in grids},
+        strengths={name: grid for name, grid in grids.items() if name != "none"},
+        data=data if len(data) > 1 else data[0],
+        seeds=units if study.by_seed else [size.first],
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        curves=study.curves,
+        metrics_every=max(1, epochs // MEASURED),
+        store=store,
+    )

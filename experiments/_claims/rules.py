@@ -14,7 +14,7 @@ from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.paired import ALPHA, holm, t_interval
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
-ROPE = 0.01  # of accuracy: one point in a hundred
+SCALE = 1 / 70  # of accuracy: one of the tutorial's test points, "little" and "marked"
 THIS, DRAWS = "this data set", "fresh draws"
 
 
@@ -97,12 +97,12 @@ class Claim(NamedTuple):
 
 
 def range_of(text: str | None) -> Range | None:
-    """Of "above 0", "below 0.01", "0.45 to 0.55" or "little"; None is no range."""
+    """Of "above 0", "below scale", "0.45 to 0.55" or "little"; None is no range."""
     if text is None:
         return None
     if text == "little":
-        return Range(-ROPE, ROPE)
-    first, *_, last = text.split()
+        return Range(-SCALE, SCALE)
+    first, *_, last = text.replace("scale", str(SCALE)).split()
     low, high = {"above": (last, "inf"), "below": ("-inf", last)}.get(
         first, (first, last)
     )
