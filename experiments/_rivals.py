@@ -13,8 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from _files import markdown
+from _words import difference_of, print_table, quietly, with_interval
 
 import jaxnoise as jn
+from jaxnoise.evidence.format import in_words, said
+from jaxnoise.evidence.table import lower_is_better
 
 TABLE = tomllib.loads(Path(__file__).with_name("rivals.toml").read_text("utf-8"))
 TRAINED, TABLES = TABLE["rivals"], TABLE["tables"]
@@ -83,24 +87,25 @@ def candidates(
 
 
 class Curves:
-    """The scores of runs at every measurement, by cell: arrays (split, epoch)."""
+    """The scores of runs at every measurement, by cell: arrays (unit, epoch)."""
 
     def __init__(self, result: jn.SweepResult, sets: tuple[str, str]) -> None:
         self.result, self.sets = result, sets
-        self.splits = np.unique(result.runs["split"])
+        self.unit = "split" if result.runs["split"].nunique() > 1 else "seed"
+        self.units = np.unique(result.runs[self.unit])
         self._rows = {cell: rows for cell, rows in rows_by_cell(result.runs)}
 
     def of(self, cell: Cell, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """On the rows that choose, and on those that judge; seeds are averaged."""
         rows = self._rows[key_of(*cell)]
-        split = np.searchsorted(self.splits, self.result.runs["split"].to_numpy()[rows])
+        unit = np.searchsorted(self.units, self.result.runs[self.unit].to_numpy()[rows])
         found = []
         for name in self.sets:
             curve = self.result.curves[f"{name}_{metric}"][rows].astype(float)
             curve[~self.result.runs["finite"].to_numpy(bool)[rows]] = np.nan
-            sums = np.zeros((len(self.splits), curve.shape[1]))
-            np.add.at(sums, split, curve)
-            counts = np.bincount(split, minlength=len(self.splits))[:, None]
+            sums = np.zeros((len(self.units), curve.shape[1]))
+            np.add.at(sums, unit, curve)
+            counts = np.bincount(unit, minlength=len(self.units))[:, None]
             with np.errstate(invalid="ignore"):
                 found.append(sums / counts)
         return found[0], found[1]
@@ -157,7 +162,7 @@ def methods(
 
     Args:
         result: the runs, with curves of both sets.
-        options: by method its candidates; doing without all of them is one more.
+        options: by method its candidates; no noise and no rival is one more.
         metrics: without their set; a method is chosen anew for each.
         sets: the one that chooses, and the one that judges.
         others: by name, of models that are no networks, ``metric ->`` two arrays
@@ -169,17 +174,20 @@ def methods(
         with 0 for none.
     """
     curves = Curves(result, sets)
-    tables = {"none": [], **options, **dict.fromkeys(others or {})}
+    tables = {"none": [], **options, **dict.fromkeys(others or {}, [])}
     found = {}
     for name in tables:
-        columns: dict[str, Any] = {"split": curves.splits}
+        columns: dict[str, Any] = {curves.unit: curves.units}
         for metric in metrics:
-            better = -1 if jn.evidence.table.lower_is_better(metric) else 1
-            scores = [curves.ended(Candidate(NONE), metric, better)]
+            better = -1 if lower_is_better(metric) else 1
             if others and name in others:
-                scores += list(zip(*others[name](metric), strict=True))
+                sides = others[name](metric)  # of one split where seeds are the units
+                shape = len(sides[0]), len(curves.units)
+                sides = [np.broadcast_to(side, shape) for side in sides]
+                scores = list(zip(*sides, strict=True))
             else:
-                scores += [curves.ended(c, metric, better) for c in tables[name]]
+                ways = [Candidate(NONE), *tables[name]]
+                scores = [curves.ended(each, metric, better) for each in ways]
             choosing, judging = (np.stack(each) for each in zip(*scores, strict=True))
             gains = np.nan_to_num(better * choosing, nan=-np.inf)
             pick = gains.argmax(axis=0)
@@ -187,6 +195,66 @@ def methods(
             columns[f"chosen_{metric}"] = pick
         found[name] = pd.DataFrame(columns).assign(placement=name)
     table = pd.concat(found.values(), ignore_index=True)
-    table = table.assign(strength=0.0, seed=0, finite=True)
+    other = {"split": "seed", "seed": "split"}[curves.unit]
+    table = table.assign(strength=0.0, finite=True, **{other: 0})
     table.attrs["overlap"] = 0.0
     return table
+
+
+def compared_with(baseline: str, chosen: pd.DataFrame, metrics: list[str]) -> Any:
+    """All methods against one of them, in all metrics, which are one family."""
+    rows = quietly(jn.compare, chosen, metric=metrics, baseline=baseline)
+    return rows if "metric" in rows else rows.assign(metric=metrics[0])
+
+
+def table(compared: Any, baseline: str) -> str:
+    """All metrics of all methods side by side, in Markdown."""
+    heading, *rows = _lines(compared, baseline)
+    return markdown(heading, rows)
+
+
+def print_methods(compared: Any, baseline: str) -> None:
+    """The same for people."""
+    print_table(_lines(compared, baseline))
+
+
+def _lines(compared: Any, baseline: str) -> list[list[str]]:
+    """A heading, and a line a method: means, and differences to one of the methods."""
+    lines = [["method"]]
+    for metric in compared["metric"].unique():
+        lines[0] += [in_words(metric), f"difference to {baseline}", "so it is"]
+    for method, of_all in compared.groupby("placement", sort=False):
+        lines.append([str(method)])
+        for row in of_all.to_dict("records"):
+            told = with_interval(difference_of(row)).replace("-", "−")
+            beside = ["", ""] if method == baseline else [told, said(row["verdict"])]
+            lines[-1] += [f"{row['mean']:.4f}", *beside]
+    return lines
+
+
+def panels(compared: Any, label: str) -> Any:
+    """Paired differences against strength with their bands, a panel a placement."""
+    import matplotlib.pyplot as plt
+
+    noisy = compared[compared["verdict"] != "baseline"]
+    groups = list(noisy.groupby("placement", sort=False))
+    rows = -(-len(groups) // 3)
+    size: Any = {"figsize": (6.4, 0.7 + 1.9 * rows), "layout": "constrained"}
+    figure, axes = plt.subplots(rows, 3, sharey=True, squeeze=False, **size)
+    for ax, (placement, group) in zip(axes.flat, groups, strict=False):
+        x = group["strength"]
+        ax.axhline(0, color="0.4", linewidth=0.8)
+        ax.fill_between(x, group["low"], group["high"], color="C0", alpha=0.25)
+        ax.plot(x, group["difference"], "o-", color="C0", markersize=3.5, linewidth=1.2)
+        ax.set(xscale="log", title=placement)
+        ax.set_xticks(x, [f"{value:g}" for value in x], fontsize="small")
+        ax.minorticks_off()
+    for ax in axes.flat[len(groups) :]:
+        ax.set_visible(False)
+    n, unit = int(noisy["n"].min()), compared.attrs["unit"]
+    figure.supylabel(f"{label}, with noise minus without", fontsize="medium")
+    figure.supxlabel(
+        f"strength of the noise; band: 95 % interval over {n} {unit}s",
+        fontsize="medium",
+    )
+    return figure

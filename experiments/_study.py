@@ -1,8 +1,9 @@
 """A study: one data set and network, trained without noise and with it in some places.
 
 A script describes its studies; `command` takes its options, and `run_studies` trains
-them, prints what the runs show, and writes tables, curves, pictures and the page. A
-strength is chosen on validation rows, where there are any, and told on test rows.
+them, prints what the runs show, and writes tables, curves, pictures and the page. Where
+there are validation rows, those of every split choose strengths, of noises and of their
+rivals, and its test rows judge.
 """
 
 import argparse
@@ -15,7 +16,17 @@ from typing import Any, NamedTuple
 import _options as o
 import flax.linen as nn
 from _files import Files, finish, train_and_report
-from _recipes import recipe
+from _recipes import own_start, recipe
+from _rivals import (
+    ANY_RIVAL,
+    candidates,
+    compared_with,
+    decayed,
+    methods,
+    panels,
+    print_methods,
+    rivals,
+)
 from _words import (
     Row,
     difference_of,
@@ -24,11 +35,9 @@ from _words import (
     print_rows,
     quietly,
     summarise,
-    with_interval,
 )
 
 import jaxnoise as jn
-from jaxnoise.evidence.format import said
 
 Parts = Mapping[str, Any]  # strengths by placement
 QUICK_SEEDS = 2
@@ -40,9 +49,10 @@ OF_THE_STUDY = " (default: of the study)"
 ABOUT = (
     "where noise enters; each is trained beside none, on the same seeds",
     "strengths of the placement: standard deviations, and for labels the rate of flips "
-    "(default: a grid of each)",
+    "(default: a grid of each, and all rivals beside them)",
 )
-CURVE_POINTS = 10  # of a curve, or a point an epoch where there are fewer
+CURVE_POINTS = 20  # of a curve, or a point an epoch where there are fewer
+STORE = "runs.sqlite"
 
 
 class Shown(NamedTuple):
@@ -55,7 +65,6 @@ class Shown(NamedTuple):
         metric: that is judged, with its set.
         table: the comparison in it.
         rows: of the summary.
-        verdicts: of the summary.
     """
 
     result: jn.SweepResult
@@ -64,20 +73,18 @@ class Shown(NamedTuple):
     metric: str
     table: Any
     rows: Sequence[Row]
-    verdicts: Sequence[Row]
 
 
 def curves_and_strengths(files: Files, shown: Shown) -> None:
-    """Curves of the baseline and the strengths that are told, and of all strengths."""
-    table, told = shown.table, [("none", 0.0)]
-    told += [(row["placement"], row["strength"]) for row in shown.verdicts]
-    cells = zip(table["placement"], table["strength"], strict=True)
-    each = table[[cell in told for cell in cells]]
+    """Curves without noise, and what all strengths are worth."""
+    none = shown.table[shown.table["placement"] == "none"]
     for metric in dict.fromkeys((shown.metric.partition("_")[2], "loss")):
-        draw = partial(jn.plots.learning_curves, each, metric=metric)
+        draw = partial(jn.plots.learning_curves, none, metric=metric)
         files.picture(f"{metric}.png", draw)
-    if any(strength for _, strength in told):
-        files.picture("strengths.png", partial(jn.plots.strength_curve, table))
+    numbers = shown.table[shown.table["strength"] > 0]
+    if len(numbers):
+        label = shown.metric.replace("_", " ")
+        files.picture("strengths.png", partial(panels, numbers, label))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +106,9 @@ class Study:
         sets: that are measured.
         train_size: rows to train on; None for all that there are.
         validation: rows to choose on.
-        choices: whether each placement is told at the strength that was chosen.
+        choices: whether every split chooses, among noises and their rivals.
+        main: the place of noise that is combined with rivals.
+        others: models that are no networks, as `methods` takes them, by the data.
         every_epoch: whether curves have all epochs.
         keep_params: whether the first seed's networks are kept.
         shown: metrics of the printed table, with their decimals; None for all sets'.
@@ -123,6 +132,8 @@ class Study:
     train_size: int | None = None
     validation: int = 0
     choices: bool = True
+    main: str = "hidden"
+    others: Callable[[Sequence[jn.Data]], Mapping[str, Any]] | None = None
     every_epoch: bool = False
     keep_params: bool = False
     shown: Mapping[str, int] | None = None
@@ -131,18 +142,28 @@ class Study:
     notes: Callable[[Shown], None] | None = None
     more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
 
+    @property
+    def metrics(self) -> list[str]:
+        """Those that are told; in regression the loss is the metric."""
+        return [self.metric, *["loss", "brier"] * (self.metric == "accuracy")]
+
+
+CLASSES = {"accuracy": jn.metrics.accuracy, "brier": jn.metrics.brier}
+
 
 def network(
     model: Callable[..., nn.Module],
     loss: Callable[..., Any] = jn.losses.softmax_cross_entropy,
-    metrics: Mapping[str, Any] = MappingProxyType({"accuracy": jn.metrics.accuracy}),
-    classes: int = 2,
+    metrics: Mapping[str, Any] = MappingProxyType(CLASSES),
+    **more: Any,
 ) -> Callable[[Parts, argparse.Namespace], jn.Recipe]:
     """The recipe of a model that is made with its noise layers, for a `Study`."""
 
     def build(parts: Parts, options: argparse.Namespace) -> jn.Recipe:
         adam = {"learning_rate": options.learning_rate, "epsilon": 1e-8}
-        return recipe(parts, model, loss=loss, metrics=metrics, classes=classes, **adam)
+        return own_start(
+            recipe(parts, model, loss=loss, metrics=metrics, **adam, **more)
+        )
 
     return build
 
@@ -204,8 +225,8 @@ def script_parser(
     about_noise: tuple[str, str] = ABOUT,
     epochs: int | None = None,
     batch_size: int | None = None,
-    seeds: int = 10,
-    draws: int | None = 1,
+    seeds: int = 1,
+    draws: int | None = 20,
     add: Callable[[o.Parser], None] | None = None,
 ) -> o.Parser:
     """The options of a script, with its defaults; ``draws`` None is made-up data."""
@@ -257,85 +278,106 @@ def run_studies(
             own.out.mkdir(exist_ok=True)
         if study.choices:
             print(f"\n{study.name}: {data[0]}")
-        code = train_and_report(
-            partial(train, study, data, own), partial(report, study, data[0], own)
-        )
+        try:
+            code = train_and_report(
+                partial(train, study, data, own), partial(report, study, data, own)
+            )
+        except ValueError as error:
+            if not str(error).startswith("store "):
+                raise
+            made.error(f"argument --out: {error}")
         if code:
             return code
     return 0
+
+
+def add_train_size(parser: o.Parser) -> None:
+    """An option for studies of data that have more rows than they train on."""
+    parser.option("--train-size", o.count, None, f"train rows{OF_THE_STUDY}")
 
 
 def settled(study: Study, options: argparse.Namespace) -> argparse.Namespace:
     """The options for one study, with its own where none were given."""
     own = {
         name: getattr(study, name)
-        for name in ("epochs", "batch_size", "validation")
-        if getattr(options, name, 0) is None
+        for name in ("epochs", "batch_size", "validation", "train_size")
+        if not isinstance(getattr(options, name, None), int)
     }
     return argparse.Namespace(**vars(options) | own)
 
 
 def data_of(study: Study, options: argparse.Namespace) -> list[jn.Data]:
     """One division of the data, or several draws of train and validation rows."""
-    sizes = {"train_size": study.train_size}
-    sizes["validation"] = getattr(options, "validation", study.validation)
+    sizes = {name: getattr(options, name) for name in ("train_size", "validation")}
     if getattr(options, "draws", 1) == 1:
         return [study.data(**sizes, seed=options.data_seed)]
     return jn.data.draws(study.data, options.draws, seed=options.data_seed, **sizes)
+
+
+def grids_of(study: Study, options: argparse.Namespace) -> dict[str, Sequence[Any]]:
+    """Strengths of the placements asked for; of all, those of their rivals, too."""
+    chosen = o.noisy_placements(options, study.strengths)
+    grids: dict[str, Any] = {place: study.strengths[place] for place in chosen}
+    if options.stddev:
+        return {p: options.stddev if any(grid) else grid for p, grid in grids.items()}
+    if getattr(options, "quick", False):
+        return {place: grid[:1] for place, grid in grids.items()}
+    if study.choices and options.placement == "all":
+        grids |= rivals(smoothing=study.metric == "accuracy") | decayed(study.main)
+    return grids
 
 
 def train(
     study: Study, data: list[jn.Data], options: argparse.Namespace
 ) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    chosen = o.noisy_placements(options, study.strengths)
-    grids = {place: study.strengths[place] for place in chosen}
-    if options.stddev:
-        grids = {p: options.stddev if any(grid) else grid for p, grid in grids.items()}
-    elif getattr(options, "quick", False):
-        grids = {place: grid[:1] for place, grid in grids.items()}
+    grids = grids_of(study, options)
 
-    def placed(place: str) -> Any:
-        return lambda strength: study.recipe({place: strength}, options)
+    def placed(place: str, strength: Any) -> jn.Recipe:
+        parts = strength if isinstance(strength, dict) else {place: strength}
+        return study.recipe({} if place == "none" else parts, options)
 
-    none = {"none": lambda _: study.recipe({}, options)}
     every = 1 if study.every_epoch else max(1, options.epochs // CURVE_POINTS)
     return jn.sweep(
-        none | {place: placed(place) for place in chosen},
+        {place: partial(placed, place) for place in ("none", *grids)},
         strengths=grids,
         data=data if len(data) > 1 else data[0],
         seeds=range(options.seed, options.seed + options.seeds),
         epochs=options.epochs,
         batch_size=options.batch_size,
+        curves=[name for name in study.sets if name in data[0]],
         metrics_every=every,
         keep_params=[options.seed] if study.keep_params else False,
+        store=options.out / STORE if study.choices else None,
     )
 
 
 def report(
-    study: Study, data: jn.Data, options: argparse.Namespace, result: jn.SweepResult
+    study: Study,
+    data: list[jn.Data],
+    options: argparse.Namespace,
+    result: jn.SweepResult,
 ) -> int:
     """Print and write what the runs show."""
     told = f"{study.judged_on}_{study.metric}"
     sets = [name for name in study.sets if f"{name}_loss" in result.runs]
-    names = [f"{name}_{metric}" for name in sets for metric in (study.metric, "loss")]
-    split = ["split"] if study.choices else []
+    names = [f"{name}_{metric}" for name in sets for metric in study.metrics]
     with Files(options.out) as files:
-        columns = ["placement", "strength", "seed", *split, *names, "finite"]
-        files.runs(result.runs[columns])
-        files.curves(result)
+        strengths = [c for c in result.runs if c.startswith("strength")]
+        columns = ["placement", *strengths, "seed", *["split"] * study.choices]
+        files.runs(result.runs[[*columns, *names, "finite"]])
+        if not study.choices:
+            files.curves(result)
         files.tell_of(result, options)
         tables = {n: quietly(jn.compare, result, metric=n) for n in names}
         table, rows = tables[told], summarise(tables, told)
-        judged = verdicts(tables, study.metric) if study.choices else []
-        shown = Shown(result, data, options, told, table, rows, judged)
+        shown = Shown(result, data[0], options, told, table, rows)
         files.summary |= {
             "study": study.name,
-            "train_rows": jn.data.row_count(data.train),
+            "train_rows": jn.data.row_count(data[0].train),
             "metric": told,
             "unit": table.attrs["unit"],
             "rows": rows,
-            "verdicts": judged,
         }
         if not options.no_plots:
             study.draw(files, shown)
@@ -344,7 +386,8 @@ def report(
             study.notes(shown)
         print_cautions(table)
         print_diverged(rows)
-        print_verdicts(judged, chosen="validation" in sets)
+        if study.choices and "validation" in sets:
+            files.summary |= judged(study, data, options, result)
         if study.more:
             files.summary |= study.more(files, shown)
         if options.report:
@@ -354,41 +397,34 @@ def report(
     return finish(result, options, files)
 
 
-def verdicts(tables: Mapping[str, Any], metric: str) -> list[Row]:
-    """What each placement is worth on test rows, at the strength that validation chose.
+def judged(
+    study: Study,
+    data: list[jn.Data],
+    options: argparse.Namespace,
+    result: jn.SweepResult,
+) -> dict[str, Any]:
+    """Noises and rivals at what every split's validation rows choose: for the summary.
 
-    The verdict counts every placement and strength of the comparison. Without
-    validation rows nothing is chosen, and every strength is told.
+    ``methods`` are differences to none, ``against`` those to the best of the rivals.
     """
-    test, by = tables[f"test_{metric}"], tables.get(f"validation_{metric}")
-    noisy = test[test["verdict"] != "baseline"]
-    if by is not None:
-        means = by.loc[noisy.index, "mean"].dropna()
-        better = means if by.attrs["lower_is_better"] else -means
-        chosen = better.groupby(noisy["placement"], sort=False).idxmin()
-        noisy = noisy.loc[chosen]
-    (without,) = test["mean"][test["verdict"] == "baseline"]
-    return [
-        {
-            "placement": row["placement"],
-            "strength": float(row["strength"]),
-            "n": int(row["n"]),
-            "score": row["mean"],
-            "without noise": without,
-            "difference": difference_of(row),
-            "verdict": row["verdict"],
-        }
-        for row in noisy.to_dict("records")
-    ]
-
-
-def print_verdicts(judged: Sequence[Row], *, chosen: bool) -> None:
-    """A line a placement."""
-    if judged:
-        print("chosen on validation rows, told on test rows:" if chosen else "told:")
-    for row in judged:
-        print(
-            f"  {row['placement']} {row['strength']:g}: "
-            f"{with_interval(row['difference'])}, n = {row['n']}, "
-            f"{said(row['verdict'])}"
-        )
+    grids = grids_of(study, options)
+    places = [place for place in study.strengths if place in grids]
+    ways = candidates(places, study.main, grids)
+    others = study.others(data) if study.others else None
+    sets = ("validation", study.judged_on)
+    table = methods(result, ways, study.metrics, sets, others)
+    metrics = [f"{study.judged_on}_{metric}" for metric in study.metrics]
+    found = {}
+    for name, baseline in {"methods": "none", "against": ANY_RIVAL}.items():
+        compared = compared_with(baseline, table, metrics)
+        found[name] = [
+            {
+                each: row[each]
+                for each in ("placement", "metric", "mean", "n", "verdict")
+            }
+            | {"difference": difference_of(row)}
+            for row in compared.to_dict("records")
+        ]
+        print(f"\nchosen on validation rows, told on test rows, against {baseline}:")
+        print_methods(compared, baseline)
+    return found

@@ -5,45 +5,43 @@
 trains noise in six places, its rivals and the variants of the tutorial's readers, on
 the tutorial's own points and on fresh draws of them. It prints each claim with its
 verdict, and writes claims.md, tables and pictures to ``--out``. All of it takes up to
-45 minutes on two cores; ``--quick`` tries the machinery at toy size, and ``--again``
-judges runs that are there.
+45 minutes on two cores. Finished runs are kept in stores there: the same command goes
+on after a kill. ``--quick`` tries the machinery at toy size, and ``--again`` judges
+the runs that are there.
 """
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _options as o
 import pandas as pd
-from _claims import files
-from _claims.measures import all_claims
+from _claims.measures import ACCURACY, LOSS, Scores, all_claims
 from _claims.page import NAME, in_readme, page
-from _claims.plan import FIRST_DRAW, PLACEMENTS, Size, run_count
-from _claims.rules import ROPE, Claim, judge
-from _claims.runs import run_all
-from _claims.scores import ACCURACY, LOSS, Scores, independent, methods
-from _files import Files, finish, insert, train_and_report, try_replacing
+from _claims.plan import PLACES, PLAN, Size, run_count, train
+from _claims.rules import SCALE, Claim, judge
+from _files import INTERRUPTED, Files, insert, try_replacing
+from _rivals import panels
 from _words import print_table, quietly
 
 import jaxnoise as jn
-from jaxnoise.training.progress import progress_of
 
 QUICK: dict[str, Any] = {"seeds": 6, "draws": 6, "epochs": 80}
 LEAST_EPOCHS = 80  # of which curves have a later half
-CHANCE = 0.5
-LABELS = {ACCURACY: "population accuracy (fraction of points)"}
-LABELS |= {LOSS: "population loss (nats)"}
+LABELS = {ACCURACY: "population accuracy", LOSS: "population loss, nats"}
+Results = Mapping[str, jn.SweepResult]  # by study
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked: a bad one ends the program before any training."""
     parser = o.Parser("claims.py", __doc__)
     toy = ", ".join(f"{value} {name}" for name, value in QUICK.items())
-    toy = f"toy size: {toy}, unless they are given"
-    o.add_options(parser, seeds=1000, out="results/claims", quick=toy)
-    parser.option("--draws", o.count, 100, "fresh draws of the data")
+    toy = f"toy size: {toy}, unless they are given, and few placements"
+    o.add_options(parser, seeds=200, out="results/claims", quick=toy)
+    parser.option("--draws", o.count, 200, "fresh draws of the data")
     parser.option("--epochs", o.count, 4000, "passes through train rows")
     told = "judge the runs that are in --out again, and train nothing"
     parser.switch("--again", told)
@@ -57,7 +55,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(
             f"argument --epochs: must be at least {LEAST_EPOCHS}, got {options.epochs}"
         )
-    if FIRST_DRAW + options.seed + options.draws > 2**32:
+    if PLAN["population_seed"] + options.seed + options.draws > 2**32:
         parser.error("argument --draws: the last draw's seed would be above 2**32 - 1")
     o.check_into(parser, options.into, NAME)
     o.check_options(parser, options)
@@ -66,81 +64,85 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def size_of(options: argparse.Namespace) -> Size:
     """How much the options ask for."""
-    size = Size(options.seeds, options.draws, options.seed, options.epochs)
-    if options.quick:
-        size = size._replace(population=500, validation=50, one_program=True)
-    return size
+    how_many = options.seeds, options.draws, options.seed, options.epochs
+    return Size(*how_many, toy=options.quick)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, judge, print, write; the exit code."""
     options = parse(argv)
     jn.use_all_cores()
+    size, results = size_of(options), {}
     if options.again:
-        return report(*read(options), options)
-    size = size_of(options)
+        return report(read(size, options.out), size, options)
+    for study, grids in size.studies():
+        store = options.out / f"{study.name}.sqlite"
+        results[study.name] = train(study, grids, size, store)
+        if not results[study.name].complete:
+            print(
+                f"interrupted; the same command goes on: {options.out} has the runs",
+                file=sys.stderr,
+            )
+            return INTERRUPTED
+    return report(results, size, options)
 
-    def train() -> jn.SweepResult:
-        with progress_of(None, run_count(size)[0]) as bar:
-            bar.begin()
-            return run_all(size, bar.report)
 
-    return train_and_report(train, lambda result: report(result, size, options))
-
-
-def read(options: argparse.Namespace) -> tuple[jn.SweepResult, Size]:
-    """The runs in ``--out``, and how much they were; the options become theirs."""
+def read(size: Size, out: Path) -> Results:
+    """The runs in ``--out``, if all are there."""
+    results = {}
     try:
-        result, config = files.read(options.out)
-        made = {name: config[name] for name in ("seeds", "draws", "seed", "epochs")}
-        vars(options).update(made, quick=config["quick"])
-    except (OSError, ValueError, KeyError) as error:
-        parser = o.Parser("claims.py")
-        parser.error(f"argument --again: no runs in {options.out}: {error}")
-    return result, size_of(options)
+        for study, _ in size.studies():
+            store, epochs = jn.Store(out / f"{study.name}.sqlite"), size.epochs
+            results[study.name] = store.result(epochs=epochs * study.longer)
+        found = sum(len(result.runs) for result in results.values())
+        if found != run_count(size)[0]:
+            raise ValueError(f"{found} of {run_count(size)[0]}")
+    except (OSError, ValueError) as error:
+        o.Parser("claims.py").error(f"argument --again: no such runs in {out}: {error}")
+    return results
 
 
-def report(result: jn.SweepResult, size: Size, options: argparse.Namespace) -> int:
+def report(results: Results, size: Size, options: argparse.Namespace) -> int:
     """Print and write what the runs show."""
+    best, scores = jn.data.circles_bayes(), Scores(results)
     with Files(options.out) as written:
-        if options.again:
-            written.keep()
-        else:
-            files.write(result, written)
-        written.tell_of(result, options)
-        written.write_summary()  # judging takes its time
-        best, scores = jn.data.circles_bayes(), Scores(result)
-        table = methods(scores)
-        compared = comparisons(table) if len(scores.draws) > 1 else {}
-        claims = judge(list(all_claims(scores, table, size)))
-        written.write("claims.md", page(result, size, claims, table, compared))
+        named = [each.runs.assign(study=name) for name, each in results.items()]
+        written.runs(pd.concat(named, ignore_index=True))
+        for each in results.values():
+            written.tell_of(each, options)
+        claims = judge(list(all_claims(scores, size)))
+        written.write("claims.md", page(size, claims, scores))
         if options.into:
-            before = options.into.read_text("utf-8")
-            readme = insert(before, in_readme(result, size, claims), NAME)
-            if why := try_replacing(options.into, readme):
+            before, table = (
+                options.into.read_text("utf-8"),
+                in_readme(size, claims, scores),
+            )
+            if why := try_replacing(options.into, insert(before, table, NAME)):
                 written.missing[str(options.into)] = why
         runs, cost = run_count(size)
         written.summary |= {
-            "runs": {"planned": runs, "finished": len(result.runs), "cost": cost},
+            "runs": {"planned": runs, "cost": cost},
             "bayes": best._asdict(),
-            "rope": ROPE,
+            "scale": SCALE,
             "claims": list(map(in_json, claims)),
         }
         print_claims(claims)
         print(f"best possible population accuracy (Bayes): {best.accuracy:.4f}")
-        if scores.draws and (options.report or not options.no_plots):
-            noise = comparisons(scores.table(["none", *PLACEMENTS]))
-            if compared and not options.no_plots:
-                draw(result, scores, noise, compared, best, written)
-            if options.report:
-                write_report(noise[ACCURACY], best, options, written)
-    return finish(result, options, written)
+        if size.draws > 1 and not options.no_plots:
+            draw(results, scores, best, written)
+        if options.report:
+            write_report(noise_of(results, ACCURACY), best, options, written)
+    print(f"files in {options.out}")
+    return written.code
 
 
-def comparisons(table: pd.DataFrame) -> dict[str, Any]:
-    """By accuracy and by loss."""
-    ropes = {ACCURACY: ROPE, LOSS: None}
-    return {m: quietly(jn.compare, table, metric=m, rope=r) for m, r in ropes.items()}
+def noise_of(results: Results, metric: str) -> Any:
+    """Noise in six places at its strengths, against none, on the draws."""
+    runs = results["draws"].runs
+    parts = [runs[runs["placement"] == place] for place in ("none", *PLACES)]
+    noisy = pd.concat(parts, ignore_index=True)
+    numbers = noisy.drop(columns=[c for c in noisy if c.startswith("strength.")])
+    return quietly(jn.compare, numbers, metric=metric, overlap=0.0)
 
 
 def in_json(claim: Claim) -> dict[str, Any]:
@@ -158,65 +160,16 @@ def print_claims(claims: Sequence[Claim]) -> None:
     print_table(lines)
 
 
-def draw(
-    result: jn.SweepResult,
-    scores: Scores,
-    noise: dict[str, Any],
-    rivals: dict[str, Any],
-    best: Any,
-    written: Files,
-) -> None:
-    """The pictures, of which two are of the comparisons of noise and of its rivals."""
+def draw(results: Results, scores: Scores, best: Any, written: Files) -> None:
+    """The pictures."""
     for metric, end in ((ACCURACY, ""), (LOSS, "_loss")):
-        value = getattr(best, metric.removeprefix("population_"))
-        written.picture(f"claims{end}.png", partial(strengths, noise[metric], value))
-        written.picture(f"rivals{end}.png", partial(jn.plots.forest, rivals[metric]))
-    tutorial = files.part(result, "tutorial")
+        noise = partial(panels, noise_of(results, metric), LABELS[metric])
+        written.picture(f"claims{end}.png", noise)
+        rivals = quietly(jn.compare, scores.methods, metric=metric)
+        written.picture(f"rivals{end}.png", partial(jn.plots.forest, rivals))
     told = {"metric": "accuracy", "best": best.accuracy}
-    curves = partial(jn.plots.learning_curves, tutorial, **told)
-    written.picture("curves.png", curves)
-    told = {"metric": ACCURACY, "value": "difference"}
-    both = partial(jn.plots.strength_heatmap, grid(scores), **told)
-    written.picture("grid.png", both)
-
-
-def strengths(noise: Any, best: float) -> Any:
-    """All strengths of noise in six places, in a picture for a phone."""
-    import matplotlib.pyplot as plt
-
-    metric = noise.attrs["metric"]
-    figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
-    jn.plots.strength_curve(noise, best=best, label=LABELS[metric], ax=ax)
-    legend: Any = ax.get_legend()
-    title = legend.get_title().get_text().replace("\n", "; ")
-    ax.legend(  # below, since a narrow picture is legible on a phone
-        title=title,
-        ncols=4,
-        loc="upper center",
-        bbox_to_anchor=(0.45, -0.14),
-        frameon=False,
-        columnspacing=1.2,
-    )
-    # labels that are all wrong may leave the picture
-    none = noise["mean"][noise["placement"] == "none"].item()
-    ax.set_ylim(*((CHANCE - ROPE, None) if metric == ACCURACY else (0, 2 * none)))
-    return figure
-
-
-def grid(scores: Scores) -> pd.DataFrame:
-    """Noise on inputs and hidden layer, with the runs of one alone at its edges."""
-    runs = scores.table(["none", "input", "hidden", "both"])
-    leaves = {f"strength.{place}": place for place in ("input", "hidden")}
-    inner, rest = (
-        runs[(runs["placement"] == "both") == both] for both in (True, False)
-    )
-    edges = rest.assign(placement="both", strength=float("nan"))
-    kept = pd.Series(True, rest.index)
-    for leaf, place in leaves.items():
-        edges[leaf] = rest["strength"].where(rest["placement"] == place, 0.0)
-        kept &= edges[leaf].isin([0.0, *inner[leaf]])
-    none = rest[rest["placement"] == "none"]
-    return independent(pd.concat([none, edges[kept], inner], ignore_index=True))
+    tutorial = partial(jn.plots.learning_curves, results["tutorial"], **told)
+    written.picture("curves.png", tutorial)
 
 
 def write_report(
@@ -231,7 +184,7 @@ def write_report(
         "gradients or labels raise the accuracy of a small network that is trained on "
         "30 points of two noisy circles? Every draw has points of its own.",
         best=best.accuracy,
-        label=LABELS[ACCURACY],
+        label=f"{LABELS[ACCURACY]} (fraction of points)",
     )
 
 

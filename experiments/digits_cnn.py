@@ -2,24 +2,25 @@ r"""Does noise help a convolutional network? Digits of 8 × 8 and of 28 × 28 pi
 
     python experiments/digits_cnn.py
 
-trains two blocks of convolution, activation and pooling without noise and with it at
-every site, on the same seeds, and tells what each placement is worth on test rows, at
-the strength that validation rows chose. The level to reach on scikit-learn's division
-of its digits into halves is 0.96, for all of the first half and twice the epochs:
+trains two blocks of convolution, activation and pooling without noise, with it at every
+site and with its rivals, and tells what each is worth on test rows, at what every
+draw's validation rows chose. The level to reach on scikit-learn's division of its
+digits into halves is 0.96, for all of the first half and twice the epochs:
 
     python experiments/digits_cnn.py --data digits --placement none --validation 0 \
-        --epochs 60 --seeds 3
+        --train-size 898 --draws 1 --epochs 60 --seeds 3
 """
 
 from functools import partial
 
 import _options as o
 import _study as study
+from _rivals import noises
 
 import jaxnoise as jn
 
 PLACEMENTS = ("input", "hidden", "activation", "pool")
-STRENGTHS = {"input": (0.03, 0.1, 0.3)} | dict.fromkeys(PLACEMENTS[1:], (0.1, 0.3, 1.0))
+STRENGTHS = noises(PLACEMENTS)
 EVERY = 4  # of MNIST's 4,000 test rows: measuring all takes longer than training
 
 
@@ -36,22 +37,23 @@ STUDIES = {
         data=jn.data.digits,
         recipe=study.network(partial(jn.CNN, (32, 64), 10)),
         strengths=STRENGTHS,
-        validation=200,
+        train_size=100,
+        validation=100,
         epochs=30,
         batch_size=16,
         question="Would noise raise the accuracy of a convolutional network on "
-        "scikit-learn's digits of 8 × 8 pixels, 698 of them to train on?",
+        "scikit-learn's digits of 8 × 8 pixels, 100 of them to train on?",
     ),
     "mnist5k": study.Study(
         name="mnist5k-cnn",
         data=mnist5k,
         recipe=study.network(partial(jn.CNN, (8, 16), 10)),
         strengths=STRENGTHS,
-        train_size=500,
-        validation=250,
+        train_size=100,
+        validation=100,
         epochs=20,
         batch_size=32,
-        question="Would noise raise the accuracy of a convolutional network on 500 "
+        question="Would noise raise the accuracy of a convolutional network on 100 "
         "of MNIST's digits?",
     ),
 }
@@ -62,6 +64,7 @@ main = study.command(
     PLACEMENTS,
     learning_rate=2e-3,
     choice=("data", list(STUDIES), "the data set"),
+    add=study.add_train_size,
 )
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python experiments/few_labels.py
 
-trains a small network on draws of few rows of a data set, without noise and with it in
-five places, and tells what each place is worth on test rows, at the strength that
-validation rows chose. The intervals are over the draws: they speak of other rows of the
-same data set. Validation rows have labels, too; with so few, choose before by thought.
+trains a small network on draws of few rows of a data set, without noise, with it in
+five places and with its rivals, and tells what each is worth on test rows, at what
+every draw's validation rows chose; a linear model and gradient boosting stand beside.
+The intervals are over the draws: they speak of other rows of the same data set.
+Validation rows have labels, too; with so few, choose before by thought.
 """
 
 import argparse
@@ -14,16 +15,13 @@ from typing import Any
 
 import _options as o
 import _study as study
+from _recipes import METRICS
+from _rivals import noises
+from _tables import others
 
 import jaxnoise as jn
 
-STRENGTHS = {
-    "input": (0.1, 0.3, 1.0),
-    "hidden": (0.3, 1.0, 3.0),
-    "activation": (0.3, 1.0, 3.0),
-    "weights": (0.01, 0.03, 0.1),
-    "labels": (0.05, 0.1, 0.2),
-}
+STRENGTHS = noises(("input", "hidden", "activation", "weights", "labels"))
 PLACEMENTS = tuple(STRENGTHS)
 TRAIN_SIZES = [20, 50, 100]
 UNITS = 100
@@ -36,7 +34,7 @@ TASKS = {  # a loader, its classes, and rows to choose on
 }
 BINARY = {
     "loss": jn.losses.binary_cross_entropy,
-    "metrics": {"accuracy": jn.metrics.binary_accuracy},
+    "metrics": METRICS,
 }
 
 
@@ -50,6 +48,8 @@ def few(name: str, size: int) -> study.Study:
     """The study of a data set with so many rows to train on."""
     load, classes, validation = TASKS[name]
     binary: dict[str, Any] = BINARY if classes == 2 else {}
+    functions = binary.get("metrics", study.CLASSES)
+    loss = binary.get("loss", jn.losses.softmax_cross_entropy)
     model = partial(jn.MLP, (UNITS,), 1 if binary else classes)
     return study.Study(
         name=f"{name}-{size}",
@@ -60,6 +60,7 @@ def few(name: str, size: int) -> study.Study:
         batch_size=32,
         train_size=size,
         validation=validation,
+        others=others(functions | {"loss": loss}, classes),
         question=f"Would noise raise the accuracy of a network of {UNITS} units that "
         f"is trained on {size} rows of {name}? Train rows are drawn afresh from the "
         "data set: intervals speak of other draws from it, not of new data.",
@@ -78,7 +79,6 @@ main = study.command(
     studies,
     PLACEMENTS,
     learning_rate=3e-3,
-    draws=10,
     choice=("data", list(TASKS), "the data set"),
     add=add_train_size,
     quick={"train_size": TRAIN_SIZES[:1]},

@@ -1,12 +1,13 @@
-"""Does noise help on MNIST-1D? A perceptron, convolutions and a GRU, with paired runs.
+r"""Does noise help on MNIST-1D? A perceptron, convolutions and a GRU, with paired runs.
 
     python experiments/mnist1d.py
 
-trains each network without noise and with it at every site, on the same seeds, and
-tells what each placement is worth on test rows, at the strength that validation rows
-chose. The published accuracies are for all 4,000 train rows and 6,000 steps:
+trains each network without noise, with it at every site and with its rivals, and tells
+what each is worth on test rows, at what every draw's validation rows chose. The
+published accuracies are for all 4,000 train rows and 6,000 steps:
 
-    python experiments/mnist1d.py --placement none --validation 0 --epochs 150 --seeds 3
+    python experiments/mnist1d.py --placement none --validation 0 --train-size 4000 \
+        --draws 1 --epochs 150 --seeds 3
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from functools import partial
 import _options as o
 import _study as study
 import flax.linen as nn
+from _rivals import noises
 
 import jaxnoise as jn
 
@@ -24,24 +26,26 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "cnn": partial(jn.CNN, (25, 25, 25), 10, kernel_size=5),
     "gru": partial(jn.RNN, (16,), 10, cell=nn.GRUCell),
 }
-WEAK, MIDDLE, STRONG = (0.03, 0.1, 0.3), (0.1, 0.3, 1.0), (0.3, 1.0, 3.0)
-STRENGTHS = {
-    "mlp": {"input": MIDDLE, "hidden": STRONG, "activation": STRONG},
-    "cnn": dict.fromkeys(PLACEMENTS[:4], MIDDLE),
-    "gru": {"input": WEAK, "step": (0.01, 0.03, 0.1), "output": MIDDLE},
+SITES = {
+    "mlp": PLACEMENTS[:3],
+    "cnn": PLACEMENTS[:4],
+    "gru": ("input", "step", "output"),
 }
-EPOCHS = {"mlp": 100, "cnn": 30, "gru": 50}  # of 30 steps; what ten minutes hold
+DROPOUT_AT = {"mlp": "activation", "cnn": "activation", "gru": "output"}
+EPOCHS = {"mlp": 100, "cnn": 60, "gru": 100}  # of 5 steps
 STUDIES = {
     name: study.Study(
         name=f"mnist1d-{name}",
         data=jn.data.mnist1d,
-        recipe=study.network(model),
-        strengths=STRENGTHS[name],
+        recipe=study.network(model, dropout_at=DROPOUT_AT[name]),
+        strengths=noises(SITES[name]),
         epochs=EPOCHS[name],
         batch_size=100,  # of the published networks, as is the learning rate
-        validation=1000,
-        question="Would noise raise the accuracy of this network on MNIST-1D, "
-        "4,000 made-up series of 40 steps, of which 1,000 choose the strength?",
+        train_size=500,
+        validation=500,
+        main="output" if name == "gru" else "hidden",
+        question="Would noise raise the accuracy of this network on MNIST-1D, made-up "
+        "series of 40 steps, of which 500 are trained on and 500 choose?",
     )
     for name, model in MODELS.items()
 }
@@ -52,6 +56,7 @@ main = study.command(
     PLACEMENTS,
     learning_rate=1e-2,
     choice=("model", list(MODELS), "the network"),
+    add=study.add_train_size,
 )
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python experiments/regression.py
 
-trains a network on 442 patients and on 30 points of a sine, without noise and with it
-in four places, and tells what each placement is worth on test rows, at the strength
-that validation rows chose: squared errors, of which less is better. The last study
+trains a network on 442 patients and on 30 points of a sine, without noise, with it in
+four places and with its rivals, and tells what each is worth on test rows, at what
+every division's validation rows chose: squared errors, of which less is better. It
 holds a linear model with noisy inputs to Bishop's law: what it learns is, on the
 average, ridge regression with ``alpha = rows * stddev**2``.
 """
@@ -18,12 +18,15 @@ import _study as study
 import numpy as np
 import optax
 from _files import Files
+from _rivals import noises
+from _tables import others
 from _words import print_table
 
 import jaxnoise as jn
 
 PLACEMENTS = ("input", "hidden", "activation", "weights")
 RIDGE_STRENGTHS = (0.1, 0.3, 1.0)
+RIDGE_SEEDS = 10
 RIDGE_EPOCHS = 10_000
 RIDGE_RATE = 0.1  # full batches: stable to eigenvalues of 10, converged at 10,000
 
@@ -66,7 +69,7 @@ def linear(options: argparse.Namespace) -> jn.SweepResult:
         {"input": recipe},
         strengths={"input": RIDGE_STRENGTHS},
         data=data,
-        seeds=range(options.seed, options.seed + options.seeds),
+        seeds=range(options.seed, options.seed + RIDGE_SEEDS),
         epochs=100 if options.quick else RIDGE_EPOCHS,
         batch_size=jn.data.row_count(data.train),
         curves=(),
@@ -136,12 +139,12 @@ MLP: dict[str, Any] = {
     "batch_size": 32,
     "validation": 100,
 }
-WEAK, MIDDLE, STRONG = (0.01, 0.03, 0.1), (0.03, 0.1, 0.3), (0.1, 0.3, 1.0)
 STUDIES = {
     "diabetes": study.Study(
         name="diabetes-mlp",
         data=jn.data.diabetes,
-        strengths=dict.fromkeys(PLACEMENTS[:3], STRONG) | {"weights": WEAK},
+        strengths=noises(PLACEMENTS),
+        others=others({"squared_error": jn.metrics.squared_error}, classes=None),
         epochs=200,
         more=ridge_law,
         question="Would noise lower the squared error of a network that tells from "
@@ -153,7 +156,7 @@ STUDIES = {
         name="sine-mlp",
         data=sine,
         train_size=30,
-        strengths=dict(zip(PLACEMENTS, (WEAK, MIDDLE, MIDDLE, WEAK), strict=True)),
+        strengths=noises(PLACEMENTS),
         epochs=2000,
         question="Would noise lower the squared error of a network that learns one "
         "period of a sine from 30 noisy points? The lowest possible is 0.09, the noise "

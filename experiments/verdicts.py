@@ -3,8 +3,9 @@
     python experiments/verdicts.py
 
 runs the five experiments with their defaults, which takes up to 50 minutes on two
-cores, and puts what they show into one table, verdicts.md, in ``--out``. A script whose
-files are there already is not run again with ``--again``.
+cores, and puts what they show into one table, verdicts.md, in ``--out``. Every run that
+has finished is kept there, so that the same command goes on after a kill. A script
+whose files are there already is not run again with ``--again``.
 """
 
 import argparse
@@ -17,19 +18,25 @@ from typing import Any
 
 import _options as o
 from _files import FAILED, SUMMARY, insert, markdown, read_summary, try_replacing
+from _rivals import ANY_NOISE
 from _words import with_interval
+
+from jaxnoise.evidence.format import in_words, said
 
 NAME = "verdicts"  # of its place in a README
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
-VERDICTS = ("better", "worse", "no evidence")
-HEADING = ("study", *VERDICTS, "without noise", "n", "train rows")
+HEADING = ["study", "metric", "without noise", "the best noise"]
+HEADING += ["against the best rival", "n", "train rows"]
 NOTES = (
-    "What each place of noise is worth on test rows, at the strength that validation "
-    "rows chose, with its 95 % interval: differences to the same network without noise "
-    "in accuracy, or in the squared error, of which less is better. Verdicts allow for "
-    "all places and strengths of a study (Holm's p). n is the number of random "
-    "training sets from the same data (splits) or, on one training set, of seeds."
+    "What noise is worth on test rows: the best of its places and strengths, as the "
+    "validation rows of every split choose them by the metric of the line, minus the "
+    "same network without noise, and minus the best of its rivals (learning rate, "
+    "epochs, weight decay, dropout, max-norm, label smoothing), which are chosen alike "
+    "from as many candidates. With 95 % intervals; verdicts allow for all methods and "
+    "metrics of a study (Holm's p). Of loss, Brier score and squared error less is "
+    "better. n is the number of random training sets from the same data."
 )
+MORE = "Every place of noise, every rival, a linear model and gradient boosting"
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -77,37 +84,63 @@ def summaries(folder: Path) -> list[dict[str, Any]]:
     for file in files:
         with suppress(OSError, ValueError):  # another run began to write there
             found.append(read_summary(file.parent))
-    return [summary for summary in found if summary["complete"]]
+    return [each for each in found if each["complete"] and "methods" in each]
 
 
 def table(studies: Sequence[dict[str, Any]]) -> str:
-    """What is said of the table, and the table, in Markdown."""
-    return f"{NOTES}\n\n{markdown(HEADING, list(map(row, studies)))}"
+    """What is said of the table, and the tables, in Markdown; the long one folded."""
+    short = [row for study in studies for row in best(study)]
+    long = [row for study in studies for row in all_methods(study)]
+    heading = ["study", "method"]
+    for metric in ("accuracy or squared error", "loss", "Brier score"):
+        heading += [metric, "difference to none"]
+    return f"""\
+{NOTES}
+
+{markdown(HEADING, short)}
+<details>
+<summary>{MORE}</summary>
+
+{markdown(heading, long)}
+</details>
+"""
 
 
-def row(study: dict[str, Any]) -> list[str]:
-    """A study's cells."""
-    told: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
-    for each in study["verdicts"]:
-        verdict = each["verdict"] if each["verdict"] in told else "no evidence"
-        told[verdict].append(_worth(each))
-    (baseline,) = (r for r in study["rows"] if r["placement"] == "none")
-    score = baseline["metrics"][study["metric"]]["mean"]
-    metric = study["metric"].removeprefix("test_").replace("_", " ")
-    unit = study["unit"] + ("" if baseline["n"] == 1 else "s")
-    return [
-        study["study"],
-        *("<br>".join(told[verdict]) or "–" for verdict in VERDICTS),
-        f"{metric} {score:.4f}",
-        f"{baseline['n']} {unit}",
-        f"{study['train_rows']:,}",
-    ]
+def best(study: dict[str, Any]) -> list[list[str]]:
+    """A line a metric: the best noise against none and against the best rival."""
+    lines = []
+    for row in study["methods"]:
+        if row["placement"] != "none":
+            continue
+        noise = [
+            told(each)
+            for baseline in ("methods", "against")
+            for each in study[baseline]
+            if (each["placement"], each["metric"]) == (ANY_NOISE, row["metric"])
+        ]
+        unit = study["unit"] + ("" if row["n"] == 1 else "s")
+        rows = f"{study['train_rows']:,}"
+        name = in_words(row["metric"].removeprefix("test_"))
+        score = f"{row['mean']:.4f}"
+        lines.append([study["study"], name, score, *noise, f"{row['n']} {unit}", rows])
+    return lines
 
 
-def _worth(each: dict[str, Any]) -> str:
-    strength = f" {each['strength']:g}" if each["strength"] else ""
-    difference = with_interval(each["difference"]).replace("-", "−")
-    return f"{each['placement']}{strength}: {difference}"
+def all_methods(study: dict[str, Any]) -> list[list[str]]:
+    """A line a method, its metrics side by side."""
+    lines: dict[str, list[str]] = {}
+    for row in study["methods"]:
+        line = lines.setdefault(row["placement"], [study["study"], row["placement"]])
+        line += [f"{row['mean']:.4f}", told(row)]
+    return [line + ["–"] * (8 - len(line)) for line in lines.values()]
+
+
+def told(row: dict[str, Any]) -> str:
+    """A difference with its interval and verdict."""
+    if row["verdict"] == "baseline":
+        return "–"
+    difference = with_interval(row["difference"]).replace("-", "−")
+    return f"{difference} {said(row['verdict'])}"
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class Scores:
 
     def of(self, where: Where, metric: str = ACCURACY) -> pd.Series:
         """The metric by unit; empty if no such run finished."""
+        if where[0] not in self.results:
+            return pd.Series(dtype=float)
         runs = self.results[where[0]].runs.iloc[self._numbers(where)]
         return runs.set_index("seed" if where[0] == "tutorial" else "split")[metric]
 

@@ -4,27 +4,25 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+import _rivals
 from _files import markdown
 
 import jaxnoise as jn
-from _claims.plan import Size, run_count
-from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, ROPE, THIS, Claim, number
-from _claims.scores import ACCURACY, EARLY, LOSS
-from jaxnoise.evidence.format import said
+from _claims.measures import ACCURACY, BRIER, LOSS, Scores
+from _claims.plan import PLAN, Size, run_count
+from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, SCALE, THIS, Claim
 from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
 from jaxnoise.evidence.paired import ALPHA
 
+FROZEN = "bf4b638 of 27 November 2026"
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")
 SIGNS = {HOLDS: "✔ holds", FAILS: "✘ does not", OPEN: "? undecided"}
 TALLY = {HOLDS: "hold", FAILS: "do not hold", OPEN: "are undecided"}
 NAME = "claims"  # of its place in a README
 SUMMARY = "All verdicts, with intervals; readers' claims; noise against its rivals"
-DECIMALS = {ACCURACY: 4, LOSS: 3}
-Comparisons = Mapping[str, pd.DataFrame]  # by metric
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
@@ -48,101 +46,72 @@ def short_table(claims: Sequence[Claim]) -> str:
     return markdown(("the tutorial says", "on its points", f"on {DRAWS}"), rows)
 
 
-def methods_table(methods: pd.DataFrame, compared: Comparisons) -> str:
-    """Noise and its rivals: accuracy and loss of what validation rows chose."""
-    if not compared:
-        return "Too few whole draws to compare.\n"
-    rows = [
-        [name, *(x for m, table in compared.items() for x in _cells(chosen, table, m))]
-        for name, chosen in methods.groupby("placement", sort=False)
-    ]
-    heading = ["method"]
-    for name in ("accuracy", "loss"):
-        heading += ["chosen", name, "difference to none", "verdict"]
-    return markdown(heading, rows)
+def rivals_table(scores: Scores, baseline: str) -> str:
+    """Every method against one of them, in accuracy, loss and Brier score."""
+    metrics = [ACCURACY, LOSS, BRIER]
+    if len(scores.methods["split"].unique()) < 2:
+        return "Too few draws to compare.\n"
+    compared = _rivals.compared_with(baseline, scores.methods, metrics)
+    return _rivals.table(compared, baseline)
 
 
-def _cells(chosen: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
-    """Of one method: what was chosen, the metric, difference to none, verdict."""
-    name, digits = chosen["placement"].iloc[0], DECIMALS[metric]
-    (row,) = table[table["placement"] == name].to_dict("records")
-    strengths = chosen[metric.replace("population", "chosen")]
-    choose = _median if name == EARLY else _often
-    ends = (number(row[end], f"+.{digits}f") for end in ("difference", "low", "high"))
-    return [
-        choose(strengths),
-        number(row["mean"], f".{digits}f"),
-        "{} [{}, {}]".format(*ends) if name != "none" else "",
-        said(row["verdict"]),
-    ]
-
-
-def _median(epochs: pd.Series) -> str:
-    return f"epoch {epochs.median():.0f} (median)"
-
-
-def _often(strengths: pd.Series) -> str:
-    """The most frequent choice, and its share."""
-    parts = [s.values() if isinstance(s, dict) else [s] for s in strengths]
-    names = Counter(" + ".join(f"{part:g}" for part in each) for each in parts)
-    if not names:
-        return "-"
-    ((name, times),) = names.most_common(1)
-    return f"{name} ({times / len(strengths):.0%})"
-
-
-def summary(result: jn.SweepResult, size: Size, claims: Sequence[Claim]) -> str:
+def summary(size: Size, claims: Sequence[Claim]) -> str:
     """How many runs there are, and how many claims hold."""
-    planned, _ = run_count(size)
-    how = (
-        f"{len(result.runs):,} runs: {size.seeds:,} seeds on the tutorial's points, "
-        f"{size.draws:,} draws of the data with a seed each, {size.epochs:,} epochs."
-    )
-    if not result.complete:
-        how = f"**Interrupted** after {len(result.runs):,} of {planned:,} runs. " + how
+    runs, _ = run_count(size)
     counts = Counter(claim.verdict for claim in claims).most_common()
     tally = ", ".join(f"{n} {TALLY[verdict]}" for verdict, n in counts)
     return (
-        f"{how} The population is {size.population:,} fresh points. Of {len(claims)} "
-        f"verdicts on\n{len({claim.says for claim in claims})} claims {tally}."
+        f"{runs:,} runs of {size.epochs:,} epochs: {size.seeds:,} seeds on the "
+        f"tutorial's points, {size.draws:,} draws of the data. Rules frozen beforehand "
+        f"in commit {FROZEN}. Of {len(claims)} verdicts on "
+        f"{len({claim.says for claim in claims})} claims {tally}."
     )
 
 
-def page(
-    result: jn.SweepResult,
-    size: Size,
-    claims: Sequence[Claim],
-    methods: pd.DataFrame,
-    compared: Comparisons,
-) -> str:
-    """The whole of claims.md; the methods are noise and its rivals, compared."""
+def page(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
+    """The whole of claims.md."""
     ranges = [
         (claim.says, claim.on, each.what, f"{each.claimed}")
         for claim in claims
         for each in claim.deciding()
     ]
+    first = PLAN["seed"] + size.first
     template = Path(__file__).with_suffix(".md").read_text("utf-8")
     return template.format(
-        summary=summary(result, size, claims),
+        summary=summary(size, claims),
         claims=claims_table(claims),
-        rivals=methods_table(methods, compared),
+        rivals=rivals_table(scores, "none"),
+        against=rivals_table(scores, _rivals.ANY_NOISE),
         ranges=markdown(("claim", "on", "number", "claimed"), ranges),
-        validation=size.validation,
-        rope=ROPE,
+        validation=PLAN["validation"],
+        population=f"{PLAN['population']:,}",
+        candidates=len(_rivals.TRAINED["dropout"]),
+        smoothed=_rivals.SMOOTHED,
+        early=_rivals.EARLY,
+        by_loss=_rivals.BY_LOSS,
+        any_noise=_rivals.ANY_NOISE,
+        any_rival=_rivals.ANY_RIVAL,
+        seeds=f"{first:,} to {first + size.draws - 1:,}",
+        frozen=FROZEN,
+        scale=SCALE,
+        bayes=jn.data.circles_bayes().accuracy,
         alpha=ALPHA,
         least_units=LEAST_UNITS,
         most_lost=MOST_LOST,
     )
 
 
-def in_readme(result: jn.SweepResult, size: Size, claims: Sequence[Claim]) -> str:
-    """The tables of claims, the long one folded."""
+def in_readme(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
+    """The tables of claims and of rivals, the long ones folded."""
     return f"""\
-{summary(result, size, claims)}
+{summary(size, claims)}
 
 {short_table(claims)}
 <details>
 <summary>{SUMMARY}</summary>
 
 {claims_table(claims)}
+Each method at what a draw's validation rows choose for it, on fresh points:
+
+{rivals_table(scores, "none")}
 </details>"""

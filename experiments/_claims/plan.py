@@ -5,7 +5,9 @@ them: a placement at a strength is a cell, and a unit a seed on the tutorial's p
 a draw of fresh ones.
 """
 
+import math
 import tomllib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ import jaxnoise as jn
 PLAN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 PLACES = ("input", "hidden", "activation", "weights", "gradients", "labels")
 MAIN = "hidden"
-WAYS = {  # of what is trained or judged otherwise
+WAYS: dict[str, Callable[..., jn.Recipe]] = {  # of what is trained or judged otherwise
     "clean backward": clean_backward,
     "left on": partial(left_on, passes=1),
     "ten passes": partial(left_on, passes=10),
@@ -38,6 +40,7 @@ class Study(NamedTuple):
     train_size: int = 30
     scaler: str | None = None
     longer: int = 1  # times the epochs
+    share: float = 1.0  # of the draws, the first
     population: int = PLAN["population"]
 
     def grids(self) -> dict[str, list[Any]]:
@@ -69,21 +72,27 @@ class Size(NamedTuple):
     epochs: int = 4000
     toy: bool = False
 
-    def grids(self, study: Study) -> dict[str, list[Any]]:
-        """Strengths by placement; at toy size the strengths of a few placements."""
-        grids = study.grids()
-        kept = ("none", "input", "hidden", "dropout", "all at once")
-        return {n: g for n, g in grids.items() if n in kept} if self.toy else grids
+    def studies(self) -> list[tuple[Study, dict[str, list[Any]]]]:
+        """By study its grids; at toy size the first two, and few placements."""
+        if not self.toy:
+            return [(study, study.grids()) for study in STUDIES]
+        few = ("none", "input", "hidden", "dropout")
+        return [
+            (study, {name: grid for name, grid in study.grids().items() if name in few})
+            for study in STUDIES[:2]
+        ]
 
-    def runs(self, study: Study) -> int:
-        """How many runs the study has."""
-        cells = sum(map(len, self.grids(study).values()))
-        return cells * (self.seeds if study.by_seed else self.draws)
+    def units(self, study: Study) -> int:
+        """How many seeds or draws a study has."""
+        return self.seeds if study.by_seed else math.ceil(study.share * self.draws)
 
 
 def run_count(size: Size) -> tuple[int, int]:
     """The number of runs, and that of runs of ``size.epochs`` that cost the same."""
-    runs = [(size.runs(study), study.longer) for study in STUDIES]
+    runs = [
+        (size.units(study) * sum(map(len, grids.values())), study.longer)
+        for study, grids in size.studies()
+    ]
     return sum(n for n, _ in runs), sum(n * longer for n, longer in runs)
 
 
@@ -115,15 +124,15 @@ def built(placement: str, by_seed: bool, strength: Any) -> jn.Recipe:
     return made if by_seed else own_start(made)
 
 
-def train(study: Study, size: Size, store: Path) -> jn.SweepResult:
+def train(
+    study: Study, grids: dict[str, list[Any]], size: Size, store: Path
+) -> jn.SweepResult:
     """The runs of a study; those in the store are not trained again."""
-    grids, epochs = size.grids(study), size.epochs * study.longer
-    units = range(
-        size.first, size.first + (size.seeds if study.by_seed else size.draws)
-    )
+    units = range(size.first, size.first + size.units(study))
     data = [data_of(study, draw) for draw in ([0] if study.by_seed else units)]
     for each in data:
         each.overlap = 0.0  # draws share no points
+    epochs = size.epochs * study.longer
     return jn.sweep(
         {name: partial(built, name, study.by_seed) for name in grids},
         strengths={name: grid for name, grid in grids.items() if name != "none"},

@@ -10,15 +10,17 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 import jaxnoise as jn
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
 QUICK = {  # options of a quick run, one network each; its placement, its strength
-    "few_labels": (["--data", "wine"], "input", 0.1),
-    "digits_cnn": (["--data", "digits", "--placement", "pool"], "pool", 0.1),
-    "mnist1d": (["--model", "mlp", "--placement", "hidden"], "hidden", 0.3),
+    "few_labels": (["--data", "wine"], "input", 0.01),
+    "digits_cnn": (["--data", "digits", "--placement", "pool"], "pool", 0.03),
+    "mnist1d": (["--model", "mlp", "--placement", "hidden"], "hidden", 0.03),
     "vowels_lstm": (["--placement", "padding-clean"], "padding-clean", 0.1),
     "regression": (["--data", "diabetes", "--stddev", "0.2"], "input", 0.2),
 }
@@ -27,10 +29,9 @@ QUICK = {  # options of a quick run, one network each; its placement, its streng
 @pytest.fixture(scope="module")
 def our(experiment):
     """The scripts, and what they share."""
-    names = (*SCRIPTS, "verdicts")
-    return SimpleNamespace(
-        **{n: experiment(n) for n in names}, study=experiment("_study")
-    )
+    modules = {name: name for name in (*SCRIPTS, "verdicts")}
+    modules |= {name: f"_{name}" for name in ("study", "rivals", "tables")}
+    return SimpleNamespace(**{n: experiment(path) for n, path in modules.items()})
 
 
 LONG = ("digits_cnn", "mnist1d", "vowels_lstm", "regression")  # to compile
@@ -51,27 +52,32 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
     metric = "squared_error" if script == "regression" else "accuracy"
     runs = pd.read_csv(tmp_path / "runs.csv")
     sets = ("train", "validation", "test")
-    scores = [f"{name}_{m}" for name in sets for m in (metric, "loss")]
+    told = [metric] if script == "regression" else [metric, "loss", "brier"]
+    scores = [f"{name}_{m}" for name in sets for m in told]
     assert list(runs) == ["placement", "strength", "seed", "split", *scores, "finite"]
     cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
     assert cells == [["none", 0.0], [placement, strength]]
     assert runs["seed"].tolist() == [0, 1, 0, 1]
     assert runs["finite"].all()
-    with np.load(tmp_path / "curves.npz", allow_pickle=False) as curves:
-        assert curves[f"test_{metric}"].shape == (2, 2, 1)
-        np.testing.assert_allclose(
-            curves[f"test_{metric}"].ravel(), runs[f"test_{metric}"], rtol=1e-6
-        )
+    stored = jn.Store(tmp_path / "runs.sqlite").result(placement)
+    assert stored.curves[f"validation_{metric}"].shape == (2, 1)
     summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert summary["metric"] == f"test_{metric}"
     settled = ("epochs", "batch_size", "validation", "learning_rate")
     assert None not in [summary["config"][name] for name in settled]
-    (told,) = summary["verdicts"]
-    assert (told["placement"], told["strength"]) == (placement, strength)
-    assert told["verdict"] == "none"
-    mean = runs.groupby("placement")[f"test_{metric}"].mean()
-    difference = mean[placement] - mean["none"]
-    np.testing.assert_allclose(told["difference"]["mean"], difference, atol=1e-6)
+    found = {
+        (row["placement"], row["metric"]): row
+        for row in summary["methods"]
+        if row["metric"] == f"test_{metric}"
+    }
+    assert {p for p, _ in found} >= {"none", placement, "early stopping", "any noise"}
+    assert ("linear model" in {p for p, _ in found}) == (
+        script in ("few_labels", "regression")
+    )
+    assert {row["verdict"] for row in found.values()} == {"baseline", "none"}
+    mean = runs.loc[runs["placement"] == "none", f"test_{metric}"].mean()
+    np.testing.assert_allclose(found["none", f"test_{metric}"]["mean"], mean, rtol=1e-6)
+    assert {row["metric"] for row in summary["against"]} == {f"test_{m}" for m in told}
     pictures = {f"{metric}.png", "loss.png", "strengths.png"}
     if script == "regression":
         pictures.add("ridge.png")
@@ -81,8 +87,8 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
     assert "Does noise help?" in page
     assert "Would noise " in page
     printed = capsys.readouterr().out
-    assert f"  {placement} {strength:g}: " in printed
-    assert "n = 2, no verdict" in printed
+    assert "chosen on validation rows, told on test rows, against any rival" in printed
+    assert "no verdict" in printed
     assert "caution: 2 units are few: below 10 intervals" in printed
 
 
@@ -99,13 +105,9 @@ def test_draws_are_the_units(our, tmp_path, capsys):
             [1, 0],
             [1, 1],
         ]
-        with np.load(tmp_path / name / "curves.npz", allow_pickle=False) as curves:
-            assert curves["test_loss"].shape == (1, 2, 2, 2)
-            np.testing.assert_array_equal(curves["split"], [0, 1])
-            last = curves["test_loss"][..., -1].ravel()
-        np.testing.assert_allclose(last, runs["test_loss"], rtol=1e-6)
         summary = json.loads((tmp_path / name / "summary.json").read_text("utf-8"))
-        assert (summary["unit"], summary["verdicts"]) == ("split", [])
+        assert summary["unit"] == "split"
+        assert {row["n"] for row in summary["methods"]} == {2}
     assert "wine-30: Data(train=30 rows" in capsys.readouterr().out
 
 
@@ -128,7 +130,7 @@ def test_draws_are_the_units(our, tmp_path, capsys):
             ["--data", "wine", "--train-size", "500"],
             "the data cannot be made: train_size must",
         ),
-        ("regression", ["--seed", "4294967295"], "the last seed would be above"),
+        ("regression", ["--seed", "4294967296"], "--seed: must be an int from 0 to"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -154,54 +156,89 @@ def test_a_package_that_is_not_there(our, tmp_path, capsys, monkeypatch):
     assert "cannot be made: mnist5k needs the package" in capsys.readouterr().err
 
 
-# What is told of a placement
+# What a split chooses
 
 
-def made_up(scores, seeds=8):
-    """Runs with scores by placement, strength and set, and a spread that grows."""
-    spread = np.linspace(-0.01, 0.01, seeds)
-    rows = [
-        {"placement": placement, "strength": strength, "seed": seed, "split": 0}
-        | {name: score + (1 + strength) * spread[seed] for name, score in sets.items()}
-        for (placement, strength), sets in scores.items()
-        for seed in range(seeds)
-    ]
-    return pd.DataFrame(rows).assign(finite=True)
+def made_up(curves, metric="accuracy"):
+    """A result with curves of validation and test rows by cell: (seed, epoch)."""
+    rows, found = [], {f"{s}_{metric}": [] for s in ("validation", "test")}
+    for (placement, strength), sets in curves.items():
+        for seed, pair in enumerate(zip(*sets, strict=True)):
+            rows.append((placement, strength, seed, 0, True))
+            for values, curve in zip(found.values(), pair, strict=True):
+                values.append(curve)
+    names = ["placement", "strength", "seed", "split", "finite"]
+    arrays = {name: np.array(values, np.float32) for name, values in found.items()}
+    arrays |= {name.replace(metric, "loss"): -a for name, a in arrays.items()}
+    table, epochs = pd.DataFrame(rows, columns=names), np.arange(1, 11)
+    return jn.SweepResult(table, arrays, epochs, (None,), True, 0.0, 0.0, "made up")
 
 
-def told(our, scores, metric):
-    runs = made_up(scores)
-    names = [name for name in runs if name.endswith(metric)]
-    tables = {name: jn.compare(runs, metric=name) for name in names}
-    return our.study.verdicts(tables, metric)
+def chosen(our, curves, ways, metric="accuracy"):
+    table = our.rivals.methods(made_up(curves, metric), ways, [metric])
+    return table.set_index("placement")
 
 
-@pytest.mark.filterwarnings("ignore:compare. 8 units are few")
-@pytest.mark.parametrize(
-    ("metric", "chosen"), [("accuracy", 0.3), ("squared_error", 0.1)]
-)
-def test_strengths_are_chosen_on_validation_rows(our, metric, chosen):
-    """0.3 has the higher validation score, 0.1 the higher test score."""
-    by_cell = {("none", 0.0): (0.5, 0.5), ("input", 0.1): (0.6, 0.9)}
-    by_cell[("input", 0.3)] = (0.7, 0.6)
-    scores = {
-        cell: {f"validation_{metric}": validation, f"test_{metric}": test}
-        for cell, (validation, test) in by_cell.items()
+NONE = np.full((3, 10), 0.5), np.full((3, 10), 0.4)
+
+
+@pytest.mark.parametrize(("metric", "number"), [("accuracy", 1), ("squared_error", 0)])
+def test_every_unit_chooses_for_itself(our, metric, number):
+    """The second seed's validation rows like the noise, whatever its test rows say."""
+    validation = NONE[0] + np.array([[-0.1], [0.1], [0.0]])
+    curves = {("none", 0.0): NONE, ("input", 0.1): (validation, NONE[1] - 0.2)}
+    ways = {"input": [our.rivals.Candidate(("input", 0.1))]}
+    found = chosen(our, curves, ways, metric)
+    picks = found.loc["input", f"chosen_{metric}"].tolist()
+    assert picks == [int(i == number) for i in range(3)]
+    scores = found.loc["input", f"test_{metric}"].to_numpy()
+    np.testing.assert_allclose(scores, 0.4 - 0.2 * np.array(picks), rtol=1e-6)
+
+
+def test_when_training_ends(our):
+    """At a share of the epochs; where the smoothed curve is best; at the least loss."""
+    validation = np.full((3, 10), 0.6)
+    validation[:, 1] = 0.9  # a spike
+    validation[:, 4:9] = 0.8
+    test = np.tile(np.arange(10.0), (3, 1))
+    candidate, early, by_loss = (
+        getattr(our.rivals, name) for name in ("Candidate", "EARLY", "BY_LOSS")
+    )
+    ways = {
+        str(stop): [candidate(("none", 0.0), stop)] for stop in (0.3, early, by_loss)
     }
-    (row,) = told(our, scores, metric)
-    assert row["strength"] == chosen
-    expected = by_cell["input", chosen][1] - 0.5
-    np.testing.assert_allclose(row["difference"]["mean"], expected)
-    assert row["verdict"] == ("worse" if metric == "squared_error" else "better")
-    assert row["n"] == 8
+    found = chosen(our, {("none", 0.0): (validation, test)}, ways)
+    assert found.loc["0.3", "test_accuracy"].tolist() == [9] * 3  # no gain: none
+    assert found.loc[early, "test_accuracy"].tolist() == [8] * 3
+    assert found.loc[by_loss, "test_accuracy"].tolist() == [1] * 3
 
 
-@pytest.mark.filterwarnings("ignore:compare. 8 units are few")
-def test_without_validation_rows_every_strength_is_told(our):
-    by_cell = {("none", 0.0): 0.5, ("input", 0.1): 0.6, ("input", 0.3): 0.4}
-    scores = {cell: {"test_accuracy": score} for cell, score in by_cell.items()}
-    rows = told(our, scores, "accuracy")
-    assert [row["verdict"] for row in rows] == ["better", "worse"]
+def test_diverged_runs_are_not_chosen(our):
+    result = made_up({("none", 0.0): NONE, ("input", 0.1): (NONE[0] + 0.1, NONE[1])})
+    noisy = result.runs["placement"] == "input"
+    result.runs.loc[noisy, "finite"] = [False, True, True]
+    ways = {"input": [our.rivals.Candidate(("input", 0.1))]}
+    found = our.rivals.methods(result, ways, ["accuracy"]).set_index("placement")
+    assert found.loc["input", "chosen_accuracy"].tolist() == [0, 1, 1]
+
+
+def test_models_of_tables(our):
+    """Their logits give scikit-learn's own scores, with classes that training lacks."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 2, 3], 10).astype(np.int32)
+    x = np.float32(y[:, None] + rng.normal(0, 0.3, (30, 2)))
+    data = jn.Data(train=(x, y), validation=(x, y), test=(x, y))
+    loss = jn.losses.softmax_cross_entropy
+    functions = {"accuracy": jn.metrics.accuracy, "loss": loss}
+    for name, ask in our.tables.others(functions, 4)([data, data]).items():
+        choosing, judging = ask("accuracy")
+        assert choosing.shape == judging.shape == (4, 2), name
+        assert judging[-1, 0] > 0.9
+        assert np.isfinite(ask("loss")).all()
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(x, y)
+    expected = log_loss(y, model.predict_proba(x))
+    found = our.tables.others(functions, 4)([data])["linear model"]("loss")[0][-1, 0]
+    np.testing.assert_allclose(found, expected, rtol=0.01)
 
 
 # The vowels
@@ -233,49 +270,48 @@ def test_noise_on_padding(our, placement, noisy, key):
 # The table of verdicts
 
 
-def study(name, metric, verdicts, n=10, unit="seed"):
-    rows = [{"placement": "none", "n": n, "metrics": {metric: {"mean": 0.9}}}]
+def study(name, metrics, means, n=20, unit="split"):
+    """A summary in which methods have these differences in every metric."""
+
+    def rows(baseline):
+        return [
+            {
+                "placement": method,
+                "metric": f"test_{metric}",
+                "mean": 0.5 + mean,
+                "n": n,
+                "verdict": "baseline" if method == baseline else "better",
+                "difference": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1},
+            }
+            for metric in metrics
+            for method, mean in means.items()
+        ]
+
     return {
         "study": name,
         "train_rows": 1500,
-        "metric": metric,
+        "metric": f"test_{metrics[0]}",
         "unit": unit,
         "complete": True,
-        "rows": rows,
-        "verdicts": [
-            {
-                "placement": placement,
-                "strength": strength,
-                "difference": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1},
-                "verdict": verdict,
-            }
-            for placement, strength, mean, verdict in verdicts
-        ],
+        "methods": rows("none"),
+        "against": rows("any rival"),
     }
 
 
 def test_table_of_verdicts(our, tmp_path, capsys):
+    means = {"none": 0.0, "any noise": 0.2, "any rival": 0.1, "linear model": 0.3}
     found = {
-        "few_labels/wine-20": study(
-            "wine-20",
-            "test_accuracy",
-            [
-                ("input", 0.1, 0.2, "better"),
-                ("labels", 0.05, -0.2, "worse"),
-                ("hidden", 1.0, 0.0, "no evidence"),
-                ("weights", 0.0, 0.01, "none"),
-            ],
-            unit="split",
-        ),
-        "digits_cnn": study("digits-cnn", "test_accuracy", []),
-        "mnist1d/mlp": study("mnist1d-mlp", "test_accuracy", []),
-        "vowels_lstm": study("vowels-lstm", "test_accuracy", []),
-        "regression": study("sine-mlp", "test_squared_error", [], n=1),
+        "few_labels/wine-20": study("wine-20", ["accuracy", "loss", "brier"], means),
+        "regression": study("sine-mlp", ["squared_error"], means, n=1, unit="seed"),
     }
     for folder, summary in found.items():
         (tmp_path / folder).mkdir(parents=True)
         text = json.dumps(summary)
         (tmp_path / folder / "summary.json").write_text(text, "utf-8")
+    for script in ("digits_cnn", "mnist1d", "vowels_lstm"):
+        (tmp_path / script).mkdir()
+        text = json.dumps(study(script, ["accuracy"], means))
+        (tmp_path / script / "summary.json").write_text(text, "utf-8")
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- verdicts -->\nold\n<!-- end of verdicts -->\nb\n")
     options = ["--again", "--out", str(tmp_path), "--into", str(readme)]
@@ -284,18 +320,15 @@ def test_table_of_verdicts(our, tmp_path, capsys):
     assert "old" not in text
     assert (tmp_path / "verdicts.md").read_text("utf-8").strip() in text
     lines = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(lines) == 2 + len(found)
-    assert lines[2] == (
-        "| wine-20 "
-        "| input 0.1: +0.2000 [+0.1000, +0.3000] "
-        "| labels 0.05: −0.2000 [−0.3000, −0.1000] "
-        "| hidden 1: +0.0000 [−0.1000, +0.1000]<br>"
-        "weights: +0.0100 [−0.0900, +0.1100] "
-        "| accuracy 0.9000 | 10 splits | 1,500 |"
+    assert lines[1 + 1] == (
+        "| wine-20 | accuracy | 0.5000 "
+        "| +0.2000 [+0.1000, +0.3000] better | +0.2000 [+0.1000, +0.3000] better "
+        "| 20 splits | 1,500 |"
     )
-    assert (
-        lines[-1] == "| sine-mlp | – | – | – | squared error 0.9000 | 1 seed | 1,500 |"
-    )
+    assert "| sine-mlp | squared error | 0.5000 " in text
+    assert "1 seed |" in text
+    line = "| wine-20 | linear model | 0.8000 | +0.3000 [+0.2000, +0.4000] better |"
+    assert line in text
     assert "wine-20" in capsys.readouterr().out
 
 
