@@ -207,10 +207,6 @@ class Files:
         make = partial(jn.report, table, config=config, **arguments)
         self.write("report.html", make)
 
-    def keep(self) -> None:
-        """The files that the summary tells of are of this run, too."""
-        self.hashes |= {name: hash_of(self.out / name) for name in self._earlier()}
-
     def tell_of(
         self, result: "jn.SweepResult", options: argparse.Namespace, **content: Any
     ) -> None:

@@ -134,7 +134,7 @@ def key_of(placement: str, strength: Any) -> tuple[str, Any]:
 
 def rows_by_cell(runs: pd.DataFrame) -> list[tuple[Any, np.ndarray]]:
     """The rows of every placement and strength."""
-    columns = [c for c in runs if c == "strength" or c.startswith("strength.")]
+    columns = strength_columns(runs)
     groups = runs.groupby(["placement", *columns], dropna=False, sort=False)
     found = []
     for (placement, *values), rows in groups.indices.items():
@@ -142,6 +142,11 @@ def rows_by_cell(runs: pd.DataFrame) -> list[tuple[Any, np.ndarray]]:
         parts = {c.partition(".")[2]: v for c, v in named if v == v}
         found.append((key_of(placement, parts), rows))
     return found
+
+
+def strength_columns(runs: pd.DataFrame) -> list[str]:
+    """The strength, and its parts where it has several."""
+    return [c for c in runs if c == "strength" or c.startswith("strength.")]
 
 
 def smoothed(curves: np.ndarray) -> np.ndarray:
@@ -213,9 +218,22 @@ def table(compared: Any, baseline: str) -> str:
     return markdown(heading, rows)
 
 
-def print_methods(compared: Any, baseline: str) -> None:
-    """The same for people."""
-    print_table(_lines(compared, baseline))
+def told_of(chosen: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
+    """The table of `methods` for people, and for a summary.
+
+    ``methods`` are differences to none, ``against`` those to the best of the rivals.
+    """
+    found = {}
+    for name, baseline in {"methods": "none", "against": ANY_RIVAL}.items():
+        rows = compared_with(baseline, chosen, metrics)
+        kept = rows[["placement", "metric", "mean", "n", "verdict"]].to_dict("records")
+        found[name] = [
+            each | {"difference": difference_of(row)}
+            for each, row in zip(kept, rows.to_dict("records"), strict=True)
+        ]
+        print(f"\nchosen on validation rows, told on others, against {baseline}:")
+        print_table(_lines(rows, baseline))
+    return found
 
 
 def _lines(compared: Any, baseline: str) -> list[list[str]]:

@@ -18,18 +18,16 @@ import flax.linen as nn
 from _files import Files, finish, train_and_report
 from _recipes import own_start, recipe
 from _rivals import (
-    ANY_RIVAL,
     candidates,
-    compared_with,
     decayed,
     methods,
     panels,
-    print_methods,
     rivals,
+    strength_columns,
+    told_of,
 )
 from _words import (
     Row,
-    difference_of,
     print_cautions,
     print_diverged,
     print_rows,
@@ -40,6 +38,7 @@ from _words import (
 import jaxnoise as jn
 
 Parts = Mapping[str, Any]  # strengths by placement
+Sets = Sequence[jn.Data]  # a split each
 QUICK_SEEDS = 2
 QUICK = (
     f"toy size: an epoch, {QUICK_SEEDS} seeds, one placement and strength, unless they "
@@ -52,6 +51,7 @@ ABOUT = (
     "(default: a grid of each, and all rivals beside them)",
 )
 CURVE_POINTS = 20  # of a curve, or a point an epoch where there are fewer
+CURVES = ("train", "validation", "test")
 STORE = "runs.sqlite"
 
 
@@ -306,7 +306,7 @@ def settled(study: Study, options: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**vars(options) | own)
 
 
-def data_of(study: Study, options: argparse.Namespace) -> list[jn.Data]:
+def data_of(study: Study, options: argparse.Namespace) -> Sets:
     """One division of the data, or several draws of train and validation rows."""
     sizes = {name: getattr(options, name) for name in ("train_size", "validation")}
     if getattr(options, "draws", 1) == 1:
@@ -327,9 +327,7 @@ def grids_of(study: Study, options: argparse.Namespace) -> dict[str, Sequence[An
     return grids
 
 
-def train(
-    study: Study, data: list[jn.Data], options: argparse.Namespace
-) -> jn.SweepResult:
+def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
     grids = grids_of(study, options)
 
@@ -345,26 +343,34 @@ def train(
         seeds=range(options.seed, options.seed + options.seeds),
         epochs=options.epochs,
         batch_size=options.batch_size,
-        curves=[name for name in study.sets if name in data[0]],
+        curves=[name for name in CURVES if name in data[0]],
         metrics_every=every,
         keep_params=[options.seed] if study.keep_params else False,
         store=options.out / STORE if study.choices else None,
     )
 
 
+def chosen(
+    study: Study, data: Sets, options: argparse.Namespace, result: jn.SweepResult
+) -> dict[str, Any]:
+    """What splits choose of noises and rivals, printed, and for the summary."""
+    grids, judges = grids_of(study, options), ("validation", study.judged_on)
+    ways = candidates([p for p in study.strengths if p in grids], study.main, grids)
+    others = study.others(data) if study.others else {}
+    table = methods(result, ways, study.metrics, judges, others)
+    return told_of(table, [f"{study.judged_on}_{m}" for m in study.metrics])
+
+
 def report(
-    study: Study,
-    data: list[jn.Data],
-    options: argparse.Namespace,
-    result: jn.SweepResult,
+    study: Study, data: Sets, options: argparse.Namespace, result: jn.SweepResult
 ) -> int:
     """Print and write what the runs show."""
     told = f"{study.judged_on}_{study.metric}"
     sets = [name for name in study.sets if f"{name}_loss" in result.runs]
     names = [f"{name}_{metric}" for name in sets for metric in study.metrics]
     with Files(options.out) as files:
-        strengths = [c for c in result.runs if c.startswith("strength")]
-        columns = ["placement", *strengths, "seed", *["split"] * study.choices]
+        columns = ["placement", *strength_columns(result.runs), "seed"]
+        columns += ["split"] * study.choices
         files.runs(result.runs[[*columns, *names, "finite"]])
         if not study.choices:
             files.curves(result)
@@ -387,7 +393,7 @@ def report(
         print_cautions(table)
         print_diverged(rows)
         if study.choices and "validation" in sets:
-            files.summary |= judged(study, data, options, result)
+            files.summary |= chosen(study, data, options, result)
         if study.more:
             files.summary |= study.more(files, shown)
         if options.report:
@@ -395,36 +401,3 @@ def report(
             asked = {"title": title, "question": study.question, **study.page}
             files.page(table, options, **asked)
     return finish(result, options, files)
-
-
-def judged(
-    study: Study,
-    data: list[jn.Data],
-    options: argparse.Namespace,
-    result: jn.SweepResult,
-) -> dict[str, Any]:
-    """Noises and rivals at what every split's validation rows choose: for the summary.
-
-    ``methods`` are differences to none, ``against`` those to the best of the rivals.
-    """
-    grids = grids_of(study, options)
-    places = [place for place in study.strengths if place in grids]
-    ways = candidates(places, study.main, grids)
-    others = study.others(data) if study.others else None
-    sets = ("validation", study.judged_on)
-    table = methods(result, ways, study.metrics, sets, others)
-    metrics = [f"{study.judged_on}_{metric}" for metric in study.metrics]
-    found = {}
-    for name, baseline in {"methods": "none", "against": ANY_RIVAL}.items():
-        compared = compared_with(baseline, table, metrics)
-        found[name] = [
-            {
-                each: row[each]
-                for each in ("placement", "metric", "mean", "n", "verdict")
-            }
-            | {"difference": difference_of(row)}
-            for row in compared.to_dict("records")
-        ]
-        print(f"\nchosen on validation rows, told on test rows, against {baseline}:")
-        print_methods(compared, baseline)
-    return found

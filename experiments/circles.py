@@ -44,6 +44,7 @@ ABOUT = (
 )
 SETS = ("train", "test", "population")
 SHOWN = {"train_accuracy": 3, "test_accuracy": 3, "population_accuracy": 4}
+SHOWN |= {"population_loss": 3, "population_brier": 4}  # whether it can be believed
 LABELS = {"accuracy": "accuracy", "loss": "cross-entropy (nats)"}
 ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid", "silu")
 

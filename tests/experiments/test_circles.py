@@ -78,10 +78,13 @@ def test_runs(everything):
         "seed",
         "train_accuracy",
         "train_loss",
+        "train_brier",
         "test_accuracy",
         "test_loss",
+        "test_brier",
         "population_accuracy",
         "population_loss",
+        "population_brier",
         "finite",
     ]
     cells = runs[["placement", "strength"]].drop_duplicates().values.tolist()
@@ -99,8 +102,10 @@ def test_curves(everything):
             "seed",
             "strength",
             "test_accuracy",
+            "test_brier",
             "test_loss",
             "train_accuracy",
+            "train_brier",
             "train_loss",
         ]
         assert curves["placement"].tolist() == runs["placement"].unique().tolist()
@@ -229,7 +234,7 @@ def test_table(shows, capsys):
         ["none", "0", "3"],
         ["both", "0.1", "3"],
     ]
-    assert lines[1].count("±") == 3
+    assert lines[1].count("±") == 5
     assert lines[2].count("[") == lines[2].count("]") == 1
     assert (
         "±: one standard deviation over seeds; population: 20,000 fresh points" in out

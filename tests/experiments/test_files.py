@@ -121,20 +121,6 @@ def test_a_folder_that_mixes_two_runs_says_so(made, tmp_path):
     assert "runs.csv" in made.read_summary(tmp_path)["files"]
 
 
-def test_what_is_kept_is_of_the_run(made, tmp_path, capsys):
-    write_all(made, tmp_path)
-    (tmp_path / "b.txt").unlink()
-    with made.Files(tmp_path) as files:
-        files.keep()
-        files.write("a.txt", "another")
-    assert capsys.readouterr().err == ""
-    assert set(made.read_summary(tmp_path)["files"]) == {
-        "runs.csv",
-        "curves.npz",
-        "a.txt",
-    }
-
-
 def test_an_error_of_another_kind_leaves_a_summary(made, tmp_path):
     def breaks(path):
         raise ZeroDivisionError

@@ -87,7 +87,7 @@ def test_quick_runs(our, script, tmp_path, capsys, data_set):
     assert "Does noise help?" in page
     assert "Would noise " in page
     printed = capsys.readouterr().out
-    assert "chosen on validation rows, told on test rows, against any rival" in printed
+    assert "chosen on validation rows, told on others, against any rival" in printed
     assert "no verdict" in printed
     assert "caution: 2 units are few: below 10 intervals" in printed
 
