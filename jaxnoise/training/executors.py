@@ -12,8 +12,8 @@ import platform
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -46,6 +46,7 @@ TRIES = 3  # of a chunk
 CHUNK_SECONDS = 5.0  # that a chunk is to take: what a worker's death costs
 SPARE = 64  # chunks under way beyond two for each worker that has been heard of
 PATIENCE = 600.0  # seconds without an answer after which that is told
+PROGRAMS = "jax_compilation_cache_dir"
 PARCELS = 4  # that a worker keeps
 
 
@@ -117,7 +118,8 @@ def run_chunk(task: Task, content: bytes | None) -> Answer:
         plan = Plan(recipes, {}, splits, task.runs, task.kept, settings, mesh)
         jobs = trace_jobs(plan)
         compile_jobs(jobs)
-        started, found = time.perf_counter(), {}
+        started = time.perf_counter()
+        found: dict[int, RunResult] = {}
         for job in jobs:
             for few in results_of(job, plan):
                 found |= few
@@ -144,8 +146,8 @@ def _opened(name: str, content: bytes | None) -> Parcel | None:
         for option, value in found.precision.items():
             jax.config.update(option, value)
         elsewhere = found.process != os.getpid() and Path(found.programs).is_dir()
-        if elsewhere and jax.config.jax_compilation_cache_dir is None:
-            jax.config.update("jax_compilation_cache_dir", found.programs)
+        if elsewhere and jax.config.values[PROGRAMS] is None:
+            jax.config.update(PROGRAMS, found.programs)
     return found
 
 
@@ -167,7 +169,7 @@ def written(plan: Plan) -> bytes:
         plan.settings,
         {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in PRECISION},
         jax.__version__,
-        jax.config.jax_compilation_cache_dir or _programs().name,
+        jax.config.values[PROGRAMS] or _programs().name,
         os.getpid(),
     )
     for name, recipe in plan.recipes.items():
@@ -230,7 +232,7 @@ class Workers(Here):
         ValueError: if its processes would be forked.
     """
 
-    def __init__(self, plan: Plan, executor: Executor | Callable[[], Executor]):
+    def __init__(self, plan: Plan, executor: Any):
         made = hasattr(executor, "submit") and not isinstance(executor, type)
         if not (made or callable(executor)):
             raise TypeError(
@@ -241,7 +243,7 @@ class Workers(Here):
         self.content = written(plan)
         self.name = blake2b(self.content, digest_size=16).hexdigest()
         self.make: Any = None if made else executor
-        self.executor: Any = executor if made else self.make()
+        self.executor: Any = executor if made else executor()
         _check_not_forked(self.executor)
         self.failed: dict[int, str] = {}
         self.seen: set[str] = set()
@@ -256,7 +258,7 @@ class Workers(Here):
     def prepare(self, jobs: Sequence[Job]) -> None:
         """Nothing: a worker compiles what it is to run."""
 
-    def results(self, jobs: Sequence[Job]) -> Iterator[dict[int, RunResult]]:
+    def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
         """Train the runs; yield those of each chunk."""
         for job in jobs:
             queues = queues_of(job, self.plan)

@@ -5,7 +5,8 @@ came out, so that all return the same; the first alone writes and shows anything
 """
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ class Pod(Here):
         """What the work of the first process returns, in all of them."""
         return _together(work if jax.process_index() == 0 else lambda: None)[0]
 
-    def results(self, jobs: Sequence[Job]) -> Iterator[dict[int, RunResult]]:
+    def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
         """Train this process's shares; yield what all have trained in each turn."""
         turn = CALL_BLOCKS * jax.device_count()
         for job in jobs:
@@ -32,7 +33,7 @@ class Pod(Here):
                 own = blocks[at : at + turn][jax.process_index() :: jax.process_count()]
                 share = job._replace(ids=[i for ids in own for i in ids])
                 few: dict[int, RunResult] = {}
-                for each in _together(lambda share=share: self._trained(share)):
+                for each in _together(partial(self._trained, share)):
                     few |= each
                 yield few
 

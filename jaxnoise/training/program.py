@@ -7,7 +7,7 @@ a job starts with a block a device, and takes more in a call while that is quick
 """
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache, partial
 from itertools import cycle, islice
@@ -286,7 +286,7 @@ class Here:
         """Compile."""
         compile_jobs(jobs)
 
-    def results(self, jobs: Sequence[Job]) -> Iterator[dict[int, RunResult]]:
+    def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
         """Train the runs; yield those of each call."""
         for job in jobs:
             yield from results_of(job, self.plan)
