@@ -35,6 +35,7 @@ from jaxnoise.training.executors import Workers
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import (
     Plan,
+    Run,
     as_seeds,
     as_splits,
     plan_runs,
@@ -205,7 +206,7 @@ def _trained(
     """The runs; those that finished, where they are interrupted."""
     results: dict[int, RunResult] = {}  # by the number of the run
     started, compiled = time.perf_counter(), None
-    complete, total = True, len(plan.runs)
+    total, complete = len(plan.runs), False
     gathered = partial(_gathered, plan, engine, results, started)
     try:
         with store as file, progress_of(progress, total) as shown:
@@ -222,15 +223,13 @@ def _trained(
                     if kept:
                         kept.add(few, engine.device)
                     shown.report(len(results), total)
-        if engine.failed:
-            complete = False
-            warn(
-                f"{len(engine.failed)} of {total} runs {_told_of(plan, engine.failed)}"
-            )
-        else:
+        complete = not engine.failed
+        if complete:
             check_noise_acts(plan.runs, results, plan.strengths.keys())
+        else:
+            _warn_of(engine.failed, plan.runs)
     except KeyboardInterrupt:
-        complete = False
+        pass
     except BaseException as error:
         if compiled:
             vars(error)["result"] = gathered(compiled, False)
@@ -242,12 +241,11 @@ def _trained(
     return gathered(compiled, complete)
 
 
-def _told_of(plan: Plan, failed: Mapping[int, str]) -> str:
-    """What is said of runs that failed."""
+def _warn_of(failed: Mapping[int, str], runs: Sequence[Run]) -> None:
     number, why = next(iter(failed.items()))
-    return (
-        "failed on the workers three times and are missing, such as "
-        f"{plan.runs[number]}: {why}; .runs.attrs['missing'] lists them."
+    warn(
+        f"{len(failed)} of {len(runs)} runs failed on the workers three times and are "
+        f"missing, such as {runs[number]}: {why}; .runs.attrs['missing'] lists them."
     )
 
 
