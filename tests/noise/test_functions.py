@@ -421,8 +421,8 @@ def test_bad_arguments(function, arguments, error, message, key, x):
         function(key, x, 0.1, **arguments)
 
 
-@battery
-def test_a_strength_on_half_floats_is_not_rounded(noise, key):
+@pytest.mark.parametrize("noise", [jn.add_gaussian_noise, jn.drop_units])
+def test_strengths_on_half_floats(noise, key):
     """A number and a traced one: the same noise."""
     x = jnp.linspace(-1, 1, 12).reshape(4, 3).astype("bfloat16")
     plain = jax.jit(lambda: noise(key, x, 0.1))()
