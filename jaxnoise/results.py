@@ -187,13 +187,15 @@ class SweepResult:
         runs: a row a run, ordered by placement, strength, seed and split as they were
             given: columns placement, strength (for pytree strengths
             ``strength.<name>``), seed, split, the metrics of `RunResult`, finite. Its
-            ``attrs`` say of the splits what is known: overlap, outer, majority.
+            ``attrs`` say of the splits what is known: overlap, outer, majority; and
+            "missing" lists runs that failed on an executor, and why.
         curves: by name, an array (run, epoch), its first axis that of ``runs``.
         epochs: the epochs of the curves, counted from 1.
         variables: a run's variables for each row of ``runs``, None where not kept:
             all of them without ``keep_params`` of `jaxnoise.sweep`, whose example
             predicts with one, saves and loads it.
-        complete: False if an interrupt cut the sweep short; ``runs`` has what finished.
+        complete: False if an interrupt cut the sweep short, or runs failed on an
+            executor; ``runs`` has what finished.
         compile_seconds: time spent tracing and compiling.
         run_seconds: time spent running compiled programs.
         device: what the runs ran on, in words.
@@ -245,9 +247,11 @@ class SweepResult:
         metrics = [c for c in runs if c not in (*parts, *_RUN, "finite")]
         finite = int(np.sum(runs.get("finite", [])))  # no column if nothing finished
         curves = f"{len(self.epochs)} epochs of {', '.join(self.curves)}"
+        missing = len(runs.attrs.get("missing", ()))
+        lost = f"{missing} missing" if missing else "interrupted"
         lines = [
             f"SweepResult: {len(runs)} runs, {finite} finite, "
-            f"{'complete' if self.complete else 'interrupted'}",
+            f"{'complete' if self.complete else lost}",
             f"  placements and strengths: {strengths_of(runs[parts])}",
             f"  {'; '.join(counts)}",
             f"  metrics: {', '.join(metrics)}",

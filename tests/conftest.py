@@ -11,8 +11,15 @@ import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
 
-# Compiling is most of the tests' time: equal programs of one session compile once, also
-# those of its two workers, which inherit the environment.
+# Compiling is most of the tests' time. It leaves out what is slow, unless the
+# environment says JAX_DISABLE_MOST_OPTIMIZATIONS=0, and equal programs of one session
+# compile once, also those of its two workers, which inherit the environment.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
+    jax.config.update("jax_disable_most_optimizations", True)
+    if jax.__version_info__[:2] == (0, 10):  # others may know no such flag, and stop
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
 if "JAXNOISE_TEST_PROGRAMS" not in os.environ:
     _programs = tempfile.TemporaryDirectory()
     os.environ["JAXNOISE_TEST_PROGRAMS"] = _programs.name
@@ -56,14 +63,6 @@ def pytest_collection_modifyitems(items):
         reason = absent(item.name.rpartition(".")[2])
         if isinstance(item, pytest.DoctestItem) and reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-@pytest.fixture(scope="module")
-def quick_to_compile():
-    """Where compiling is most of the time, and what is compiled runs for moments."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

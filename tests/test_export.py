@@ -12,8 +12,6 @@ from jax import export
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
-
 KEY = jax.random.key(0)
 NOISE = jn.GaussianNoise(0.1)
 X = jax.random.normal(KEY, (3, 5, 4))

@@ -13,8 +13,6 @@ from jax import export
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
-
 
 def ripple(key, x):
     """Noise that depends on x alone, so that both kinds of layers make the same."""

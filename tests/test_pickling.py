@@ -16,8 +16,6 @@ from flax import nnx
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
-
 KEY = jax.random.key(0)
 X = jax.random.normal(KEY, (3, 5, 4))
 NOISE = jn.GaussianNoise(optax.linear_schedule(0.1, 0.2, 10))

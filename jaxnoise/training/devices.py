@@ -57,16 +57,22 @@ def use_all_cores() -> None:
         ) from None
 
 
-def runs_mesh() -> Mesh:
+def local_mesh() -> Mesh:
     """All local devices in a row."""
-    devices = jax.local_devices()
+    return Mesh(np.array(jax.local_devices()), (AXIS,))
+
+
+def runs_mesh() -> Mesh:
+    """The same; says so if cores of this process have none."""
+    mesh = local_mesh()
+    devices = mesh.devices
     alone = len(devices) == 1 and devices[0].platform == "cpu"
     if alone and not _number_was_set() and core_count() > 1:
         warn_once(
             f"JAX has one CPU device on {core_count()} cores, so that runs take turns; "
             "call jaxnoise.use_all_cores() right after the imports to use them all."
         )
-    return Mesh(np.array(devices), (AXIS,))
+    return mesh
 
 
 def _number_was_set() -> bool:

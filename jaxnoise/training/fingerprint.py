@@ -20,6 +20,7 @@ from jaxnoise.data import Data, row_count
 from jaxnoise.training.program import Program
 from jaxnoise.training.recipe import Settings
 
+PRECISION = ("enable_x64", "default_matmul_precision", "threefry_partitionable")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -36,12 +37,7 @@ def parts_of(
         "metrics_every": settings.metrics_every,
         "keep_rows": settings.keep_rows,
         "precision": {
-            name: str(getattr(jax.config, f"jax_{name}"))
-            for name in (
-                "enable_x64",
-                "default_matmul_precision",
-                "threefry_partitionable",
-            )
+            name: str(getattr(jax.config, f"jax_{name}")) for name in PRECISION
         },
         "jax": jax.__version__,
     }

@@ -7,10 +7,11 @@ a job starts with a block a device, and takes more in a call while that is quick
 """
 
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache, partial
 from itertools import cycle, islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -252,7 +253,7 @@ def signature_of(tree: Any) -> tuple[Any, ...]:
 
 def results_of(job: Job, plan: Plan) -> Iterator[dict[int, RunResult]]:
     """Run all of a job; yield the results of each call when it is done."""
-    queues, most, block = _queues(job, plan), 1, job.program.block
+    queues, most, block = queues_of(job, plan), 1, job.program.block
     while any(queues):
         packs = next_packs(queues, most, plan.mesh.size)
         started = time.perf_counter()
@@ -269,10 +270,32 @@ def results_of(job: Job, plan: Plan) -> Iterator[dict[int, RunResult]]:
         most = max(1, int(min(CALL_BLOCKS, quick)))
 
 
+class Here:
+    """The devices of this process, while they train the runs of a sweep."""
+
+    failed: Mapping[int, str] = MappingProxyType({})
+
+    def __init__(self, plan: Plan):
+        self.plan, self.device = plan, plan.device
+
+    def shared(self, work: Callable[[], Any]) -> Any:
+        """What work returns that is done once."""
+        return work()
+
+    def prepare(self, jobs: Sequence[Job]) -> None:
+        """Compile."""
+        compile_jobs(jobs)
+
+    def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
+        """Train the runs; yield those of each call."""
+        for job in jobs:
+            yield from results_of(job, self.plan)
+
+
 Blocks = list[list[int]]  # of runs, by their numbers
 
 
-def _queues(job: Job, plan: Plan) -> list[Blocks]:
+def queues_of(job: Job, plan: Plan) -> list[Blocks]:
     """The blocks of each split: runs of a block share its data."""
     by_split: dict[int, list[int]] = {}
     for i in job.ids:

@@ -1,7 +1,7 @@
 """What a sweep shows while it lasts, and how Ctrl-C stops it.
 
-A bar counts runs, on stderr and only on a terminal. An interrupt while XLA compiles
-waits until the program is compiled.
+A bar counts runs, on stderr where that is a terminal, and below the cell of a notebook.
+An interrupt while XLA compiles waits until the program is compiled.
 """
 
 import os
@@ -18,6 +18,7 @@ from typing import NamedTuple
 from jaxnoise.checks import shown
 
 ProgressFn = Callable[[int, int], None]
+CELL_SECONDS = 0.2  # between two messages to a notebook
 
 
 class Progress(NamedTuple):
@@ -37,11 +38,48 @@ def progress_of(progress: bool | ProgressFn | None, total: int) -> Iterator[Prog
             "progress must be None, a bool or a function (done, total), "
             f"got {shown(progress)}."
         )
-    elif progress is False or not sys.stderr.isatty():
+    elif progress is False or not (_in_notebook() or sys.stderr.isatty()):
         yield Progress(lambda: None, lambda done, total: None)
     else:
-        with _bar(total) as bar:
+        with (_cell if _in_notebook() else _bar)(total) as bar:
             yield bar
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+@contextmanager
+def _cell(
+    total: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """A bar that a notebook shows below its cell until the sweep has ended."""
+    from IPython.display import display
+
+    def content(words: str, bar: str = "") -> dict[str, str]:
+        return {"text/plain": words, "text/html": f"{bar}{words}"}
+
+    started = shown = clock()
+    cell = display(content("compiling"), raw=True, display_id=True)
+
+    def begin() -> None:
+        nonlocal started
+        started = clock()
+
+    def report(done: int, total: int) -> None:
+        nonlocal shown
+        now = clock()
+        if now - shown >= CELL_SECONDS:
+            shown, pace = now, pace_of(done, total, now - started)
+            bar = f"<progress value='{done}' max='{total}'></progress> "
+            cell.update(content(f"{done}/{total} runs {pace}", bar), raw=True)
+
+    try:
+        yield Progress(begin, report)
+    finally:
+        cell.update(content(""), raw=True)
 
 
 @contextmanager

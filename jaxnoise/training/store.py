@@ -72,8 +72,8 @@ class Kept:
         self.file.add_runs([], self._shorter(found))
         return dict(zip(found, results, strict=True))
 
-    def add(self, results: Mapping[int, RunResult]) -> None:
-        """Runs that have finished, in one transaction."""
+    def add(self, results: Mapping[int, RunResult], device: str) -> None:
+        """Runs that have finished on a device, in one transaction."""
         rows, less = [], self._shorter(results)
         for i, result in results.items():
             arrays = {"curves": packed(result.curves)}
@@ -82,7 +82,7 @@ class Kept:
             if result.variables is not None:
                 arrays["variables"] = packed_tree(result.variables)
                 less.append(self.keys[i])  # may be there without them
-            rows.append((self._row(i, result, list(arrays)), arrays))
+            rows.append((self._row(i, result, device, list(arrays)), arrays))
         self.file.add_runs(rows, less)
 
     def _setup(self, run: Run) -> Setup:
@@ -97,7 +97,9 @@ class Kept:
             for name in self.shorter.get((run.placement, run.split), ())
         ]
 
-    def _row(self, i: int, result: RunResult, arrays: list[str]) -> StoredRun:
+    def _row(
+        self, i: int, result: RunResult, device: str, arrays: list[str]
+    ) -> StoredRun:
         run = self.plan.runs[i]
         setup = self._setup(run)
         return StoredRun(
@@ -106,7 +108,7 @@ class Kept:
             strength_columns(run.strength),
             run.seed,
             bool(result.finite),
-            self.plan.device,
+            device,
             arrays,
             {name: float(result.metrics[name]) for name in setup.metrics},
         )

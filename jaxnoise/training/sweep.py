@@ -9,7 +9,7 @@ what was chosen of them once more, for use.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnoise.checks import shown
+from jaxnoise.checks import shown, warn
 from jaxnoise.data import Data
 from jaxnoise.data.sets import split_facts, warn_of_unlike_columns
 from jaxnoise.model import Variables, as_model
@@ -30,16 +30,19 @@ from jaxnoise.results import (
     strength_columns,
 )
 from jaxnoise.store.file import File
-from jaxnoise.training.devices import check_data_fits, runs_mesh
+from jaxnoise.training.devices import check_data_fits, local_mesh, runs_mesh
+from jaxnoise.training.executors import Workers
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import (
     Plan,
+    Run,
     as_seeds,
     as_splits,
     plan_runs,
     seeds_to_keep,
 )
-from jaxnoise.training.program import compile_jobs, left_of, results_of, trace_jobs
+from jaxnoise.training.pods import Pod
+from jaxnoise.training.program import Here, left_of, trace_jobs
 from jaxnoise.training.progress import ProgressFn, progress_of
 from jaxnoise.training.recipe import CURVES, Count, RecipeFn, Settings
 from jaxnoise.training.store import Kept
@@ -62,6 +65,7 @@ def sweep(
     store: str | os.PathLike | None = None,
     version: str = "",
     extend: bool = False,
+    executor: Any = None,
 ) -> SweepResult:
     """Train every placement at every strength, seed and split; return all the runs.
 
@@ -92,8 +96,9 @@ def sweep(
             training, a bit for what is right or wrong: with them `compare` tells what
             holds for new rows, too. For one `Data`: several splits have rows of their
             own.
-        progress: None for a bar on stderr where that is a terminal, False for none, or
-            a function called with the numbers of finished and of all runs.
+        progress: None for a bar on stderr where that is a terminal, or below the cell
+            of a notebook; False for none; or a function called with the numbers of
+            finished and of all runs.
         store: the path of a file that keeps finished runs, `jaxnoise.Store`: those that
             are there are not trained again, and each is there once it has finished,
             whatever becomes of the process. Several processes may share it. A run is
@@ -103,10 +108,18 @@ def sweep(
         version: a text of your own that tells recipes apart, for what a trace does not
             show, such as data that `set_metrics` hold.
         extend: whether stored runs of fewer epochs give way to the same ones of these.
+        executor: where the runs are trained: anything with the interface of
+            `concurrent.futures.Executor`, such as Dask's ``client.get_executor()``, or
+            a function that makes one, ``lambda: ProcessPoolExecutor(2,
+            mp_context=get_context("spawn"))``, which is called again if a worker's
+            death breaks it. Workers import the recipes, or get them by cloudpickle,
+            which also takes lambdas. A few runs at a time go to a worker, and go again
+            if it dies; after three failures they are left out, and the others go on.
 
     Returns:
         A `SweepResult`. A diverged run has ``finite`` False and NaN metrics. After an
-        interrupt (Ctrl-C) it has the finished runs, and ``complete`` is False.
+        interrupt (Ctrl-C) it has the finished runs, and ``complete`` is False; so it is
+        where runs failed on an executor, and ``.runs.attrs["missing"]`` lists them.
 
     Raises:
         ValueError: if an argument is out of range; the message names it.
@@ -122,7 +135,8 @@ def sweep(
     Warns:
         UserWarning: if a placement's strengths change nothing: its runs are the same,
             bit for bit, at all of them, or those of a placement at strength 0. If one
-            column of a table x has over 256 times the range of another.
+            column of a table x has over 256 times the range of another. If runs failed
+            on an executor.
 
     Reference: paired comparison by common random numbers; many trainings as one
         program, as in PureJaxRL (Lu et al., 2022).
@@ -166,19 +180,25 @@ def sweep(
         settings.curve_sets(split)
     kept = seeds_to_keep(keep_params, seeds)
     warn_of_unlike_columns(splits[0])
-    mesh = runs_mesh()
-    check_data_fits(splits, mesh)
+    mesh = runs_mesh() if executor is None else local_mesh()
+    if executor is None:
+        check_data_fits(splits, mesh)
     runs = plan_runs(recipes, strengths, seeds, len(splits))
+    plan = Plan(recipes, strengths, splits, runs, kept, settings, mesh)
+    pod, first = jax.process_count() > 1, jax.process_index() == 0
+    here = Pod(plan) if pod else Here(plan)
     return _trained(
-        Plan(recipes, strengths, splits, runs, kept, settings, mesh),
-        progress,
+        plan,
+        here if executor is None else Workers(plan, executor),
+        progress if first else False,
         partial(Kept, version=version, extend=extend),
-        nullcontext() if store is None else File(store, write=True),
+        File(store, write=True) if first and store is not None else nullcontext(),
     )
 
 
 def _trained(
     plan: Plan,
+    engine: Here,
     progress: bool | ProgressFn | None,
     kept_in: Callable[..., Kept],
     store: AbstractContextManager[File | None],
@@ -186,42 +206,56 @@ def _trained(
     """The runs; those that finished, where they are interrupted."""
     results: dict[int, RunResult] = {}  # by the number of the run
     started, compiled = time.perf_counter(), None
-    complete, total = True, len(plan.runs)
+    total, complete = len(plan.runs), False
+    gathered = partial(_gathered, plan, engine, results, started)
     try:
         with store as file, progress_of(progress, total) as shown:
             jobs = trace_jobs(plan)
             kept = kept_in(file, plan, jobs) if file else None
-            results |= kept.found() if kept else {}
+            results |= engine.shared(kept.found if kept else dict)
             jobs = left_of(jobs, results)
-            compile_jobs(jobs)
+            engine.prepare(jobs)
             compiled = time.perf_counter()
             shown.begin()
-            for job in jobs:
-                for few in results_of(job, plan):
+            with closing(engine.results(jobs)) as calls:
+                for few in calls:
                     results |= few
                     if kept:
-                        kept.add(few)
+                        kept.add(few, engine.device)
                     shown.report(len(results), total)
-        check_noise_acts(plan.runs, results, plan.strengths.keys())
+        complete = not engine.failed
+        if complete:
+            check_noise_acts(plan.runs, results, plan.strengths.keys())
+        else:
+            _warn_of(engine.failed, plan.runs)
     except KeyboardInterrupt:
-        complete = False
+        pass
     except BaseException as error:
         if compiled:
-            vars(error)["result"] = _gathered(plan, results, False, started, compiled)
+            vars(error)["result"] = gathered(compiled, False)
             error.add_note(
                 f"{len(results)} of {total} runs had finished; they are in this "
                 "exception's attribute `result`, a SweepResult."
             )
         raise
-    return _gathered(plan, results, complete, started, compiled)
+    return gathered(compiled, complete)
+
+
+def _warn_of(failed: Mapping[int, str], runs: Sequence[Run]) -> None:
+    number, why = next(iter(failed.items()))
+    warn(
+        f"{len(failed)} of {len(runs)} runs failed on the workers three times and are "
+        f"missing, such as {runs[number]}: {why}; .runs.attrs['missing'] lists them."
+    )
 
 
 def _gathered(
     plan: Plan,
+    engine: Here,
     found: dict[int, RunResult],
-    complete: bool,
     started: float,
     compiled: float | None,
+    complete: bool,
 ) -> SweepResult:
     """All the runs that there are, in their order."""
     ended = time.perf_counter()
@@ -230,6 +264,9 @@ def _gathered(
     results = [found[i] for i in numbers]
     table = runs_table([plan.runs[i].columns() for i in numbers], results)
     table.attrs = split_facts(plan.splits)
+    if failed := engine.failed:
+        missing = [{**plan.runs[i].columns(), "why": failed[i]} for i in sorted(failed)]
+        table.attrs["missing"] = missing
     every = plan.settings.metrics_every
     return SweepResult(
         runs=table,
@@ -239,7 +276,7 @@ def _gathered(
         complete=complete,
         compile_seconds=compiled - started,
         run_seconds=ended - compiled,
-        device=plan.device,
+        device=engine.device,
         origin=replace(plan, splits=[]),
         rows=stacked_rows(results),
     )

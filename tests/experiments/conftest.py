@@ -6,19 +6,10 @@ from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-import jax
 import pytest
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 PARTS = ("_claims.", "_")  # what is imported by its own name
-
-
-@pytest.fixture(scope="module")
-def quick_to_compile():
-    """At toy size the compiler takes most of the time: it does without what is slow."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ import pytest
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 TOY = ["--epochs", "20", "--seeds", "3", "--hidden-units", "16"]
 TRAINED = ["both", "labels"]  # at two sites, and at none
 PLACEMENTS = ["input", "hidden", "activation", "both", "weights", "gradients", "labels"]

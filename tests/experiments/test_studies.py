@@ -15,7 +15,6 @@ from sklearn.metrics import log_loss
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 SCRIPTS = ("few_labels", "digits_cnn", "mnist1d", "vowels_lstm", "regression")
 QUICK = {  # options of a quick run, one network each; its placement, its strength
     "few_labels": (["--data", "wine"], "input", 0.01),

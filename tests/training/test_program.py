@@ -1,6 +1,7 @@
 """How much goes into a call, and that nothing else depends on it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -92,3 +93,13 @@ def test_runs_that_a_device_does_together(seeds, splits, most, monkeypatch):
     monkeypatch.setattr(devices.jax, "default_backend", lambda: "gpu")
     assert devices.most_in_block("auto", dealt, 8) == most
     assert devices.most_in_block(3, dealt, 8) == 3
+
+
+def test_what_nothing_needs_any_more_takes_no_memory():
+    """In a chain, an array and the one that is made of it."""
+
+    def chain(x):
+        return jnp.cos(jnp.sin(jnp.tanh(x)))
+
+    traced = jax.make_jaxpr(chain)(np.zeros(100, np.float32))
+    assert program._peak_bytes(traced.jaxpr) == 2 * 400

@@ -1,11 +1,12 @@
-"""The progress bar: runs, their rate, and the time left, on a clock of the test's."""
+"""The progress bars: runs, rate and the time left, on a clock of the test's."""
 
 import re
 import sys
+import types
 
 import pytest
 
-from jaxnoise.training.progress import _bar, pace_of
+from jaxnoise.training.progress import _bar, _cell, pace_of, progress_of
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,44 @@ def test_the_bar_counts_from_the_first_run(capsys, monkeypatch):
             shown.report(done, 4)
     plain = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", capsys.readouterr().err)
     assert "2/4 runs 0:02:00 60 s/run, 0:02:00 left" in plain
+
+
+class Kernel:
+    """What a notebook shows."""
+
+    def __init__(self, monkeypatch):
+        self.kernel, self.seen = self, []
+        ipython = types.SimpleNamespace(get_ipython=lambda: self)
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        module = types.SimpleNamespace(display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython.display", module)
+
+    def display(self, content, raw, display_id):
+        self.update(content, raw)
+        return self
+
+    def update(self, content, raw):
+        self.seen.append(content["text/plain"])
+        assert content["text/html"].endswith(self.seen[-1])
+
+
+def test_a_notebook_has_a_bar_until_the_end(monkeypatch):
+    """Which is told of no more often than a reader sees."""
+    now, kernel = 0.0, Kernel(monkeypatch)
+    with _cell(1000, clock=lambda: now) as shown:
+        now += 60
+        shown.begin()
+        for done in range(1, 1000):
+            now += 1 / 16
+            shown.report(done, 1000)
+    assert kernel.seen[:2] == ["compiling", "1/1000 runs 16 runs/s, 0:01:02 left"]
+    assert len(kernel.seen) == 3 + 998 // 4
+    assert kernel.seen[-1] == ""
+
+
+@pytest.mark.parametrize("asked", [None, False])
+def test_the_bar_of_a_notebook_may_be_off(monkeypatch, asked):
+    kernel = Kernel(monkeypatch)
+    with progress_of(asked, 10):
+        pass
+    assert kernel.seen == (["compiling", ""] if asked is None else [])

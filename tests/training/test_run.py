@@ -470,8 +470,9 @@ def test_integer_labels(key):
 
 
 def test_weight_noise_is_fresh_and_leaves_stored_weights_clean(key):
-    """SGD on w²/2 with the gradient at w + e: w₁ = w₀ - r (w₀ + e), e from the key."""
-    data = jn.Data(train=(np.ones((1, 1)), np.zeros((1, 1))))
+    """SGD on w²/2 with the gradient at w + e: w₁ = w₀ - r (w₀ + e), e from the key of
+    the step, of which an epoch has two."""
+    data = jn.Data(train=(np.ones((2, 1)), np.zeros((2, 1))))
 
     def make(stddev):
         def noise(key, params):
@@ -486,9 +487,9 @@ def test_weight_noise_is_fresh_and_leaves_stored_weights_clean(key):
             weight_noise=noise,
         )
 
-    result = train(make, key, 1.0, data, epochs=2)
+    result = train(make, key, 1.0, data, epochs=2, batch_size=1)
     w = 0.0
-    for step in range(2):
+    for step in range(4):
         weights = jax.random.fold_in(Keys.of_run(key, 0).weights, step)
         e = jn.add_gaussian_noise(weights, jnp.zeros((1, 1)), 1.0)
         w = w - 0.5 * (w + float(e[0, 0]))

@@ -346,7 +346,6 @@ sys.path.insert(0, sys.argv[1])
 import os, test_store as tests
 import jaxnoise as jn, jax
 jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_compilation_cache_dir", os.environ["JAXNOISE_TEST_PROGRAMS"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 data = jn.Data(train=jn.data.circles().train)

@@ -1,0 +1,166 @@
+"""Sweeps on real clusters: Dask's, whose processes die, and JAX's own processes."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+
+import optax
+import pandas as pd
+import pytest
+
+import jaxnoise as jn
+
+pytestmark = pytest.mark.slow
+ASKED = {
+    "strengths": {"input": [0.1, 0.3]},
+    "seeds": 60,
+    "epochs": 300,
+    "batch_size": 32,
+    "keep_params": [1],
+    "progress": False,
+}
+
+
+def recipes():
+    """Of no module: they travel by cloudpickle."""
+
+    def recipe(noise=None):
+        return jn.Recipe(
+            model=jn.MLP((40,), 1, input_noise=noise),
+            loss=jn.losses.binary_cross_entropy,
+            optimizer=optax.sgd(0.1),
+            metrics={"accuracy": jn.metrics.binary_accuracy},
+        )
+
+    return {
+        "none": lambda _: recipe(),
+        "input": lambda stddev: recipe(jn.GaussianNoise(stddev)),
+    }
+
+
+def sweep(**arguments):
+    data = jn.Data(train=jn.data.circles().train)
+    return jn.sweep(recipes(), data=data, **ASKED | arguments)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """In one process."""
+    return sweep()
+
+
+def assert_close(result, whole):
+    """Noise has the same bits; sums may be added in another order."""
+    assert result.complete
+    pd.testing.assert_frame_equal(result.runs, whole.runs, rtol=0, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(5), pytest.param(50, marks=pytest.mark.long)]
+)
+def test_dask_workers_are_killed_in_mid_chunk(client, whole, tmp_path, kills):
+    rng, killed = random.Random(0), []
+
+    def kill(done, total):
+        if done > len(killed) * total // (kills + 1) and len(killed) < kills:
+            processes = client.run(os.getpid)
+            killed.append(rng.choice(sorted(processes.values())))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    path = tmp_path / "results.sqlite"
+    result = sweep(executor=client.get_executor(), store=path, progress=kill)
+    assert len(killed) == kills
+    assert_close(result, whole)
+    pd.testing.assert_frame_equal(jn.Store(path).result().runs, result.runs)
+
+
+def test_dask_scheduler_is_restarted(client, whole):
+    restarted = []
+
+    def restart(done, total):
+        if done > total // 3 and not restarted:
+            restarted.append(client.restart())
+
+    result = sweep(executor=client.get_executor(), progress=restart)
+    assert restarted
+    assert_close(result, whole)
+
+
+# What a process does, alone or with others of `jax.distributed`
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import jax
+devices, rank, address, path = int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]
+jax.config.update("jax_num_cpu_devices", devices)
+if address:
+    jax.distributed.initialize(address, 2, rank, coordinator_bind_address=address)
+import test_clusters as tests
+from jaxnoise.store.file import File
+add, counts = File.add_runs, []
+def counted(self, runs, instead_of=()):
+    counts.append(len(runs))
+    add(self, runs, instead_of)
+File.add_runs = counted
+tests.sweep(store=path, seeds=20)
+result = tests.sweep(store=path, seeds=30)
+result.runs.to_csv(f"{path}.{rank}.csv", index=False)
+print(sum(counts), result.complete)
+"""
+
+
+def in_two_processes(path, devices, address=""):
+    """What they tell; both have the same table, which is that of the store."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, os.path.dirname(__file__), *arguments, path],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for arguments in ((str(n), str(i), address) for i, n in enumerate(devices))
+    ]
+    told = [process.communicate(timeout=300)[0].splitlines() for process in processes]
+    stored = jn.Store(path).result().runs
+    for rank in range(2):
+        table = pd.read_csv(f"{path}.{rank}.csv")
+        pd.testing.assert_frame_equal(table, stored, check_dtype=False, atol=1e-6)
+    return [lines[-1] for lines in told]
+
+
+def test_processes_of_jax_distributed_share_a_sweep(whole, tmp_path):
+    """And its store, which one of them writes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    path = str(tmp_path / "results.sqlite")
+    told = in_two_processes(path, (2, 2), address)
+    assert told == ["90 True", "0 True"]
+    assert_close(jn.Store(path).result(), whole.where(seed=range(30)))
+
+
+def test_two_sweeps_on_one_store_and_any_number_of_devices(whole, tmp_path):
+    path = str(tmp_path / "results.sqlite")
+    told = in_two_processes(path, (1, 8))
+    assert [line.split()[1] for line in told] == ["True", "True"]
+    assert jn.Store(path).verify() == 90
+    assert_close(jn.Store(path).result(), whole.where(seed=range(30)))
