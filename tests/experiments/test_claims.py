@@ -13,7 +13,6 @@ from scipy import stats
 
 import jaxnoise as jn
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 ROOT = Path(__file__).parents[2]
 MODULES = ("measures", "page", "plan", "rules")
 VERDICTS = {"holds", "does not hold", "undecided"}
@@ -30,7 +29,7 @@ def our(experiment):
 
 
 @pytest.fixture(scope="module")
-def quick(our, tmp_path_factory, quick_to_compile):
+def quick(our, tmp_path_factory):
     """A quick run with everything: its folder."""
     out = tmp_path_factory.mktemp("quick")
     assert our.claims.main(["--quick", "--report", "--out", str(out)]) == 0
