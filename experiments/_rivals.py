@@ -63,20 +63,20 @@ def decayed(place: str) -> dict[str, list[Any]]:
 
 
 def candidates(
-    places: Sequence[str], main: str, grids: Mapping[str, Sequence[Any]]
+    main: str, grids: Mapping[str, Sequence[Any]]
 ) -> dict[str, list[Candidate]]:
     """By method, what its splits choose from beside no noise and no rival.
 
     Args:
-        places: those of noise.
-        main: the one that is combined with weight decay and early stopping.
+        main: the place of noise that is combined with weight decay and early stopping.
         grids: of all that was trained, `noises`, `rivals` and others.
     """
     found = {
         name: [Candidate((name, strength)) for strength in grid]
         for name, grid in grids.items()
     }
-    trained = [name for name in TRAINED if name in found]
+    places = [name for name in TABLE["noises"] if name in grids]
+    trained = [name for name in TRAINED if name in grids]
     found[EPOCHS] = [Candidate(NONE, share) for share in TABLE["untrained"][EPOCHS]]
     found |= {stop: [Candidate(NONE, stop)] for stop in (EARLY, BY_LOSS)}
     ways = [NONE, *((main, strength) for strength in grids.get(main, ()))]

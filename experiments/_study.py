@@ -355,7 +355,7 @@ def chosen(
 ) -> dict[str, Any]:
     """What splits choose of noises and rivals, printed, and for the summary."""
     grids, judges = grids_of(study, options), ("validation", study.judged_on)
-    ways = candidates([p for p in study.strengths if p in grids], study.main, grids)
+    ways = candidates(study.main, grids)
     others = study.others(data) if study.others else {}
     table = methods(result, ways, study.metrics, judges, others)
     return told_of(table, [f"{study.judged_on}_{m}" for m in study.metrics])

@@ -92,8 +92,11 @@ def read(size: Size, out: Path) -> Results:
     results = {}
     try:
         for study, _ in size.studies():
+            first = size.first if study.by_seed else 0
+            units = list(range(first, first + size.units(study)))
+            asked = {"seed" if study.by_seed else "split": units}
             store, epochs = jn.Store(out / f"{study.name}.sqlite"), size.epochs
-            results[study.name] = store.result(epochs=epochs * study.longer)
+            results[study.name] = store.result(epochs=epochs * study.longer, **asked)
         found = sum(len(result.runs) for result in results.values())
         if found != run_count(size)[0]:
             raise ValueError(f"{found} of {run_count(size)[0]}")

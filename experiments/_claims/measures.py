@@ -89,7 +89,7 @@ class Scores:
             noises(PLACES) | rivals() | decayed(MAIN) | {"both": study.cells["both"]}
         )
         grids = {name: grid for name, grid in grids.items() if name in there}
-        options = candidates([p for p in PLACES if p in there], MAIN, grids)
+        options = candidates(MAIN, grids)
         options["inputs or hidden layer"] = options["input"] + options["hidden"]
         metrics = ("accuracy", "loss", "brier")
         return methods(result, options, metrics, ("validation", "population"))

@@ -54,7 +54,7 @@ def test_what_is_trained(our, quick):
     assert (runs.loc[tutorial, "split"] == 0).all()
     assert (runs.loc[~tutorial, "seed"] == 0).all()
     assert runs.loc[~tutorial, "split"].nunique() == 6
-    assert our.plan.run_count(our.plan.Size(200, 200)) == (14_600, 15_200)
+    assert our.plan.run_count(our.plan.Size(200, 200)) == (13_300, 13_600)
 
 
 def test_all_have_as_many_candidates(our):
@@ -68,7 +68,7 @@ def test_all_have_as_many_candidates(our):
     assert {len(grid) for grid in grids} == {4}
     assert len(our.rivals.decayed("hidden")["hidden + weight decay"]) == 4
     trained = our.rivals.noises(PLACEMENTS) | our.rivals.rivals()
-    found = our.rivals.candidates(PLACEMENTS, "hidden", trained)
+    found = our.rivals.candidates("hidden", trained)
     assert len(found["any noise"]) == len(found["any rival"]) == 24
     draws = next(study for study in our.plan.STUDIES if study.name == "draws")
     assert len(draws.grids()["both"]) == 4
@@ -733,6 +733,13 @@ def test_again_without_runs(our, quick, tmp_path, capsys):
         err = capsys.readouterr().err
         assert err.startswith("claims.py: error: argument --again: no such runs in")
         assert err.count("\n") == 1
+
+
+def test_again_takes_some_of_the_draws(our, quick):
+    few = our.plan.Size(6, 2, epochs=80, toy=True)
+    results = our.claims.read(few, quick)
+    assert results["draws"].runs["split"].unique().tolist() == [0, 1]
+    assert len(results["tutorial"].runs) == 18
 
 
 def test_quick_gives_way_to_what_is_asked_for(our, tmp_path):
