@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark_report import Report
+from circles_benchmark import Make
 from worker import Plan
 
 SHARE, A_RUN = 0.03, 1e-3  # of a sweep's time, or seconds a run, that a store may take
@@ -16,7 +17,7 @@ def store(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
     """Overhead, resuming after a kill half-way, two workers and one, and opening."""
     seeds, epochs = sizes.store_seeds, sizes.store_epochs
     work = {"seeds": seeds, "epochs": epochs, "folder": str(folder)}
-    make = partial(Plan, "store_contenders", **work)
+    make: Make = partial(Plan, "store_contenders", **work)
     print(f"store, seconds of {seeds} runs of {epochs} epochs", flush=True)
     plans = [
         make("no store", "sweep", stored=False),

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,12 +22,18 @@ from worker import Contender, Options
 HALF = "import sys, json, store_contenders as s; s.half(json.loads(sys.argv[1]))"
 
 
+@cache
+def recipe() -> Any:
+    """One object, so that it is compiled once."""
+    return tutorials("hidden", 500)
+
+
 def sweep_of(options: Options, **more: Any) -> Any:
     """The sweep that all repeat."""
     import jaxnoise as jn
 
     return jn.sweep(
-        {"noise": tutorials("hidden", 500)},
+        {"noise": recipe()},
         strengths={},
         data=jn.data.circles(),
         seeds=options["seeds"],
@@ -93,6 +100,7 @@ def executor(options: Options) -> Contender:
         sweep_of(options, executor=pool)
 
     repeat()
+    repeat()  # each process has compiled by now
     return repeat, {}
 
 
