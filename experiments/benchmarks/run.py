@@ -25,6 +25,7 @@ from circles_benchmark import circles  # noqa: E402
 from networks_benchmark import conv, networks  # noqa: E402
 from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
+from store_benchmark import store  # noqa: E402
 from worker import CORES  # noqa: E402
 
 BENCHMARKS = {
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "layer": layer,
     "conv": conv,
     "scaling": scaling,
+    "store": store,
     "command": command,
     "accelerator": accelerator,
 }

@@ -25,7 +25,7 @@ def run(*options):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmarks")
-    chosen = ("circles", "networks", "layer", "conv", "scaling", "accelerator")
+    chosen = ("circles", "networks", "layer", "conv", "scaling", "store", "accelerator")
     done = run(*chosen, "--quick", "--out", out)
     assert done.returncode == 0, done.stderr
     return json.loads((out / "benchmarks.json").read_text()), out
@@ -52,6 +52,8 @@ def test_entries(measured):
         ("scaling rows", "100 rows"),
         ("scaling devices", "1 devices"),
         ("scaling memory", "8 runs"),
+        ("store", "second half after a kill"),
+        ("opening", "list of 200 runs"),
         ("accelerator draws", "jaxnoise"),
         ("accelerator circles", "circles, 8 seeds"),
         ("accelerator circles", "circles, 4 seeds, no curves"),

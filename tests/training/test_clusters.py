@@ -58,6 +58,12 @@ def assert_close(result, whole):
     pd.testing.assert_frame_equal(result.runs, whole.runs, rtol=0, atol=1e-6)
 
 
+def free_address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
@@ -83,9 +89,10 @@ def test_dask_workers_are_killed_in_mid_chunk(client, whole, tmp_path, kills):
 
     def kill(done, total):
         if done > len(killed) * total // (kills + 1) and len(killed) < kills:
-            processes = client.run(os.getpid)
-            killed.append(rng.choice(sorted(processes.values())))
-            os.kill(killed[-1], signal.SIGKILL)
+            processes = client.run(os.getpid, on_error="ignore")
+            if processes:  # and are none while all are started again
+                killed.append(rng.choice(sorted(processes.values())))
+                os.kill(killed[-1], signal.SIGKILL)
 
     path = tmp_path / "results.sqlite"
     result = sweep(executor=client.get_executor(), store=path, progress=kill)
@@ -94,15 +101,41 @@ def test_dask_workers_are_killed_in_mid_chunk(client, whole, tmp_path, kills):
     pd.testing.assert_frame_equal(jn.Store(path).result().runs, result.runs)
 
 
-def test_dask_scheduler_is_restarted(client, whole):
-    restarted = []
+def dask_processes(address):
+    """A scheduler and two workers, which end with it."""
+    _, host, port = address.replace("//", "").split(":")
+    common = ["--host", host, "--no-dashboard"]
+    commands = [["scheduler", "--port", port]]
+    commands += [["worker", address, "--nthreads", "1", "--no-nanny"]] * 2
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{name}", *rest, *common],
+            stderr=subprocess.DEVNULL,
+        )
+        for name, *rest in commands
+    ]
 
-    def restart(done, total):
-        if done > total // 3 and not restarted:
-            restarted.append(client.restart())
 
-    result = sweep(executor=client.get_executor(), progress=restart)
-    assert restarted
+def test_dask_is_killed_as_a_whole_and_started_again(whole):
+    distributed = pytest.importorskip("distributed")
+    address = f"tcp://{free_address()}"
+    processes = dask_processes(address)
+
+    def kill(done, total):
+        if done > total // 3 and len(processes) == 3:
+            for process in processes:
+                process.kill()
+                process.wait()
+            processes.extend(dask_processes(address))
+
+    try:
+        with distributed.Client(address, timeout=60) as client:
+            result = sweep(executor=client.get_executor(), progress=kill)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert len(processes) == 6
     assert_close(result, whole)
 
 
@@ -149,11 +182,8 @@ def in_two_processes(path, devices, address=""):
 
 def test_processes_of_jax_distributed_share_a_sweep(whole, tmp_path):
     """And its store, which one of them writes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     path = str(tmp_path / "results.sqlite")
-    told = in_two_processes(path, (2, 2), address)
+    told = in_two_processes(path, (2, 2), free_address())
     assert told == ["90 True", "0 True"]
     assert_close(jn.Store(path).result(), whole.where(seed=range(30)))
 
