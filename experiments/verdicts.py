@@ -31,8 +31,8 @@ NOTES = (
     "What noise is worth on test rows: the best of its places and strengths, as the "
     "validation rows of every split choose them by the metric of the line, minus the "
     "same network without noise, and minus the best of its rivals (learning rate, "
-    "epochs, weight decay, dropout, max-norm, label smoothing), which are chosen alike; "
-    "each has four candidates. With 95 % intervals; verdicts allow for all methods and "
+    "epochs, weight decay, dropout, max-norm, label smoothing), chosen alike; each has "
+    "four candidates. With 95 % intervals; verdicts allow for all methods and "
     "metrics of a study (Holm's p). Of loss, Brier score and squared error less is "
     "better. n is the number of random training sets from the same data."
 )
