@@ -269,10 +269,16 @@ def panels(compared: Any, label: str) -> Any:
         ax.minorticks_off()
     for ax in axes.flat[len(groups) :]:
         ax.set_visible(False)
+    gain = -1 if compared.attrs["lower_is_better"] else 1
+    ends = gain * np.array([noisy["low"].min(), noisy["high"].max()])
+    best = max(*ends, 0)  # beyond three times as much is loss that would flatten it
+    worst = max(min(*ends, 0), -3 * best or -np.inf)
+    if best > worst:
+        axes[0, 0].set_ylim(*sorted([1.2 * gain * worst, 1.2 * gain * best]))
     n, unit = int(noisy["n"].min()), compared.attrs["unit"]
-    figure.supylabel(f"{label}, with noise minus without", fontsize="medium")
+    figure.supylabel(f"{label}, difference to none", fontsize="medium")
     figure.supxlabel(
-        f"strength of the noise; band: 95 % interval over {n} {unit}s",
+        f"strength; band: 95 % interval over {n} {unit}s",
         fontsize="medium",
     )
     return figure

@@ -41,7 +41,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     toy = ", ".join(f"{value} {name}" for name, value in QUICK.items())
     toy = f"toy size: {toy}, unless they are given, and few placements"
     o.add_options(parser, seeds=200, out="results/claims", quick=toy)
-    parser.option("--draws", o.count, 200, "fresh draws of the data")
+    parser.option("--draws", o.count, PLAN["draws"], "fresh draws of the data")
     parser.option("--epochs", o.count, 4000, "passes through train rows")
     told = "judge the runs that are in --out again, and train nothing"
     parser.switch("--again", told)

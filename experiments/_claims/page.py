@@ -60,10 +60,12 @@ def summary(size: Size, claims: Sequence[Claim]) -> str:
     runs, _ = run_count(size)
     counts = Counter(claim.verdict for claim in claims).most_common()
     tally = ", ".join(f"{n} {TALLY[verdict]}" for verdict, n in counts)
+    planned = PLAN["draws"]
+    draws = f"{size.draws:,} " + f"of {planned:,} planned " * (size.draws != planned)
     return (
         f"{runs:,} runs of {size.epochs:,} epochs: {size.seeds:,} seeds on the "
-        f"tutorial's points, {size.draws:,} draws of the data. Rules frozen beforehand "
-        f"in commit {FROZEN}. Of {len(claims)} verdicts on "
+        f"tutorial's points, {draws}draws of the data. Rules frozen beforehand in "
+        f"commit {FROZEN}. Of {len(claims)} verdicts on "
         f"{len({claim.says for claim in claims})} claims {tally}."
     )
 
@@ -114,4 +116,7 @@ def in_readme(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
 Each method at what a draw's validation rows choose for it, on fresh points:
 
 {rivals_table(scores, "none")}
+The same against the best of the noises, chosen alike:
+
+{rivals_table(scores, _rivals.ANY_NOISE)}
 </details>"""

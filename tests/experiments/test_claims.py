@@ -277,7 +277,7 @@ def test_the_page(our, quick, summary):
         assert line.endswith(f"| **{claim['verdict']}** |")
         assert line.count("|") == 7
     assert "- **undecided**: all else, and what has fewer than 6 units or lost" in page
-    assert "102 runs of 80 epochs: 6 seeds" in page
+    assert "6 seeds on the tutorial's points, 6 of 200 planned draws" in page
     assert f"frozen in commit {our.page.FROZEN}" in page
     assert page.index("(claims.png)") < page.index("| claim |")
     methods = page.split("## Noise and its rivals")[1].split("## ")[0]
