@@ -20,10 +20,13 @@ from jaxnoise.results import (
     stacked_curves,
     stacked_rows,
     strengths_of,
+    variables_by_epoch,
 )
 from jaxnoise.store.arrays import unpacked, unpacked_tree
+from jaxnoise.store.checkpoints import Checkpoints
 from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
 
+AT = "variables at "  # what arrays of variables at an epoch are named
 UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
 
 
@@ -113,7 +116,9 @@ class Store:
             found = _chosen(table, runs, placement, strength, seed, split, epochs)
             used = {run.setup: setups[run.setup] for run in found.variables}
             _check_together(list(used.values()))
-            results = read_results(file, found.variables, found.variables)
+            names = {name for run in found.variables for name in run.arrays}
+            kept_at = sorted(int(n[len(AT) :]) for n in names if n.startswith(AT))
+            results = read_results(file, found.variables, found.variables, kept_at)
         first = next(iter(used.values()))
         every = first.parts["metrics_every"]
         part = found.runs.drop(columns="epochs")
@@ -129,6 +134,7 @@ class Store:
             epochs=np.arange(every, first.epochs + 1, every),
             variables=tuple(result.variables for result in results),
             rows=stacked_rows(results),
+            variables_at=variables_by_epoch(results),
         )
 
     def forget(
@@ -157,7 +163,9 @@ class Store:
         with File(self.path, write=True) as file:
             table, runs, _ = _listed(file)
             found = _chosen(table, runs, *given).variables
-            file.forget([run.key for run in found], {run.setup for run in found})
+            keys = [run.key for run in found]
+            file.forget(keys, {run.setup for run in found})
+        Checkpoints(self.path).forget(keys)
         return len(found)
 
     def verify(self) -> int:
@@ -195,10 +203,21 @@ class Store:
         self.runs.to_parquet(path, index=False)
 
 
+def variables_at(epoch: int) -> str:
+    """The name of the array."""
+    return f"{AT}{epoch}"
+
+
 def read_results(
-    file: File, runs: Sequence[StoredRun], kept: Sequence[StoredRun]
+    file: File,
+    runs: Sequence[StoredRun],
+    kept: Sequence[StoredRun],
+    epochs: Sequence[int],
 ) -> list[RunResult]:
-    """The runs with their curves, and with the variables of those that are kept."""
+    """The runs with their curves, and with the variables of those that are kept.
+
+    Also those at some epochs.
+    """
     with file.told():
         found = {
             name: {
@@ -206,10 +225,13 @@ def read_results(
             }
             for name in ("curves", "rows")
         }
-        variables = {
-            key: unpacked_tree(content)
-            for key, content in file.arrays("variables", kept)
-        }
+
+        def trees(name: str) -> dict[str, Any]:
+            arrays = file.arrays(name, kept)
+            return {key: unpacked_tree(content) for key, content in arrays}
+
+        variables = trees("variables")
+        at = {epoch: trees(variables_at(epoch)) for epoch in epochs}
         parts: list[tuple[Any, ...]] = [
             (
                 OrderedDict(run.metrics),
@@ -218,6 +240,8 @@ def read_results(
                 run.finite,
                 None,
                 found["rows"].get(run.key),
+                {e: trees[run.key] for e, trees in at.items() if run.key in trees}
+                or None,
             )
             for run in runs
         ]
