@@ -192,7 +192,7 @@ class Store:
         self.runs.to_csv(path, index=False)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the table of runs as Parquet, which takes the package pyarrow.
+        """Write the table of runs as Parquet, which takes the extra ``parquet``.
 
         Args:
             path: of the new file.

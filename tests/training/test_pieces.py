@@ -172,7 +172,7 @@ def test_variables_at_epochs_are_those_of_shorter_runs(data, whole, path):
     assert sweep(data, store=path).variables_at == {}
     one = result.where(strength=0.1, seed=0)
     figure = jn.plots.decision_regions(one, data, epochs=[4, 10])
-    titles = [ax.get_title() for ax in figure.axes[:2]]
+    titles = [ax.get_title().replace("\n", " ") for ax in figure.axes[:2]]
     assert titles == [f"hidden 0.1, seed 0, epoch {epoch}" for epoch in (4, 10)]
     with pytest.raises(ValueError, match="epochs must be of keep_params_at of the"):
         jn.plots.decision_regions(one, data, epochs=[5])
