@@ -14,7 +14,7 @@ from typing import Any
 
 import _options as o
 import optax
-from _files import Files, finish, train_and_report
+from _files import Files, finish, store_of, train_and_report
 
 import jaxnoise as jn
 
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.option("--seeds", o.count, 30, "runs of each kind")
     parser.option("--epochs", o.count, 4000, "passes through the train set")
     parser.option("--out", Path, Path("results/cluster"), "where files go")
+    parser.switch("--fresh", "train all runs again: the old store is renamed")
     options = parser.parse_args(argv)
     options.out = o.writable_directory(parser, options.out)
 
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seeds=options.seeds,
                 epochs=options.epochs,
                 batch_size=32,
-                store=options.out / "results.sqlite",
+                store=store_of(options, "results.sqlite"),
                 executor=client.get_executor(),
             )
 
