@@ -16,7 +16,7 @@ from jaxnoise.results import (
     RunResult,
     SweepResult,
     cell_columns,
-    runs_table,
+    in_order,
     stacked_curves,
     stacked_rows,
     strengths_of,
@@ -24,7 +24,7 @@ from jaxnoise.results import (
 )
 from jaxnoise.store.arrays import unpacked, unpacked_tree
 from jaxnoise.store.checkpoints import Checkpoints
-from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
+from jaxnoise.store.file import AT_ONCE, NAN, File, Setup, StoredRun
 
 AT = "variables at "  # what arrays of variables at an epoch are named
 UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
@@ -252,17 +252,7 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]
     """The table of all runs, and the runs in its order."""
     setups = file.setups()
     runs = list(file.runs(setups))
-    identities = [
-        {
-            "placement": setups[run.setup].placement,
-            **run.strength,
-            "seed": run.seed,
-            "split": setups[run.setup].split,
-            "epochs": setups[run.setup].epochs,
-        }
-        for run in runs
-    ]
-    table = runs_table(identities, runs)
+    table = _table(runs, [setups[run.setup] for run in runs])
     if not runs:
         return table, runs, setups
     ranks = {s.placement: -i for i, s in enumerate(reversed(setups.values()))}
@@ -274,6 +264,23 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]
         [*cell_columns(table), "seed", "split", "epochs"], key=rank, kind="stable"
     ).index
     return table.loc[order].reset_index(drop=True), [runs[i] for i in order], setups
+
+
+def _table(runs: Sequence[StoredRun], setups: Sequence[Setup]) -> pd.DataFrame:
+    """As `jaxnoise.results.runs_table` makes it, but by columns, as there are many."""
+    strengths = dict.fromkeys(name for run in runs for name in run.strength)
+    used = {id(setup): setup for setup in setups}.values()
+    metrics = dict.fromkeys(name for setup in used for name in setup.metrics)
+    columns: dict[str, list[Any]] = {"placement": [s.placement for s in setups]}
+    for name in strengths:
+        columns[name] = [run.strength.get(name, NAN) for run in runs]
+    columns["seed"] = [run.seed for run in runs]
+    columns["split"] = [setup.split for setup in setups]
+    columns["epochs"] = [setup.epochs for setup in setups]
+    for name in metrics:
+        columns[name] = [run.metrics.get(name, NAN) for run in runs]
+    columns["finite"] = [run.finite for run in runs]
+    return in_order(pd.DataFrame(columns))
 
 
 def _chosen(table: pd.DataFrame, runs: Sequence[StoredRun], *given: Any) -> SweepResult:
