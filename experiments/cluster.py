@@ -4,7 +4,7 @@
 
 trains the network without noise and with it in three places, and prints the comparison.
 Without ``--scheduler`` this machine is the cluster. The same command goes on after
-whatever stopped it: the runs are in ``results.sqlite`` in ``--out``.
+whatever stopped it: the runs are in ``runs.sqlite`` in ``--out``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seeds=options.seeds,
                 epochs=options.epochs,
                 batch_size=32,
-                store=store_of(options, "results.sqlite"),
+                store=store_of(options),
                 executor=client.get_executor(),
             )
 
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return train_and_report(train, report)
     except (ImportError, OSError) as error:
-        parser.error(f"no cluster: {error}")
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
