@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # the benchmarks' first process stays free of JAX
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C stopped
 FAILED = 2  # of one that cannot do or write what it was asked for
 SUMMARY = "summary.json"
+STORE = "runs.sqlite"
 RUN_COLUMNS = ("study", "placement", "strength", "seed", "split", "finite")
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
@@ -309,6 +311,19 @@ def train_and_report(
         print("interrupted before any run finished; no files written", file=sys.stderr)
         return INTERRUPTED
     return report(result)
+
+
+def store_of(options: argparse.Namespace, name: str = STORE) -> Path:
+    """The store in the folder; with ``--fresh`` that of earlier calls is set aside."""
+    path = Path(options.out / name)
+    if options.fresh and path.exists():
+        names = (path.with_suffix(f".{n}{path.suffix}") for n in count(1))
+        free = next(name for name in names if not name.exists())
+        for end in ("-wal", "-shm", ""):  # what SQLite may have beside it
+            with suppress(FileNotFoundError):
+                os.rename(f"{path}{end}", f"{free}{end}")
+        print(f"the runs of earlier calls are in {free}")
+    return path
 
 
 def finish(result: "jn.SweepResult", options: argparse.Namespace, files: Files) -> int:

@@ -152,6 +152,8 @@ def add_options(
     parser.option("--seeds", count, seeds, "runs of each kind")
     parser.option("--seed", seed, 0, "the first seed")
     parser.option("--out", Path, Path(out), "where files go")
+    told = "train all runs again: the store of earlier calls is renamed, never deleted"
+    parser.switch("--fresh", told)
     parser.switch("--no-plots", "write no pictures")
     told = "also write report.html, one page with answer, table, figures and limits"
     parser.switch("--report", told)

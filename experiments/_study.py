@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import _options as o
 import flax.linen as nn
-from _files import Files, finish, train_and_report
+from _files import Files, finish, store_of, train_and_report
 from _recipes import own_start, recipe
 from _rivals import (
     candidates,
@@ -52,7 +52,6 @@ ABOUT = (
 )
 CURVE_POINTS = 20  # of a curve, or a point an epoch where there are fewer
 CURVES = ("train", "validation", "test")
-STORE = "runs.sqlite"
 
 
 class Shown(NamedTuple):
@@ -285,7 +284,7 @@ def run_studies(
         except ValueError as error:
             if not str(error).startswith("store "):
                 raise
-            made.error(f"argument --out: {error}")
+            made.error(f"argument --out: {error} Or set them aside with --fresh.")
         if code:
             return code
     return 0
@@ -346,7 +345,7 @@ def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResu
         curves=[name for name in CURVES if name in data[0]],
         metrics_every=every,
         keep_params=[options.seed] if study.keep_params else False,
-        store=options.out / STORE if study.choices else None,
+        store=store_of(options),
     )
 
 

@@ -23,7 +23,7 @@ from _claims.measures import ACCURACY, LOSS, Scores, all_claims
 from _claims.page import NAME, in_readme, page
 from _claims.plan import PLACES, PLAN, Size, run_count, train
 from _claims.rules import SCALE, Claim, judge
-from _files import INTERRUPTED, Files, insert, try_replacing
+from _files import INTERRUPTED, Files, insert, store_of, try_replacing
 from _rivals import panels
 from _words import print_table, quietly
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.again:
         return report(read(size, options.out), size, options)
     for study, grids in size.studies():
-        store = options.out / f"{study.name}.sqlite"
+        store = store_of(options, f"{study.name}.sqlite")
         results[study.name] = train(study, grids, size, store)
         if not results[study.name].complete:
             print(

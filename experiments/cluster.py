@@ -4,7 +4,7 @@
 
 trains the network without noise and with it in three places, and prints the comparison.
 Without ``--scheduler`` this machine is the cluster. The same command goes on after
-whatever stopped it: the runs are in ``results.sqlite`` in ``--out``.
+whatever stopped it: the runs are in ``runs.sqlite`` in ``--out``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 import _options as o
 import optax
-from _files import Files, finish, train_and_report
+from _files import Files, finish, store_of, train_and_report
 
 import jaxnoise as jn
 
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.option("--seeds", o.count, 30, "runs of each kind")
     parser.option("--epochs", o.count, 4000, "passes through the train set")
     parser.option("--out", Path, Path("results/cluster"), "where files go")
+    parser.switch("--fresh", "train all runs again: the old store is renamed")
     options = parser.parse_args(argv)
     options.out = o.writable_directory(parser, options.out)
 
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seeds=options.seeds,
                 epochs=options.epochs,
                 batch_size=32,
-                store=options.out / "results.sqlite",
+                store=store_of(options),
                 executor=client.get_executor(),
             )
 
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return train_and_report(train, report)
     except (ImportError, OSError) as error:
-        parser.error(f"no cluster: {error}")
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

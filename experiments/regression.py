@@ -17,7 +17,7 @@ import _options as o
 import _study as study
 import numpy as np
 import optax
-from _files import Files
+from _files import Files, store_of
 from _rivals import noises
 from _tables import others
 from _words import print_table
@@ -74,6 +74,7 @@ def linear(options: argparse.Namespace) -> jn.SweepResult:
         batch_size=jn.data.row_count(data.train),
         curves=(),
         keep_params=True,
+        store=store_of(options, "ridge.sqlite"),
     )
 
 

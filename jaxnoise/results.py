@@ -32,6 +32,8 @@ class RunResult(NamedTuple):
             row, for those metrics, which are computed on the host; else None.
         rows: with ``keep_rows`` of a sweep, by metric the values whose mean it is, one
             a row; else None.
+        variables_at: with ``keep_params_at`` of a sweep, by epoch the variables there;
+            else None.
 
     Example:
         >>> import jax, optax, jaxnoise as jn
@@ -54,6 +56,7 @@ class RunResult(NamedTuple):
     finite: Bool[Array, "..."]
     outputs: Any = None
     rows: Any = None
+    variables_at: Any = None
 
     @property
     def params(self) -> Any:
@@ -133,6 +136,13 @@ def stacked_curves(results: Sequence[RunResult]) -> dict[str, np.ndarray]:
     }
 
 
+def variables_by_epoch(results: Sequence[RunResult]) -> dict[int, tuple[Any, ...]]:
+    """Of all runs; None for those whose were not kept."""
+    kept = [result.variables_at or {} for result in results]
+    epochs = sorted({epoch for each in kept for epoch in each})
+    return {epoch: tuple(each.get(epoch) for each in kept) for epoch in epochs}
+
+
 def stacked_rows(results: Sequence[RunResult]) -> dict[str, KeptRows]:
     """By metric, of all runs; those of which one recipe has no metric are left out."""
     kept = [result.rows or {} for result in results] or [{}]
@@ -202,6 +212,8 @@ class SweepResult:
         rows: with ``keep_rows`` of a sweep, by metric the `KeptRows` whose means
             ``runs`` has, in its order; else empty. `jaxnoise.compare` tells by them
             what holds for new rows, too.
+        variables_at: with ``keep_params_at`` of a sweep, by epoch what ``variables``
+            were there; else empty.
         origin: the recipes, strengths and settings, with which `jaxnoise.refit` trains
             again; None where they are not known, such as after pickling.
 
@@ -237,6 +249,7 @@ class SweepResult:
     device: str
     origin: Any = None
     rows: dict[str, KeptRows] = field(default_factory=dict)
+    variables_at: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "origin": None}  # recipes are often lambdas
@@ -319,6 +332,10 @@ class SweepResult:
                 name: each._replace(stored=each.stored[rows])
                 for name, each in self.rows.items()
             },
+            variables_at={
+                epoch: tuple(each[row] for row in rows)
+                for epoch, each in self.variables_at.items()
+            },
         )
 
     @property
@@ -386,6 +403,7 @@ def concat(results: Sequence[SweepResult]) -> SweepResult:
         curves={name: curve[order] for name, curve in curves.items()},
         variables=tuple(variables[i] for i in order),
         rows=_joined_rows(parts, order),
+        variables_at=_joined_variables(parts, order),
         complete=all(each.complete for each in results),
         compile_seconds=sum(each.compile_seconds for each in results),
         run_seconds=sum(each.run_seconds for each in results),
@@ -413,6 +431,20 @@ def _joined_rows(parts: Sequence[SweepResult], order: Any) -> dict[str, KeptRows
     names = [name for name in parts[0].rows if all(name in p.rows for p in parts)]
     values = {n: [part.rows[n].of(slice(None)) for part in parts] for n in names}
     return {n: KeptRows.kept(np.concatenate(each)[order]) for n, each in values.items()}
+
+
+def _joined_variables(
+    parts: Sequence[SweepResult], order: Any
+) -> dict[int, tuple[Any, ...]]:
+    joined = {}
+    for epoch in sorted({epoch for part in parts for epoch in part.variables_at}):
+        nothing = [(None,) * len(part.runs) for part in parts]
+        kept = [
+            p.variables_at.get(epoch, n) for p, n in zip(parts, nothing, strict=True)
+        ]
+        every = [each for part in kept for each in part]
+        joined[epoch] = tuple(every[i] for i in order)
+    return joined
 
 
 def _joined_curves(results: Sequence[SweepResult]) -> dict[str, np.ndarray]:

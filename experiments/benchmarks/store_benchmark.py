@@ -9,6 +9,7 @@ from circles_benchmark import Make
 from worker import Plan
 
 SHARE, A_RUN = 0.03, 1e-3  # of a sweep's time, or seconds a run, that a store may take
+RESUMED = 1.2  # what the second half may take, by half of a sweep
 OPENING = 2.0  # seconds
 TWICE = 1.6  # that two processes are to gain on two cores
 
@@ -24,21 +25,22 @@ def store(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
         make("store", "sweep", stored=True),
         make("second half after a kill", "resume"),
     ]
-    values = report.measure("store", report.start(plans), sizes.repeats, "s")
+    values = report.measure("store", report.start(plans), sizes.store_repeats, "s")
     if len(values) == len(plans):
         plain, stored, rest = values.values()
         most = max(SHARE, A_RUN * seeds / plain)
         report.bound("store", "overhead, a share", max(stored / plain - 1, 1e-9), most)
-        report.note("store", "resuming, beyond half", rest - plain / 2, "s")
-        print(f"    half of the runs took {rest:.3g} s, of {plain:.3g} s in all")
+        half = "second half after a kill, by half of all"
+        report.bound("store", half, 2 * rest / plain, RESUMED)
     counts = {"one worker": 1, "two workers": 2}
     workers = [make(name, "executor", workers=n) for name, n in counts.items()]
-    values = report.measure("executor", report.start(workers), sizes.repeats, "s")
+    values = report.measure("executor", report.start(workers), sizes.store_repeats, "s")
     if len(values) == len(counts):
         one, two = (seeds / value for value in values.values())
         print(f"    runs a second: {one:.4g}, and {two:.4g} of two workers")
         report.ratio("executor", "one worker, by two", two / one, TWICE)
     name = f"list of {sizes.store_runs:,} runs"
     plan = make(name, "opening", runs=sizes.store_runs)
-    for value in report.measure("opening", report.start([plan]), 3, "s").values():
+    values = report.measure("opening", report.start([plan]), sizes.store_repeats, "s")
+    for value in values.values():
         report.bound("opening", f"seconds, {name}", value, OPENING)

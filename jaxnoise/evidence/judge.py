@@ -68,9 +68,9 @@ def judgements(family: Sequence[Evidence]) -> list[Judgement]:
 def _fixed(compared: Compared) -> Parts:
     """For a number of units that was fixed beforehand."""
     intervals = [_t(cell.unit_differences, e) for e, cell in compared]
-    p = _difference_ps(compared)
+    ps = _difference_ps(compared)
     new = [new_rows_interval(e, cell) for e, cell in compared]
-    p = [max(own, each.p) if each else own for own, each in zip(p, new, strict=True)]
+    p = [max(own, each.p) if each else own for own, each in zip(ps, new, strict=True)]
     alike = [np.nan] * len(compared)
     for i, (e, cell) in enumerate(compared):
         if _may_be_alike(e, cell):  # the mean is below the upper end, above the other

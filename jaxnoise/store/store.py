@@ -16,14 +16,17 @@ from jaxnoise.results import (
     RunResult,
     SweepResult,
     cell_columns,
-    runs_table,
+    in_order,
     stacked_curves,
     stacked_rows,
     strengths_of,
+    variables_by_epoch,
 )
 from jaxnoise.store.arrays import unpacked, unpacked_tree
-from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
+from jaxnoise.store.checkpoints import Checkpoints
+from jaxnoise.store.file import AT_ONCE, NAN, File, Setup, StoredRun
 
+AT = "variables at "  # what arrays of variables at an epoch are named
 UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
 
 
@@ -113,7 +116,9 @@ class Store:
             found = _chosen(table, runs, placement, strength, seed, split, epochs)
             used = {run.setup: setups[run.setup] for run in found.variables}
             _check_together(list(used.values()))
-            results = read_results(file, found.variables, found.variables)
+            names = {name for run in found.variables for name in run.arrays}
+            kept_at = sorted(int(n[len(AT) :]) for n in names if n.startswith(AT))
+            results = read_results(file, found.variables, found.variables, kept_at)
         first = next(iter(used.values()))
         every = first.parts["metrics_every"]
         part = found.runs.drop(columns="epochs")
@@ -129,6 +134,7 @@ class Store:
             epochs=np.arange(every, first.epochs + 1, every),
             variables=tuple(result.variables for result in results),
             rows=stacked_rows(results),
+            variables_at=variables_by_epoch(results),
         )
 
     def forget(
@@ -157,7 +163,9 @@ class Store:
         with File(self.path, write=True) as file:
             table, runs, _ = _listed(file)
             found = _chosen(table, runs, *given).variables
-            file.forget([run.key for run in found], {run.setup for run in found})
+            keys = [run.key for run in found]
+            file.forget(keys, {run.setup for run in found})
+        Checkpoints(self.path).forget(keys)
         return len(found)
 
     def verify(self) -> int:
@@ -184,7 +192,7 @@ class Store:
         self.runs.to_csv(path, index=False)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the table of runs as Parquet, which takes the package pyarrow.
+        """Write the table of runs as Parquet, which takes the extra ``parquet``.
 
         Args:
             path: of the new file.
@@ -195,10 +203,21 @@ class Store:
         self.runs.to_parquet(path, index=False)
 
 
+def variables_at(epoch: int) -> str:
+    """The name of the array."""
+    return f"{AT}{epoch}"
+
+
 def read_results(
-    file: File, runs: Sequence[StoredRun], kept: Sequence[StoredRun]
+    file: File,
+    runs: Sequence[StoredRun],
+    kept: Sequence[StoredRun],
+    epochs: Sequence[int],
 ) -> list[RunResult]:
-    """The runs with their curves, and with the variables of those that are kept."""
+    """The runs with their curves, and with the variables of those that are kept.
+
+    Also those at some epochs.
+    """
     with file.told():
         found = {
             name: {
@@ -206,10 +225,13 @@ def read_results(
             }
             for name in ("curves", "rows")
         }
-        variables = {
-            key: unpacked_tree(content)
-            for key, content in file.arrays("variables", kept)
-        }
+
+        def trees(name: str) -> dict[str, Any]:
+            arrays = file.arrays(name, kept)
+            return {key: unpacked_tree(content) for key, content in arrays}
+
+        variables = trees("variables")
+        at = {epoch: trees(variables_at(epoch)) for epoch in epochs}
         parts: list[tuple[Any, ...]] = [
             (
                 OrderedDict(run.metrics),
@@ -218,6 +240,8 @@ def read_results(
                 run.finite,
                 None,
                 found["rows"].get(run.key),
+                {e: trees[run.key] for e, trees in at.items() if run.key in trees}
+                or None,
             )
             for run in runs
         ]
@@ -228,17 +252,7 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]
     """The table of all runs, and the runs in its order."""
     setups = file.setups()
     runs = list(file.runs(setups))
-    identities = [
-        {
-            "placement": setups[run.setup].placement,
-            **run.strength,
-            "seed": run.seed,
-            "split": setups[run.setup].split,
-            "epochs": setups[run.setup].epochs,
-        }
-        for run in runs
-    ]
-    table = runs_table(identities, runs)
+    table = _table(runs, [setups[run.setup] for run in runs])
     if not runs:
         return table, runs, setups
     ranks = {s.placement: -i for i, s in enumerate(reversed(setups.values()))}
@@ -250,6 +264,23 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]
         [*cell_columns(table), "seed", "split", "epochs"], key=rank, kind="stable"
     ).index
     return table.loc[order].reset_index(drop=True), [runs[i] for i in order], setups
+
+
+def _table(runs: Sequence[StoredRun], setups: Sequence[Setup]) -> pd.DataFrame:
+    """As `jaxnoise.results.runs_table` makes it, but by columns, as there are many."""
+    strengths = dict.fromkeys(name for run in runs for name in run.strength)
+    used = {id(setup): setup for setup in setups}.values()
+    metrics = dict.fromkeys(name for setup in used for name in setup.metrics)
+    columns: dict[str, list[Any]] = {"placement": [s.placement for s in setups]}
+    for name in strengths:
+        columns[name] = [run.strength.get(name, NAN) for run in runs]
+    columns["seed"] = [run.seed for run in runs]
+    columns["split"] = [setup.split for setup in setups]
+    columns["epochs"] = [setup.epochs for setup in setups]
+    for name in metrics:
+        columns[name] = [run.metrics.get(name, NAN) for run in runs]
+    columns["finite"] = [run.finite for run in runs]
+    return in_order(pd.DataFrame(columns))
 
 
 def _chosen(table: pd.DataFrame, runs: Sequence[StoredRun], *given: Any) -> SweepResult:

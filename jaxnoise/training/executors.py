@@ -6,11 +6,14 @@ without it, a worker that lacks it says so, and gets it with the next one. That 
 for processes and for machines that share no files, and however many workers there are.
 """
 
+import atexit
 import os
 import pickle
 import platform
+import shutil
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
@@ -152,9 +155,11 @@ def _opened(name: str, content: bytes | None) -> Parcel | None:
 
 
 @cache
-def _programs() -> tempfile.TemporaryDirectory:
+def _programs() -> str:
     """Where compiled programs go if the user has no place for them; until the end."""
-    return tempfile.TemporaryDirectory(prefix="jaxnoise-")
+    folder = tempfile.mkdtemp(prefix="jaxnoise-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def written(plan: Plan) -> bytes:
@@ -169,7 +174,7 @@ def written(plan: Plan) -> bytes:
         plan.settings,
         {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in PRECISION},
         jax.__version__,
-        jax.config.values[PROGRAMS] or _programs().name,
+        jax.config.values[PROGRAMS] or _programs(),
         os.getpid(),
     )
     for name, recipe in plan.recipes.items():
@@ -314,7 +319,7 @@ class Workers(Here):
             self.content if chunk.feeds else None,
         )
         try:
-            future = self.executor.submit(*call)
+            future = self._sent(*call)
         except BrokenExecutor as error:
             if not self.make:
                 error.add_note(
@@ -324,9 +329,14 @@ class Workers(Here):
                 )
                 raise
             self.executor = self.make()
-            future = self.executor.submit(*call)
+            future = self._sent(*call)
         self.flying[future] = chunk
         future.add_done_callback(self.landed.put)
+
+    def _sent(self, *call: Any) -> Any:
+        with warnings.catch_warnings():  # Dask's, of what is sent once a worker
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.executor.submit(*call)
 
     def _answered(self, chunk: _Chunk, future: Any) -> Iterator[dict[int, RunResult]]:
         if chunk.feeds:  # the parcel has arrived, or is lost

@@ -4,19 +4,24 @@
 the runs; `deal` cuts those that share a program into packs, one a device and call.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import pandas as pd
 from jax.sharding import Mesh
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data
 from jaxnoise.data.rows import check_seed
 from jaxnoise.results import strength_columns
-from jaxnoise.training.recipe import RECIPE, RecipeFn, Settings
+from jaxnoise.store.checkpoints import Checkpoints
+from jaxnoise.training.recipe import RECIPE, Count, RecipeFn, Settings, as_count
+
+OnMetrics = Callable[[pd.DataFrame, int, dict[str, np.ndarray]], None]
 
 BASELINE_STRENGTH = 0.0
 LEAST, MOST = (float(getattr(np.finfo(np.float32), end)) for end in ("tiny", "max"))
@@ -37,6 +42,28 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Where runs are cut, and what is done there.
+
+    Attributes:
+        every: epochs of a piece, or None.
+        keep_at: the epochs at which variables are kept.
+        on_metrics: is told of the metrics, or None.
+        checkpoints: where the state is saved, or None.
+    """
+
+    every: int | None = None
+    keep_at: tuple[int, ...] = ()
+    on_metrics: OnMetrics | None = None
+    checkpoints: Checkpoints | None = None
+
+    def cuts(self, epochs: Count) -> list[int]:
+        """The epochs after which something is done, the last one among them."""
+        regular = range(self.every, int(epochs), self.every) if self.every else ()
+        return sorted({*regular, *self.keep_at, int(epochs)})
+
+
+@dataclass(frozen=True)
 class Plan:
     """A sweep of which nothing has run yet.
 
@@ -48,6 +75,7 @@ class Plan:
         kept: the seeds of which variables are kept.
         settings: what all programs have in common.
         mesh: the devices.
+        pieces: of the runs, where they are cut.
     """
 
     recipes: Mapping[str, RecipeFn]
@@ -57,6 +85,7 @@ class Plan:
     kept: set[int]
     settings: Settings
     mesh: Mesh
+    pieces: Pieces | None = None
 
     @property
     def device(self) -> str:
@@ -114,10 +143,15 @@ def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:
     return [int(seed) for seed in listed]
 
 
-def seeds_to_keep(keep_params: bool | Sequence[int], seeds: list[int]) -> set[int]:
-    """The seeds of which variables are kept, refused if one is not in the sweep."""
+def seeds_to_keep(
+    keep_params: bool | Sequence[int], seeds: list[int], some: bool = False
+) -> set[int]:
+    """The seeds of which variables are kept, refused if one is not in the sweep.
+
+    All, where some are to be kept and none is named.
+    """
     if isinstance(keep_params, bool):
-        return set(seeds) if keep_params else set()
+        return set(seeds) if keep_params or some else set()
     if isinstance(keep_params, str) or not isinstance(keep_params, Iterable):
         raise TypeError(
             "keep_params must be True, False or the seeds to keep, such as [0, 1], "
@@ -142,6 +176,72 @@ def as_splits(data: Data | Sequence[Data]) -> list[Data]:
     if not splits:
         raise ValueError("data must hold at least one split, got none.")
     return splits
+
+
+def pieces_of(
+    settings: Settings,
+    store: str | os.PathLike | None,
+    extend: bool,
+    alone: bool,
+    checkpoint_every: Count | None,
+    on_metrics: OnMetrics | None,
+    keep_params_at: Sequence[int],
+) -> Pieces | None:
+    """What is asked for, checked; None where nothing is.
+
+    Only where one process is alone.
+    """
+    keep_at = _kept_epochs(keep_params_at, settings)
+    if not alone and (keep_at or checkpoint_every or on_metrics):
+        raise ValueError(
+            "checkpoint_every, on_metrics and keep_params_at are for the devices of "
+            "one process; leave them out with an executor and under jax.distributed."
+        )
+    checkpoints = None if store is None else Checkpoints(store)
+    if on_metrics is not None:
+        check_function("on_metrics", on_metrics, "a function (runs, epoch, metrics)", 3)
+    if checkpoint_every is None:
+        if on_metrics is not None:
+            raise ValueError(
+                "on_metrics must have checkpoint_every, the epochs between its calls."
+            )
+        whole = not settings.epochs % settings.metrics_every
+        if not (alone and extend and whole and checkpoints and any(checkpoints)):
+            checkpoints = None
+        cut = checkpoints or keep_at
+        return Pieces(None, keep_at, None, checkpoints) if cut else None
+    every = as_count("checkpoint_every", checkpoint_every, "an int")
+    _check_measured("checkpoint_every", every, settings)
+    if checkpoints is None and on_metrics is None:
+        raise ValueError(
+            "checkpoint_every must have store, a path beside which the checkpoints "
+            "lie, or on_metrics, which is called after each piece; got neither."
+        )
+    return Pieces(every, keep_at, on_metrics, checkpoints)
+
+
+def _kept_epochs(given: Sequence[int], settings: Settings) -> tuple[int, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"keep_params_at must be epochs, such as [100, 500], got {shown(given)}."
+        )
+    epochs = [as_count("keep_params_at", each, "epochs, each") for each in given]
+    for epoch in epochs:
+        _check_measured("keep_params_at", epoch, settings)
+        if epoch > settings.epochs:
+            raise ValueError(
+                f"keep_params_at must be at most epochs={settings.epochs}, got {epoch}."
+            )
+    return tuple(sorted(set(epochs)))
+
+
+def _check_measured(name: str, epoch: int, settings: Settings) -> None:
+    for what, value in ((name, epoch), ("epochs", settings.epochs)):
+        if value % settings.metrics_every:
+            raise ValueError(
+                f"{what} must be a multiple of metrics_every={settings.metrics_every} "
+                f"where runs are cut, got {value}."
+            )
 
 
 def _levels(placement: str, given: Any) -> list[Any]:

@@ -14,7 +14,8 @@ import numpy as np
 from jax.experimental.multihost_utils import process_allgather
 
 from jaxnoise.results import RunResult
-from jaxnoise.training.program import CALL_BLOCKS, Here, Job, queues_of, results_of
+from jaxnoise.training.program import Here, Job, queues_of, results_of
+from jaxnoise.training.slots import CALL_BLOCKS
 
 
 class Pod(Here):

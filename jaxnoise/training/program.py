@@ -9,8 +9,8 @@ a job starts with a block a device, and takes more in a call while that is quick
 import time
 from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
-from itertools import cycle, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, jaxprs_in_params
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jax.stages import Lowered
 
 from jaxnoise.data import Data, row_count
@@ -35,12 +35,26 @@ from jaxnoise.training.devices import (
 from jaxnoise.training.evaluate import with_set_metrics
 from jaxnoise.training.keys import key_of_seed
 from jaxnoise.training.notices import check_convolutions
+from jaxnoise.training.pieces import (
+    Parts,
+    States,
+    lowered_parts,
+    outputs_in_pieces,
+    vmapped,
+)
 from jaxnoise.training.plan import Plan
 from jaxnoise.training.progress import interrupts_held
 from jaxnoise.training.recipe import RecipeFn, Settings
 from jaxnoise.training.run import Facts, one_run
+from jaxnoise.training.slots import (
+    CALL_BLOCKS,
+    Blocks,
+    next_packs,
+    places_of,
+    program_arguments,
+    unpack,
+)
 
-CALL_BLOCKS = 4  # blocks that a device does in one call at most: bounds memory
 CALL_SECONDS = 2.0  # that a call of several blocks may take
 _shaped = jax.ShapeDtypeStruct
 
@@ -49,23 +63,26 @@ class Program:
     """``(data, split, seeds, strengths, live) -> RunResult``, compiled once.
 
     Args:
-        lowered: the program before XLA compiles it, which lets other threads run.
+        lowered: the program before XLA compiles it, which lets other threads run; where
+            runs are cut, its `Parts`.
         block: the number of runs that are vmapped together.
         facts: what is known of its runs.
         traced: one of them, ``(key, strength, data, split) -> RunResult``.
         shapes: of what it leaves.
+        period: one of as few epochs as there may be, traced, where runs are cut.
     """
 
     def __init__(
         self,
-        lowered: Lowered,
+        lowered: Lowered | Parts,
         block: int,
         facts: Facts,
         traced: ClosedJaxpr,
         shapes: RunResult,
+        period: ClosedJaxpr | None = None,
     ):
         self._lowered, self.block, self.facts = lowered, block, facts
-        self.traced, self.shapes = traced, shapes
+        self.traced, self.shapes, self.period = traced, shapes, period
 
     @property
     def metrics(self) -> list[str]:
@@ -75,9 +92,10 @@ class Program:
         return [*self.shapes.metrics, *on_host]
 
     @cached_property
-    def compiled(self) -> Callable[..., RunResult]:
+    def compiled(self) -> Any:
         """The compiled program; the other one's text is long."""
-        return vars(self).pop("_lowered").compile()
+        lowered = vars(self).pop("_lowered")
+        return jax.tree.map(lambda each: each.compile(), lowered)
 
 
 class Job(NamedTuple):
@@ -85,6 +103,7 @@ class Job(NamedTuple):
 
     program: Program
     ids: list[int]
+    checkpoint: Any = None  # that they go on from
 
 
 def trace_jobs(plan: Plan) -> list[Job]:
@@ -139,7 +158,8 @@ def _program(plan: Plan, placement: str, ids: list[int]) -> Program:
         recipe = recipe.__call__  # type: ignore[operator] # of this very object
     try:
         keep = bool(plan.kept)
-        program = lowered_program(recipe, signature, settings, keep, most, plan.mesh)
+        asked = (recipe, signature, settings, keep, most, plan.mesh)
+        program = lowered_program(*asked, *([True] if plan.pieces else []))
     except Exception as error:
         error.add_note(
             f"In the placement {placement!r}, at strength {first.strength}; "
@@ -160,44 +180,87 @@ def lowered_program(
     keep: bool,
     most: int,
     mesh: Mesh,
+    cut: bool = False,
 ) -> Program:
-    """The program of runs with such a strength and data; traces one of them."""
+    """The program of runs with such a strength and data; traces one of them.
+
+    Where runs are to be cut, it comes in parts.
+    """
     structure, leaves = signature
     strength, data = jax.tree.unflatten(structure, leaves)
-    key = jax.eval_shape(key_of_seed, 0)
-    trace = jax.make_jaxpr(partial(one_run, recipe, settings), return_shape=True)
-    jaxpr, (result, facts) = trace(key, strength, data, _shaped((), np.uint32))
+    split = _shaped((), np.uint32)
+    arguments = jax.eval_shape(key_of_seed, 0), strength, data, split
+
+    def trace(settings: Settings) -> Any:
+        run = partial(one_run, recipe, settings)
+        return jax.make_jaxpr(run, return_shape=True)(*arguments)
+
+    jaxpr, (result, facts) = trace(settings)
     check_convolutions(jaxpr.jaxpr)
     weights = sum(leaf.size for leaf in jax.tree.leaves(result.params))
     products = weights * min(settings.batch_size, row_count(data.train))
     block = block_size(settings.vectorize, most, products, _peak_bytes(jaxpr.jaxpr))
     flat, form = jaxpr_as_fun(jaxpr), jax.tree.structure(result)
 
-    def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
-        arguments = jax.tree.leaves((key_of_seed(seed), strength, data, split))
-        result = jax.tree.unflatten(form, flat(*arguments))
+    def kept(result: RunResult) -> RunResult:
         return result if keep else result._replace(variables=None)
 
-    devices, calls = mesh.size, mesh.size * CALL_BLOCKS
-    lowered = _on_devices(run, block, mesh).lower(
-        jax.tree.map(lambda x: _shaped((devices, *x.shape), x.dtype), data),
-        _shaped((devices,), np.uint32),
+    def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
+        arguments = jax.tree.leaves((key_of_seed(seed), strength, data, split))
+        return kept(jax.tree.unflatten(form, flat(*arguments)))
+
+    lower = partial(_lowered, block=block, mesh=mesh, data=data)
+    if not cut:
+        return Program(lower(run, split, strength), block, facts, jaxpr, result)
+    period, _ = trace(replace(settings, epochs=settings.metrics_every))
+    parts = lowered_parts(recipe, settings, kept, lower, arguments)
+    return Program(parts, block, facts, jaxpr, result, period)
+
+
+def _lowered(
+    run: Callable[..., Any],
+    split: Any,
+    given: Any,
+    own: Sequence[bool] = (),
+    *,
+    block: int,
+    mesh: Mesh,
+    data: Any,
+) -> Lowered:
+    """The program of ``run`` with such arguments."""
+    calls = mesh.size * CALL_BLOCKS
+
+    def shaped(tree: Any, *axes: int) -> Any:
+        return jax.tree.map(
+            lambda x: _shaped((*axes, *x.shape), x.dtype, weak_type=x.weak_type), tree
+        )
+
+    many = vmapped(run, own)
+    return _on_devices(run, many, block, mesh).lower(
+        shaped(data, mesh.size),
+        shaped(split, mesh.size),
         _shaped((calls, block), np.uint32),
-        jax.tree.map(lambda x: _shaped((calls, block), x.dtype), strength),
+        shaped(given, calls, block),
         _shaped((calls,), bool),
     )
-    return Program(lowered, block, facts, jaxpr, result)
 
 
-def _on_devices(run: Callable[..., RunResult], block: int, mesh: Mesh) -> Any:
+def _on_devices(
+    run: Callable[..., RunResult],
+    many: Callable[..., RunResult],
+    block: int,
+    mesh: Mesh,
+) -> Any:
     """``run`` for all devices: each has its own data and its own blocks of runs.
+
+    ``many`` is ``run`` for a block of them.
 
     Blocks that are not live are skipped: one program serves any number of runs.
     """
 
     def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> RunResult:
         if block > 1:
-            return jax.vmap(run, (0, 0, None, None))(seeds, strengths, split, data)
+            return many(seeds, strengths, split, data)
         seed, strength = jax.tree.map(lambda leaf: leaf[0], (seeds, strengths))
         return jax.tree.map(lambda leaf: leaf[None], run(seed, strength, split, data))
 
@@ -251,16 +314,23 @@ def signature_of(tree: Any) -> tuple[Any, ...]:
     return structure, tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
 
 
-def results_of(job: Job, plan: Plan) -> Iterator[dict[int, RunResult]]:
+def results_of(
+    job: Job, plan: Plan, states: States | None = None
+) -> Iterator[dict[int, RunResult]]:
     """Run all of a job; yield the results of each call when it is done."""
     queues, most, block = queues_of(job, plan), 1, job.program.block
     while any(queues):
         packs = next_packs(queues, most, plan.mesh.size)
         started = time.perf_counter()
         arguments = program_arguments(plan, packs, block)
-        outputs = jax.device_get(job.program.compiled(*arguments))
+        compiled, places = job.program.compiled, places_of(packs, block)
+        if plan.pieces:
+            call = compiled, arguments, plan, plan.pieces, places
+            outputs = outputs_in_pieces(*call, states, job.checkpoint)
+        else:
+            outputs = jax.device_get(compiled(*arguments))
         seconds = time.perf_counter() - started
-        results = unpack(plan, packs, outputs)
+        results = unpack(plan, places, outputs)
         for i, result in results.items():
             split = plan.splits[plan.runs[i].split]
             results[i] = with_set_metrics(result, job.program.facts.set_metrics, split)
@@ -274,6 +344,7 @@ class Here:
     """The devices of this process, while they train the runs of a sweep."""
 
     failed: Mapping[int, str] = MappingProxyType({})
+    states: States | None = None  # of runs that are cut
 
     def __init__(self, plan: Plan):
         self.plan, self.device = plan, plan.device
@@ -289,10 +360,7 @@ class Here:
     def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
         """Train the runs; yield those of each call."""
         for job in jobs:
-            yield from results_of(job, self.plan)
-
-
-Blocks = list[list[int]]  # of runs, by their numbers
+            yield from results_of(job, self.plan, self.states)
 
 
 def queues_of(job: Job, plan: Plan) -> list[Blocks]:
@@ -305,66 +373,3 @@ def queues_of(job: Job, plan: Plan) -> list[Blocks]:
         [ids[at : at + block] for at in range(0, len(ids), block)]
         for ids in by_split.values()
     ]
-
-
-def next_packs(queues: list[Blocks], most: int, devices: int) -> Blocks:
-    """Take the runs of one call: up to ``most`` blocks of one split for each device.
-
-    Packs have like sizes, so that no device waits long for another.
-    """
-    packs = []
-    for free in range(devices, 0, -1):
-        longest = max(queues, key=len)
-        share = min(most, -(-sum(map(len, queues)) // free))
-        packs.append([i for block in longest[:share] for i in block])
-        del longest[:share]
-    return [pack for pack in packs if pack]
-
-
-def program_arguments(
-    plan: Plan, packs: Sequence[Sequence[int]], block: int
-) -> tuple[Any, ...]:
-    """The program's arguments for one call, a device after the other."""
-    mesh, runs = plan.mesh, plan.runs
-    devices = mesh.size
-    slots = np.zeros((devices, CALL_BLOCKS * block), int)
-    live = np.zeros((devices, CALL_BLOCKS), bool)
-    for device, pack in enumerate(islice(cycle(packs), devices)):
-        slots[device] = pack[0]  # fills what the pack leaves free
-        slots[device, : len(pack)] = pack
-        live[device, : -(-len(pack) // block)] = device < len(packs)
-    order = slots.reshape(-1, block)
-    chosen = [runs[i] for i in order.flat]
-    seeds = np.array([run.seed for run in chosen], np.uint32).reshape(order.shape)
-    strengths = jax.tree.map(
-        lambda *leaves: np.array(leaves, np.float32).reshape(order.shape),
-        *(run.strength for run in chosen),
-    )
-    split = np.array([runs[i].split for i in slots[:, 0]], np.uint32)
-    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-
-    def one_a_device(*leaves: Any) -> jax.Array:
-        """Straight from where they lie: a stack of them would be a copy more."""
-        shards = jax.device_put([leaf[None] for leaf in leaves], list(mesh.devices))
-        shape = (len(leaves), *leaves[0].shape)
-        return jax.make_array_from_single_device_arrays(shape, sharding, shards)
-
-    data = jax.tree.map(one_a_device, *(plan.splits[s] for s in split))
-    return data, split, seeds, strengths, live.reshape(-1)
-
-
-def unpack(
-    plan: Plan, packs: Sequence[Sequence[int]], outputs: RunResult
-) -> dict[int, RunResult]:
-    """Each run's own result, by its number; variables of those to keep alone.
-
-    Copies, as one run's view would hold the arrays of its whole call in memory.
-    """
-    results, block = {}, outputs.finite.shape[1]
-    for device, pack in enumerate(packs):
-        for slot, i in enumerate(pack):
-            at = divmod(device * CALL_BLOCKS * block + slot, block)
-            keep = plan.runs[i].seed in plan.kept
-            kept = outputs if keep else outputs._replace(variables=None)
-            results[i] = jax.tree.map(lambda leaf, at=at: leaf[at].copy(), kept)
-    return results

@@ -46,6 +46,7 @@ from jaxnoise.training.recipe import (
 )
 
 Train = Callable[..., RunResult]
+Carry = tuple["State", OrderedDict[str, Array]]  # between epochs; curves so far
 
 
 class State(NamedTuple):
@@ -176,6 +177,21 @@ def one_run(
     return result, Facts(loss, np.shape(outputs), made.set_metrics)
 
 
+def part_of_run(
+    part: str,
+    recipe: RecipeFn,
+    settings: Settings,
+    key: Array,
+    strength: Any,
+    data: Data,
+    split: Any,
+    *given: Any,
+) -> Any:
+    """A run in three parts: ``begin``, ``go_on`` as often as one likes, and ``end``."""
+    made, data = called("recipe", recipe, strength), jax.tree.map(jnp.asarray, data)
+    return getattr(_Run(made, settings, data, Keys.of_run(key, split)), part)(*given)
+
+
 class _Run:
     """One run while it is traced: recipe, settings, data and keys, and its loops."""
 
@@ -190,10 +206,15 @@ class _Run:
         self.batch_size = min(settings.batch_size, self.rows)
         self.steps_per_epoch = -(-self.rows // self.batch_size)
         self.curve_sets = settings.curve_sets(data)
+        self.measured = bool(self.curve_sets) or "validation" in data
+        self.every = settings.metrics_every if self.measured else 1
         check_names(data, (*recipe.metrics, "loss", *recipe.set_metrics))
 
     def result(self) -> RunResult:
-        state, curves = self.train()
+        return self.end(*self.train())
+
+    def end(self, state: State, curves: OrderedDict[str, Array]) -> RunResult:
+        """What the run leaves."""
         metrics, finite = self.final_metrics(state.variables, curves), state.finite
         losses = [metrics[f"{name}_loss"] for name in self.data]
         for leaf in [*jax.tree.leaves(state.variables["params"]), *losses]:
@@ -225,10 +246,10 @@ class _Run:
         names = [f"{s}_{m}" for s in self.data for m in (*self.recipe.metrics, "loss")]
         return OrderedDict((name, values[name]) for name in names)
 
-    def train(self) -> tuple[State, OrderedDict[str, Array]]:
+    def train(self) -> Carry:
         """All epochs: full periods between measurements, then the epochs left over."""
-        epochs, every = self.settings.epochs, self.settings.metrics_every
-        if not self.curve_sets and "validation" not in self.data:
+        epochs, every = self.settings.epochs, self.every
+        if not self.measured:
             state, _ = lax.scan(self.epoch, self.initial(), jnp.arange(epochs))
             return state, OrderedDict()
         periods = jnp.arange(epochs - epochs % every).reshape(-1, every)
@@ -237,6 +258,27 @@ class _Run:
             rest = jnp.arange(epochs - epochs % every, epochs)
             state, _ = self.period(state, rest)
         return state, curves
+
+    def begin(self) -> Carry:
+        """Before the first epoch, with room for the curves."""
+        state, count = self.initial(), self.settings.epochs // self.every
+        measure = partial(self.evaluate, sets=self.curve_sets)
+        shapes = jax.eval_shape(measure, state.variables)
+        return state, jax.tree.map(lambda s: jnp.zeros((count,), s.dtype), shapes)
+
+    def go_on(
+        self, state: State, curves: OrderedDict[str, Array], first: Array, last: Array
+    ) -> Carry:
+        """The periods from one epoch to another, in the loop that `train` has."""
+
+        def one(i: Array, carry: Carry) -> Carry:
+            epochs = i * self.every + jnp.arange(self.every)
+            state, new = self.period(carry[0], epochs)
+            put = partial(lax.dynamic_update_index_in_dim, index=i, axis=0)
+            return state, jax.tree.map(put, carry[1], new)
+
+        bounds = first // self.every, last // self.every
+        return lax.fori_loop(*bounds, one, (state, curves))
 
     def initial(self) -> State:
         x = jax.tree.map(lambda leaf: leaf[: self.batch_size], self.data.train[0])
@@ -247,9 +289,7 @@ class _Run:
             best = Best(jnp.float32(jnp.inf), jnp.int32(0), variables)
         return State(variables, opt_state, jnp.bool_(True), best)
 
-    def period(
-        self, state: State, epochs: Int[Array, " epoch"]
-    ) -> tuple[State, OrderedDict[str, Array]]:
+    def period(self, state: State, epochs: Int[Array, " epoch"]) -> Carry:
         """Some epochs and the measurement after the last of them."""
         if len(epochs) == 1:
             state, _ = self.epoch(state, epochs[0])

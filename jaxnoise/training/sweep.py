@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxnoise.checks import shown, warn
 from jaxnoise.data import Data
@@ -28,16 +29,19 @@ from jaxnoise.results import (
     stacked_curves,
     stacked_rows,
     strength_columns,
+    variables_by_epoch,
 )
 from jaxnoise.store.file import File
 from jaxnoise.training.devices import check_data_fits, local_mesh, runs_mesh
 from jaxnoise.training.executors import Workers
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import (
+    OnMetrics,
     Plan,
     Run,
     as_seeds,
     as_splits,
+    pieces_of,
     plan_runs,
     seeds_to_keep,
 )
@@ -66,6 +70,9 @@ def sweep(
     version: str = "",
     extend: bool = False,
     executor: Any = None,
+    checkpoint_every: Count | None = None,
+    on_metrics: OnMetrics | None = None,
+    keep_params_at: Sequence[int] = (),
 ) -> SweepResult:
     """Train every placement at every strength, seed and split; return all the runs.
 
@@ -108,6 +115,7 @@ def sweep(
         version: a text of your own that tells recipes apart, for what a trace does not
             show, such as data that `set_metrics` hold.
         extend: whether stored runs of fewer epochs give way to the same ones of these.
+            Where they have checkpoints, they go on from there.
         executor: where the runs are trained: anything with the interface of
             `concurrent.futures.Executor`, such as Dask's ``client.get_executor()``, or
             a function that makes one, ``lambda: ProcessPoolExecutor(2,
@@ -115,6 +123,18 @@ def sweep(
             death breaks it. Workers import the recipes, or get them by cloudpickle,
             which also takes lambdas. A few runs at a time go to a worker, and go again
             if it dies; after three failures they are left out, and the others go on.
+        checkpoint_every: epochs of a piece, for long runs: after each, the state of the
+            runs is saved in a folder beside ``store``, ``<store>.checkpoints``, and the
+            same call goes on from there. The numbers are those of runs in one piece,
+            bit for bit. A checkpoint takes tenths of a second and the size of the
+            state; the last one stays, for ``extend``, and may be deleted.
+        on_metrics: a function ``(runs, epoch, metrics)``, called after each piece with
+            a table of the runs in it, an epoch that they have had, and by name an array
+            of their curves' values there, a value a run; also without a store. The
+            index of ``runs`` is that of the result. So a tracker hears of runs while
+            they train, see below.
+        keep_params_at: epochs at which variables are kept, too, in ``variables_at`` of
+            the result and in the store: of the seeds in ``keep_params``, or of all.
 
     Returns:
         A `SweepResult`. A diverged run has ``finite`` False and NaN metrics. After an
@@ -171,21 +191,35 @@ def sweep(
         >>> again = model.apply(serialization.msgpack_restore(content), x, train=False)
         >>> bool((again == logits).all())
         True
+
+        Trackers take three lines each. TensorBoard, through ``tensorboardX``::
+
+            writer = tensorboardX.SummaryWriter("logs")
+            def on_metrics(runs, epoch, metrics):
+                for name, values in metrics.items():
+                    curves = dict(zip(map(str, runs.index), values))
+                    writer.add_scalars(name, curves, epoch)
+
+        MLflow and W&B take one dict a call::
+
+            def on_metrics(runs, epoch, metrics):
+                told = {
+                    f"{name}/{run}": value for name, values in metrics.items()
+                    for run, value in zip(runs.index, values)
+                }
+                mlflow.log_metrics(told, step=epoch)
+                wandb.log(told | {"epoch": epoch})
     """
     settings = Settings(epochs, batch_size, curves, metrics_every, keep_rows, vectorize)
     splits, seeds = as_splits(data), as_seeds("seeds", seeds)
-    if keep_rows and len(splits) > 1:
-        raise ValueError("keep_rows is for one jn.Data, got several splits.")
-    for split in splits:
-        settings.curve_sets(split)
-    kept = seeds_to_keep(keep_params, seeds)
-    warn_of_unlike_columns(splits[0])
-    mesh = runs_mesh() if executor is None else local_mesh()
-    if executor is None:
-        check_data_fits(splits, mesh)
-    runs = plan_runs(recipes, strengths, seeds, len(splits))
-    plan = Plan(recipes, strengths, splits, runs, kept, settings, mesh)
+    cuts = checkpoint_every, on_metrics, keep_params_at
     pod, first = jax.process_count() > 1, jax.process_index() == 0
+    alone = executor is None and not pod
+    pieces = pieces_of(settings, store, extend, alone, *cuts)
+    kept = seeds_to_keep(keep_params, seeds, bool(pieces and pieces.keep_at))
+    mesh = _checked_mesh(splits, settings, executor)
+    runs = plan_runs(recipes, strengths, seeds, len(splits))
+    plan = Plan(recipes, strengths, splits, runs, kept, settings, mesh, pieces)
     here = Pod(plan) if pod else Here(plan)
     return _trained(
         plan,
@@ -194,6 +228,20 @@ def sweep(
         partial(Kept, version=version, extend=extend),
         File(store, write=True) if first and store is not None else nullcontext(),
     )
+
+
+def _checked_mesh(splits: Sequence[Data], settings: Settings, executor: Any) -> Mesh:
+    """The devices; data that do not go with them or the settings are refused."""
+    if settings.keep_rows and len(splits) > 1:
+        raise ValueError("keep_rows is for one jn.Data, got several splits.")
+    for split in splits:
+        settings.curve_sets(split)
+    warn_of_unlike_columns(splits[0])
+    if executor is not None:
+        return local_mesh()
+    mesh = runs_mesh()
+    check_data_fits(splits, mesh)
+    return mesh
 
 
 def _trained(
@@ -214,6 +262,8 @@ def _trained(
             kept = kept_in(file, plan, jobs) if file else None
             results |= engine.shared(kept.found if kept else dict)
             jobs = left_of(jobs, results)
+            if kept:
+                jobs, engine.states = kept.resumed(jobs), kept.states
             engine.prepare(jobs)
             compiled = time.perf_counter()
             shown.begin()
@@ -232,13 +282,17 @@ def _trained(
         pass
     except BaseException as error:
         if compiled:
-            vars(error)["result"] = gathered(compiled, False)
-            error.add_note(
-                f"{len(results)} of {total} runs had finished; they are in this "
-                "exception's attribute `result`, a SweepResult."
-            )
+            _hand_over(gathered(compiled, False), error, total)
         raise
     return gathered(compiled, complete)
+
+
+def _hand_over(result: SweepResult, error: BaseException, total: int) -> None:
+    vars(error)["result"] = result
+    error.add_note(
+        f"{len(result.runs)} of {total} runs had finished; they are in this "
+        "exception's attribute `result`, a SweepResult."
+    )
 
 
 def _warn_of(failed: Mapping[int, str], runs: Sequence[Run]) -> None:
@@ -279,6 +333,7 @@ def _gathered(
         device=engine.device,
         origin=replace(plan, splits=[]),
         rows=stacked_rows(results),
+        variables_at=variables_by_epoch(results),
     )
 
 

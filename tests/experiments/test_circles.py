@@ -208,19 +208,27 @@ def test_signs_that_the_encoding_lacks(experiment, monkeypatch, encoding, printe
     assert out.getvalue().decode(encoding) == printed
 
 
-def test_some_placements_and_no_plots(circles, everything, tmp_path):
+def test_some_placements_and_no_plots(circles, everything, tmp_path, monkeypatch):
     """The numbers of the runs that all placements have; no pictures."""
     given = [*TOY, "--placement", "both", "--no-plots", "--out", str(tmp_path)]
     assert circles.main(given) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "curves.npz",
         "runs.csv",
+        "runs.sqlite",
         "summary.json",
     ]
     assert summary_of(tmp_path)["config"]["placement"] == "both"
     runs = pd.read_csv(tmp_path / "runs.csv")
     expected = pd.read_csv(everything / "runs.csv").iloc[:6]
     pd.testing.assert_frame_equal(runs, expected)
+    monkeypatch.setattr("jaxnoise.training.program.compile_jobs", no_jobs)
+    assert circles.main(given) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "runs.csv"), expected)
+
+
+def no_jobs(jobs):
+    assert not jobs, "runs that are in the store were trained again"
 
 
 def test_table(shows, capsys):

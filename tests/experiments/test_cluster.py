@@ -15,7 +15,7 @@ def test_it_stores_and_goes_on(experiment, tmp_path, capsys):
     assert main([*asked, "--seeds", "10"]) == 0
     assert main([*asked, "--seeds", "11"]) == 0
     assert "hidden" in capsys.readouterr().out
-    assert len(jn.Store(tmp_path / "results.sqlite").runs) == 4 * 11
+    assert len(jn.Store(tmp_path / "runs.sqlite").runs) == 4 * 11
     assert json.loads((tmp_path / "summary.json").read_text())["complete"]
 
 
@@ -26,4 +26,7 @@ def test_no_cluster_is_one_line(experiment, capsys, tmp_path):
         asked = ["--scheduler", "tcp://127.0.0.1:1", "--out", str(tmp_path)]
         experiment("cluster").main(asked)
     assert ended.value.code == 2
-    assert "error: no cluster" in capsys.readouterr().err
+    assert (
+        "error: Timed out trying to connect to tcp://127.0.0.1:1"
+        in capsys.readouterr().err
+    )

@@ -311,3 +311,23 @@ def test_every_script_runs_without_docstrings(experiment, script, capsys):
         names["main"](["--help"])
     assert end.value.code == 0
     assert f"usage: {script.name}" in capsys.readouterr().out
+
+
+def test_fresh_sets_the_store_aside(made, tmp_path, capsys):
+    """With what SQLite keeps beside it; nothing is deleted or written over."""
+    options = argparse.Namespace(out=tmp_path, fresh=True)
+    store = made.store_of(options)
+    for number in (1, 2):
+        store.write_text(f"runs {number}")
+        Path(f"{store}-wal").write_text(f"wal {number}")
+        options.fresh = False
+        assert made.store_of(options).read_text() == f"runs {number}"
+        options.fresh = True
+        assert made.store_of(options) == store
+        assert f"runs.{number}.sqlite" in capsys.readouterr().out
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "runs.1.sqlite": "runs 1",
+        "runs.1.sqlite-wal": "wal 1",
+        "runs.2.sqlite": "runs 2",
+        "runs.2.sqlite-wal": "wal 2",
+    }

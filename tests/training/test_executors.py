@@ -13,6 +13,7 @@ from concurrent.futures import (
     Future,
     ProcessPoolExecutor,
 )
+from queue import SimpleQueue
 
 import jax
 import optax
@@ -121,6 +122,34 @@ class Workshop:
         return future
 
 
+class Pool(Workshop):
+    """One whose chunks wait for their turn, and all die with a worker."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.calls = SimpleQueue()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def submit(self, *call):
+        if self.broken:
+            raise self.broken
+        future = Future()
+        self.calls.put((future, call))
+        return future
+
+    def work(self):
+        while True:
+            future, call = self.calls.get()
+            error = self.broken
+            if not error:
+                done = super().submit(*call)
+                error = done.exception()
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(done.result())
+
+
 def failing(times, error, fits=lambda run: True):
     """A fate that strikes the first chunks with a run that fits, so many times."""
     left = deque([error] * times)
@@ -177,7 +206,7 @@ def test_after_three_failures_a_chunk_is_missing_and_no_other(
             raise error
 
     def made():
-        shops.append(Workshop(2, fate))
+        shops.append(Pool(2, fate))
         return shops[-1]
 
     why = f"{type(error).__name__}: {error}"

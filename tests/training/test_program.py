@@ -9,7 +9,7 @@ import pytest
 
 import jaxnoise as jn
 from jaxnoise.training import devices, program
-from jaxnoise.training.program import CALL_BLOCKS, next_packs
+from jaxnoise.training.slots import CALL_BLOCKS, next_packs
 
 
 def recipe(stddev):

@@ -1,6 +1,7 @@
 """Binary tasks on the plane: their points, and what models decide about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy.special import expit
 from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.evidence.plots import style
+from jaxnoise.model import as_model
+from jaxnoise.results import SweepResult, cell_columns, strengths_of
 
 CLASSES = ((style.VERMILLION, "o"), (style.BLUE, "^"))
 
@@ -49,17 +52,21 @@ def scatter(data: Data, *, ax: Axes | None = None) -> Axes:
 
 
 def decision_regions(
-    logits: Mapping[str, Callable[[np.ndarray], Any]],
+    logits: Mapping[str, Callable[[np.ndarray], Any]] | SweepResult,
     data: Data,
     *,
+    epochs: Sequence[int] | None = None,
     best_radius: float | None = None,
     ax: Any = None,
 ) -> Figure:
     """Draw what models decide on the plane, a panel a model, over the train points.
 
     Args:
-        logits: by title, a function from points (rows, 2) to logits (rows, 1).
+        logits: by title, a function from points (rows, 2) to logits (rows, 1); or the
+            result of a sweep with ``keep_params_at``, of which each run that kept
+            variables has a panel an epoch: ``result.where(...)`` has few.
         data: the task, as for `scatter`.
+        epochs: of a result; None for all of which it has variables.
         best_radius: radius of the best possible boundary around the origin, dotted.
         ax: where to draw, one axes a panel; None makes a figure.
 
@@ -68,8 +75,8 @@ def decision_regions(
 
     Raises:
         TypeError: if an argument is of the wrong kind.
-        ValueError: if the points are not two-dimensional, or the axes are too few or
-            too many.
+        ValueError: if the points are not two-dimensional, the axes are too few or too
+            many, or a result has no recipes or no variables of the epochs.
 
     Example:
         >>> import jaxnoise as jn
@@ -81,6 +88,8 @@ def decision_regions(
         2
     """
     _check_data(data)
+    if isinstance(logits, SweepResult):
+        logits = _over_time(logits, epochs)
     if not isinstance(logits, Mapping):
         raise TypeError(
             "logits must map titles to functions, such as {'model': function}, "
@@ -101,8 +110,7 @@ def decision_regions(
             panel.plot(x, y, **style.best_style(), label="best possible")
         style.title(panel, title)
         _plane(panel)
-    image = panels[0].collections[0]
-    where = panels if ax is not None else figure.axes
+    where, image = panels if ax is not None else figure.axes, panels[0].collections[0]
     figure.colorbar(image, ax=where, label="probability of class 1")
     style.outer_labels(panels, "$x_1$", "$x_2$")
     handles, _ = panels[0].get_legend_handles_labels()
@@ -111,6 +119,46 @@ def decision_regions(
     else:
         style.legend(panels[0], handles, loc="upper right")
     return figure
+
+
+def _over_time(
+    result: SweepResult, epochs: Sequence[int] | None
+) -> Mapping[str, Callable[[np.ndarray], Any]]:
+    """By title, the network of each run and epoch."""
+    asked = list(result.variables_at if epochs is None else epochs)
+    if not asked or not set(asked) <= set(result.variables_at):
+        there = ", ".join(map(str, result.variables_at)) or "none"
+        raise ValueError(
+            f"epochs must be of keep_params_at of the sweep, which are {there}, "
+            f"got {shown(asked)}."
+        )
+    if result.origin is None:
+        raise ValueError(
+            "the result must have its recipes, as one that a sweep of this process "
+            "returned; give functions by title instead."
+        )
+    panels = {}
+    for number, row in enumerate(result.runs.to_dict("records")):
+        (run,) = (
+            each
+            for each in result.origin.runs
+            if all(row[name] == value for name, value in each.columns().items())
+        )
+        apply = as_model(result.origin.recipes[run.placement](run.strength).model).apply
+        for epoch in asked:
+            variables = result.variables_at[epoch][number]
+            if variables is not None:
+                cell = strengths_of(
+                    result.runs.iloc[[number]][cell_columns(result.runs)]
+                )
+                panels[f"{cell}, seed {run.seed}, epoch {epoch}"] = partial(
+                    _logits, apply, variables
+                )
+    return panels
+
+
+def _logits(apply: Callable[..., Any], variables: Any, x: np.ndarray) -> Any:
+    return apply(variables, x, train=False, key=None)[0]
 
 
 def _check_data(data: Any) -> None:
