@@ -98,6 +98,7 @@ def plan_runs(
     strengths: Mapping[str, Any],
     seeds: Sequence[int],
     splits: int,
+    stored: bool = False,
 ) -> list[Run]:
     """All runs, ordered by placement, strength, seed and split as they were given."""
     if not isinstance(recipes, Mapping) or not recipes:
@@ -112,6 +113,7 @@ def plan_runs(
         )
     for placement, recipe in recipes.items():
         check_function(f"recipes[{placement!r}]", recipe, RECIPE, 1)
+    _check_names(recipes, stored)
     for placement in strengths:
         if placement not in recipes:
             raise ValueError(
@@ -125,6 +127,19 @@ def plan_runs(
         for seed in seeds
         for split in range(splits)
     ]
+
+
+def _check_names(recipes: Mapping[str, Any], stored: bool) -> None:
+    """Refuse half a character where it would be lost, with all runs, at the end."""
+    try:
+        pd.Index([*recipes])  # whose texts are UTF-8 where pyarrow is installed
+        if stored:
+            " ".join(map(str, recipes)).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "recipes must have names of whole characters, which UTF-8 can write, "
+            f"got {error.object!r}."
+        ) from None
 
 
 def as_seeds(name: str, seeds: int | Sequence[int] | np.ndarray) -> list[int]:

@@ -218,7 +218,7 @@ def sweep(
     pieces = pieces_of(settings, store, extend, alone, *cuts)
     kept = seeds_to_keep(keep_params, seeds, bool(pieces and pieces.keep_at))
     mesh = _checked_mesh(splits, settings, executor)
-    runs = plan_runs(recipes, strengths, seeds, len(splits))
+    runs = plan_runs(recipes, strengths, seeds, len(splits), store is not None)
     plan = Plan(recipes, strengths, splits, runs, kept, settings, mesh, pieces)
     here = Pod(plan) if pod else Here(plan)
     return _trained(

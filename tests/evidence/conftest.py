@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+import pandas as pd
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -121,3 +122,10 @@ def browser():
     browser = Browser(path)
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def texts_are_objects():
+    """As in older pandas: where pyarrow is installed, others hold no half character."""
+    with pd.option_context("future.infer_string", False):
+        yield

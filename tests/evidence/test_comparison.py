@@ -116,6 +116,7 @@ def test_formats_of_numbers(rows):
     assert "|     0.76 |" in rows.to_markdown(floatfmt=".2f")
 
 
+@pytest.mark.usefixtures("texts_are_objects")
 def test_names_keep_to_their_cells(rows):
     """A newline would end a row of Markdown, and half a character no file takes."""
     odd = rows.assign(placement=["none", "two\nlines |\r\n\ud800"])

@@ -477,6 +477,7 @@ NAMES = (
 )
 
 
+@pytest.mark.usefixtures("texts_are_objects")
 def test_names_are_shown_as_they_are():
     """No mathematics in dollars, no hiding of what begins with an underscore."""
     result = made_up([("none", 0.0), *((name, 0.1) for name in NAMES)])

@@ -457,6 +457,7 @@ def test_default_metric(write, columns, chosen):
     assert f"The measure is {words}." in page.text("Question")
 
 
+@pytest.mark.usefixtures("texts_are_objects")
 def test_text_of_the_user_is_only_text(draw):
     cells = [("none", 0.0), *((name, 0.1) for name in NAMES)]
     result = made_up(cells, seeds=6).runs  # curves show names as other panels do

@@ -647,6 +647,11 @@ def test_metrics_of_one_name_are_refused(data):
             TypeError,
             r"recipes\['none'\] must be a func",
         ),
+        (
+            {"recipes": {"none": none, "\ud800": none}, "store": "not made.sqlite"},
+            ValueError,
+            "names of whole characters",
+        ),
         ({"strengths": [0.1]}, TypeError, "strengths must map placements"),
         ({"strengths": {"hiden": [0.1]}}, ValueError, "got 'hiden'"),
         ({"strengths": {"hidden": []}}, ValueError, "at least one strength, got none"),
