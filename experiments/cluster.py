@@ -48,7 +48,7 @@ def client_of(address: str | None, workers: int) -> Iterator[Any]:
         with Client(address) as client:
             yield client
         return
-    local: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
+    local: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=workers, threads_per_worker=1, **local) as cluster,
         Client(cluster) as client,

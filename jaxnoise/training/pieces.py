@@ -7,7 +7,7 @@ numbers are the same, bit for bit, wherever the cuts are.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,7 @@ class Saved(NamedTuple):
     rows: dict[str, np.ndarray]
 
 
+@runtime_checkable
 class States(Protocol):
     """Where the states of runs are kept, which are told by their numbers."""
 

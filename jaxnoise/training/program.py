@@ -246,8 +246,8 @@ def _lowered(
 
 
 def _on_devices(
-    run: Callable[..., RunResult],
-    many: Callable[..., RunResult],
+    run: Callable[..., Any],
+    many: Callable[..., Any],
     block: int,
     mesh: Mesh,
 ) -> Any:
@@ -258,18 +258,16 @@ def _on_devices(
     Blocks that are not live are skipped: one program serves any number of runs.
     """
 
-    def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> RunResult:
+    def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> Any:
         if block > 1:
             return many(seeds, strengths, split, data)
         seed, strength = jax.tree.map(lambda leaf: leaf[0], (seeds, strengths))
         return jax.tree.map(lambda leaf: leaf[None], run(seed, strength, split, data))
 
-    def on_device(
-        data: Data, split: Any, seeds: Any, strengths: Any, live: Any
-    ) -> RunResult:
+    def on_device(data: Data, split: Any, seeds: Any, strengths: Any, live: Any) -> Any:
         data, split = jax.tree.map(lambda leaf: leaf[0], (data, split))
 
-        def maybe(at: Any) -> RunResult:
+        def maybe(at: Any) -> Any:
             seeds, strengths, live = at
             shapes = jax.eval_shape(run_block, data, split, seeds, strengths)
             return lax.cond(
