@@ -26,7 +26,7 @@ from jaxnoise.evidence.judge import (
     judgements,
 )
 from jaxnoise.evidence.paired import ALPHA
-from jaxnoise.evidence.table import OUTER, Source, opened
+from jaxnoise.evidence.table import OUTER, Source, opened, runs_of
 from jaxnoise.evidence.units import (
     PAIR_BY,
     Evidence,
@@ -224,6 +224,7 @@ def titled_groups(
 
     Of a comparison those of its rows alone.
     """
+    runs = runs_of(runs)
     groups = runs.groupby(cell_columns(runs), sort=False, dropna=False)
     found = [(title, *g) for title, g in zip(cell_titles(runs), groups, strict=True)]
     if not isinstance(source, Comparison):

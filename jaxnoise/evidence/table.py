@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.checks import shown
+from jaxnoise.evidence.format import legible
 from jaxnoise.results import SweepResult, cell_columns
 from jaxnoise.store.store import Store
 
@@ -82,7 +83,7 @@ def opened(source: Any) -> Any:
 
 
 def runs_of(source: Any, name: str = "result_or_table") -> pd.DataFrame:
-    """The table of runs of a sweep, or the table itself."""
+    """The table of runs of a sweep, or the table itself; names can be written."""
     runs = source.runs if isinstance(source, SweepResult) else source
     if not isinstance(runs, pd.DataFrame):
         raise TypeError(
@@ -92,6 +93,11 @@ def runs_of(source: Any, name: str = "result_or_table") -> pd.DataFrame:
     if not runs.columns.is_unique:
         columns = ", ".join(map(str, runs))
         raise ValueError(f"the table must have each column once, got {columns}.")
+    if "placement" in runs:
+        try:
+            " ".join(map(str, runs["placement"])).encode()
+        except UnicodeEncodeError:  # pandas takes one such name for another
+            return runs.assign(placement=runs["placement"].map(legible))
     return runs
 
 
