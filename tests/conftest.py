@@ -44,12 +44,20 @@ def absent(loader):
     return None
 
 
-SLOW = {"quick", "measured"}  # fixtures that run a whole command
+SLOW = {"browser", "measured", "quick"}  # fixtures that start one, or a whole command
 LONG = {  # doctests, and cases of which others are short
     "jaxnoise.data.real.mnist1d",
     "jaxnoise.data.real.mnist5k",
     "test_loading_leaves_no_trace[mnist1d]",
     "test_loading_leaves_no_trace[mnist5k]",
+    "test_described_stripped_and_exported[transformer-nnx]",
+    "test_false_claims_are_as_few_as_stated[name5]",
+    "test_false_claims_are_as_few_as_stated[name6]",
+    "test_in_the_engine[transformer-linen]",
+    "test_many_samples_have_the_p_of_each[25000]",
+    "test_metrics_every[7]",
+    "test_models[True-CNN]",
+    "test_models[True-GRU]",
     "test_models[True-LSTM]",
     "test_parts_that_are_off_change_nothing[input]",
     "test_recipes[RNN]",

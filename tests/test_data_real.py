@@ -104,6 +104,7 @@ def test_loading_leaves_no_trace(name, load, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_help_lists_the_data_sets(data_set):
     """All that return `Data`, with their rows, columns and classes."""
     told = {
@@ -297,6 +298,7 @@ def test_mnist1d_is_the_published_one(data_set):
     assert fingerprint(labels) == "343d27bb023c"
 
 
+@pytest.mark.slow
 def test_mnist1d_shuffled_has_the_same_values_in_another_order(data_set):
     plain, shuffled = data_set("mnist1d")(), data_set("mnist1d")(shuffled=True)
     for (x, y), (other, labels) in zip(plain.values(), shuffled.values(), strict=True):

@@ -113,6 +113,7 @@ class FromNNX:
         return outputs, {**variables, **carried}
 
 
+@pytest.mark.slow
 def test_the_same_curves_as_linen(data, key):
     """The same network, weights, batch statistics and noise: every epoch alike."""
 

@@ -286,6 +286,7 @@ def test_padding_gets_no_noise(key):
     )
 
 
+@pytest.mark.slow
 def test_layers_of_a_scan_draw_their_own(key):
     """In both kinds: with the same weights in every layer, their noise differs."""
     x = jnp.ones((500, WIDTH))

@@ -105,12 +105,13 @@ AS_USERS = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("momentum", marks=[pytest.mark.slow, AS_USERS]),
+        pytest.param("momentum", marks=AS_USERS),
         "adam",
-        pytest.param("keyed", marks=[pytest.mark.slow, AS_USERS]),
+        pytest.param("keyed", marks=AS_USERS),
     ],
 )
 def test_cut_and_resumed_is_as_never_cut(data, whole, path, name):
@@ -212,6 +213,7 @@ def test_what_was_not_kept_begins_anew(data, path):
     assert epochs == [2, 4, 8, 12]
 
 
+@pytest.mark.slow
 def test_finished_runs_go_on_where_the_user_says(data, whole, path):
     asked = {"checkpoint_every": 4, "store": path}
     sweep(data, **asked, epochs=8)
