@@ -270,6 +270,8 @@ class File:
 
     def _create(self) -> None:
         """The tables, where there are none yet, and how it writes."""
+        if not self.db.execute("PRAGMA page_count").fetchone()[0]:
+            self.db.execute("PRAGMA synchronous=OFF")  # a new file has nothing to lose
         with self._transaction():
             if not self.db.execute("PRAGMA application_id").fetchone()[0]:
                 for name in TABLES:
@@ -280,8 +282,8 @@ class File:
         mode = "DELETE" if _on_network(self.path) else "WAL"
         with suppress(sqlite3.OperationalError):  # others are at it: it stays as it is
             self.journal = self.db.execute(f"PRAGMA journal_mode={mode}").fetchone()[0]
-        if self.journal == "wal":
-            self.db.execute("PRAGMA synchronous=NORMAL")
+        safe = "NORMAL" if self.journal == "wal" else "FULL"
+        self.db.execute(f"PRAGMA synchronous={safe}")
 
     def _check_tables(self) -> None:
         """They are as they were made, and nothing runs when they are written."""

@@ -179,11 +179,15 @@ def test_runs_go_with_their_arrays(path):
     assert gone not in dict(curves)
 
 
+def safety(file):
+    return file.db.execute("PRAGMA synchronous").fetchone()[0]
+
+
 def test_reads_while_another_writes(path):
     before = fill(path)
     other = SETUP._replace(split=1).row
     with File(path, write=True) as file:
-        assert file.journal == "wal"
+        assert (file.journal, safety(file)) == ("wal", 1)
         with file._transaction():
             file._insert("setups", [*other, digest(*other)])
             assert contents(path) == before
@@ -193,12 +197,14 @@ def test_reads_while_another_writes(path):
         assert len(runs) == len(list(file.runs(file.setups()))) == 4
 
 
-def test_without_shared_memory(path, monkeypatch):
+@pytest.mark.parametrize("runs", [0, 4])
+def test_without_shared_memory(path, monkeypatch, runs):
     """A network: a plain journal, nothing lost, also of a file that had another."""
-    fill(path)
+    if runs:
+        fill(path, runs)
     monkeypatch.setattr(module, "_on_network", lambda path: True)
     with File(path, write=True) as file:
-        assert file.journal == "delete"
+        assert (file.journal, safety(file)) == ("delete", 2)
     assert len(fill(path, runs=6)[1]) == 6
 
 
