@@ -20,6 +20,9 @@ import jaxnoise as jn
 
 STRENGTHS = {"input": [0.01], "hidden": [0.1], "activation": [0.1]}
 METRIC = "population_accuracy"
+# What a worker that has died may take to start again before Dask gives it up for good,
+# else 15 s: too little on a busy machine.
+LOST = "distributed.deploy.lost-worker-timeout"
 
 
 def recipes(units: int = 500) -> Mapping[str, Any]:
@@ -42,6 +45,7 @@ def recipes(units: int = 500) -> Mapping[str, Any]:
 @contextmanager
 def client_of(address: str | None, workers: int) -> Iterator[Any]:
     """That of the cluster, or of one that is made of processes of this machine."""
+    from dask import config
     from distributed import Client, LocalCluster
 
     if address is not None:
@@ -50,6 +54,7 @@ def client_of(address: str | None, workers: int) -> Iterator[Any]:
         return
     local: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with (
+        config.set({LOST: "1h"}),
         LocalCluster(n_workers=workers, threads_per_worker=1, **local) as cluster,
         Client(cluster) as client,
     ):

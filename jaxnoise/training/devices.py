@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -55,6 +56,22 @@ def use_all_cores() -> None:
             "use_all_cores: too late, JAX has started; call it first, right after the "
             "imports; in a notebook, restart the kernel first."
         ) from None
+
+
+def use_share_of_cores(workers: int | None) -> None:
+    """Give JAX one CPU device per core of a worker's share, unless it has started.
+
+    Threads of several processes on the same cores take each other's time. Engines tell
+    the share by ``OMP_NUM_THREADS``. Else it is one of so many, and a core where
+    ``workers`` is not known.
+    """
+    if _number_was_set():
+        return
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    share = int(told or max(1, core_count() // (workers or core_count())))
+    with suppress(RuntimeError):  # it has
+        jax.config.update("jax_num_cpu_devices", share)
+        os.environ.setdefault("NPROC", str(share))  # XLA's threads
 
 
 def local_mesh() -> Mesh:

@@ -31,7 +31,7 @@ import jax
 from jaxnoise.checks import shown, warn
 from jaxnoise.data import Data
 from jaxnoise.results import RunResult
-from jaxnoise.training.devices import local_mesh
+from jaxnoise.training.devices import local_mesh, use_share_of_cores
 from jaxnoise.training.fingerprint import PRECISION
 from jaxnoise.training.plan import Plan, Run
 from jaxnoise.training.program import (
@@ -76,11 +76,19 @@ class Parcel(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a worker is to do: the runs, and the seeds of which variables are kept."""
+    """What a worker is to do.
+
+    Attributes:
+        parcel: the name of it.
+        runs: to be trained.
+        kept: the seeds of which variables are kept.
+        workers: of this machine, as far as that is known.
+    """
 
     parcel: str
     runs: list[Run]
     kept: set[int]
+    workers: int | None
 
 
 class Answer(NamedTuple):
@@ -113,6 +121,7 @@ def run_chunk(task: Task, content: bytes | None) -> Answer:
         content: of the parcel, for a worker that lacked it.
     """
     with _one_chunk:
+        use_share_of_cores(task.workers)
         parcel, mesh = _opened(task.parcel, content), local_mesh()
         answer = Answer(f"{platform.node()} {os.getpid()}", mesh.size)
         if parcel is None or not task.runs:
@@ -313,9 +322,10 @@ class Workers(Here):
         runs, kept = [self.plan.runs[i] for i in chunk.ids], self.plan.kept
         # whether variables are kept at all is a matter of the program
         own = kept & {run.seed for run in runs} or set(islice(kept, 1))
+        workers = getattr(self.executor, "_max_workers", None)  # of pools of processes
         call = (
             run_chunk,
-            Task(self.name, runs, own),
+            Task(self.name, runs, own, workers),
             self.content if chunk.feeds else None,
         )
         try:

@@ -67,13 +67,14 @@ def free_address():
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
-        yield cluster
+    # where Dask would not wait for workers that start again slowly
+    patient = {"distributed.deploy.lost-worker-timeout": "1h"}
+    address = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with (
+        pytest.importorskip("dask").config.set(patient),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **address) as made,
+    ):
+        yield made
 
 
 @pytest.fixture

@@ -73,6 +73,33 @@ def test_a_single_device_on_many_cores_is_told_once_and_too_late():
     assert "RuntimeError: use_all_cores: too late, JAX has started" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("workers", "told", "share"),
+    [(2, "", 4), (3, "", 2), (9, "", 1), (None, "", 1), (2, "3", 3), (2, "3,1", 3)],
+)
+def test_a_worker_takes_its_share_of_the_cores(workers, told, share):
+    """Devices, and threads of XLA."""
+    code = (
+        "import os, jax, jaxnoise; from jaxnoise.training import devices;"
+        "devices.core_count = lambda: 8;"
+        f"devices.use_share_of_cores({workers});"
+        f"assert jax.device_count() == {share} == int(os.environ['NPROC']);"
+        "devices.use_share_of_cores(1)"
+    )
+    result = run(code, OMP_NUM_THREADS=told)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_share_comes_too_late_once_jax_has_started():
+    code = (
+        "import os, jax, jaxnoise; from jaxnoise.training import devices;"
+        "jax.devices(); devices.use_share_of_cores(None);"
+        "assert jax.device_count() == 1 and 'NPROC' not in os.environ"
+    )
+    result = run(code)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_unknown_compiler_options_are_left_out(monkeypatch):
     known = "xla_cpu_prefer_vector_width"
     options = {known: 512, "xla_cpu_no_such_option": 1, "xla_cpu_fast_math": "maybe"}
