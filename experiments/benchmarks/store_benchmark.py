@@ -32,12 +32,13 @@ def store(report: Report, sizes: argparse.Namespace, folder: Path) -> None:
         report.bound("store", "overhead, a share", max(stored / plain - 1, 1e-9), most)
         half = "second half after a kill, by half of all"
         report.bound("store", half, 2 * rest / plain, RESUMED)
-    counts = {"one worker": 1, "two workers": 2}
-    workers = [make(name, "executor", workers=n) for name, n in counts.items()]
+    counts = {"one worker of one core": 1, "two workers of one core": 2}
+    workers = [make("one worker of all cores", "executor", workers=1, cores="")]
+    workers += [make(k, "executor", workers=n, cores="1") for k, n in counts.items()]
     values = report.measure("executor", report.start(workers), sizes.store_repeats, "s")
-    if len(values) == len(counts):
-        one, two = (seeds / value for value in values.values())
-        print(f"    runs a second: {one:.4g}, and {two:.4g} of two workers")
+    if len(values) == len(workers):
+        every, one, two = (seeds / value for value in values.values())
+        print(f"    runs a second: {every:.4g}, {one:.4g} and {two:.4g}")
         report.ratio("executor", "one worker, by two", two / one, TWICE)
     name = f"list of {sizes.store_runs:,} runs"
     plan = make(name, "opening", runs=sizes.store_runs)

@@ -93,6 +93,7 @@ def executor(options: Options) -> Contender:
     """On processes, which compile in the first repeat of all."""
     import cloudpickle  # noqa: F401 # the recipe is a closure
 
+    os.environ["OMP_NUM_THREADS"] = options["cores"]
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options["workers"], context, end_with_parent)
 
