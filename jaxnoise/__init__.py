@@ -106,6 +106,7 @@ from jaxnoise.training.sweep import sweep as sweep
 from jaxnoise.until import sweep_until as sweep_until
 
 if TYPE_CHECKING:
+    from jaxnoise import keras as keras
     from jaxnoise import nnx as nnx
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
@@ -113,7 +114,8 @@ if TYPE_CHECKING:
 
     plots: Any  # as matplotlib's types do not let an axes' figure be saved
 
-_ON_FIRST_USE = {  # what loads matplotlib or Flax NNX, which not everyone needs
+_ON_FIRST_USE = {  # what loads matplotlib, Keras or Flax NNX, not for everyone
+    "keras": "jaxnoise.keras",
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",

@@ -7,6 +7,7 @@ in words that name the argument.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -72,11 +73,18 @@ def as_model(model: Any) -> Model:
     if isinstance(model, type) or not isinstance(model, Model):
         raise TypeError(
             "model must be a Flax Linen module (an instance, not its class), an NNX "
-            "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), or have init(key, x) "
-            "and apply(variables, x, *, train, key), "
+            "module as jn.nnx.model(lambda rngs: Net(rngs=rngs)), a Keras model as "
+            "jn.keras.model(build), or have init(key, x) and "
+            "apply(variables, x, *, train, key), "
             f"got {shown(model)}."
         )
     return model
+
+
+def is_keras(model: Any) -> bool:
+    """Whether it is a Keras model; nobody has one without having imported Keras."""
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(model, keras.Model)
 
 
 def takes_train(module: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
+os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported
 
 # Compiling is most of the tests' time. It leaves out what is slow, unless the
 # environment says JAX_DISABLE_MOST_OPTIMIZATIONS=0, and equal programs of one session

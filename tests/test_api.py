@@ -16,6 +16,7 @@ NAMES = sorted(
 )
 MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
 NNX = {f"nnx.{name}": getattr(jn.nnx, name) for name in dir(jn.nnx)}
+KERAS = {f"keras.{name}": getattr(jn.keras, name) for name in dir(jn.keras)}
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     f"{module.__name__.split('.')[-1]}.{name}": value
     for module in MODULES
@@ -23,7 +24,7 @@ FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
     if inspect.isfunction(value := getattr(module, name))
     and value.__module__.startswith(module.__name__)
 }
-FUNCTIONS |= NNX
+FUNCTIONS |= NNX | KERAS
 HELPERS = {"data.row_count"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
@@ -134,7 +135,7 @@ def test_docstrings(name):
         for parameter in inspect.signature(function).parameters:
             assert re.search(rf"^    \*{{0,2}}{parameter}: ", text, re.M), parameter
     noise = ".noise." in function.__module__
-    noise &= name not in {"Noise", "nnx.Noise", *VARIABLES}
+    noise &= name not in {"Noise", "nnx.Noise", "keras.Noise", *VARIABLES}
     if noise or name.startswith(("losses.", "metrics.")) or name in EVIDENCE:
         assert "Reference:" in text
 

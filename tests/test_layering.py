@@ -20,7 +20,9 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "training": "checks pickling results losses metrics data model store",
     "evidence": "checks results data store",
     "until": "checks results data training evidence",  # a sweep that looks: above both
-    "nnx": "checks noise model",  # a door, as are the experiments: nothing imports it
+    # Doors, as are the experiments: nothing imports them.
+    "keras": "checks noise model models training",
+    "nnx": "checks noise model",
 }
 BESIDES = {  # single names of a room that is not known as a whole
     "model": {"noise.layer.keys_shared"},  # runs are paired: axes of them share keys
@@ -76,7 +78,7 @@ def test_matplotlib_stays_in_plots():
 def test_import_is_light():
     code = (
         "import sys, jaxnoise as jn;"
-        "heavy = {'matplotlib', 'sklearn', 'rich.progress', 'flax.nnx'};"
+        "heavy = {'matplotlib', 'sklearn', 'rich.progress', 'flax.nnx', 'keras'};"
         "assert not heavy & set(sys.modules);"
         "jn.plots, jn.report; assert 'matplotlib' in sys.modules;"
         "jn.nnx; assert 'flax.nnx' in sys.modules;"

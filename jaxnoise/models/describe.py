@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from jaxnoise.checks import shown, single_key
-from jaxnoise.model import as_model, takes_train
+from jaxnoise.model import as_model, is_keras, takes_train
 from jaxnoise.noise.draw import is_traced
 from jaxnoise.noise.layer import Observer, observing
 from jaxnoise.noise.nnx import TrainOnly, with_streams
@@ -59,16 +59,17 @@ def describe(
 ) -> Description:
     """Return a table of what each noise layer of a model does to a batch.
 
-    The model is called once: a Linen module or a model of the protocol in training, an
-    NNX module as it is, so that layers which ``eval()`` switched off show as such; a
-    flag that nobody set, such as an `nnx.MultiHeadAttention`'s, is as in training. A
-    layer that is called several times, such as in a scan over layers or along a vmapped
-    axis, has one row, over the values of all calls.
+    The model is called once: a Linen module, a Keras model or a model of the protocol
+    in training, an NNX module as it is, so that layers which ``eval()`` switched off
+    show as such; a flag that nobody set, such as an `nnx.MultiHeadAttention`'s, is as
+    in training. A layer that is called several times, such as in a scan over layers or
+    along a vmapped axis, has one row, over the values of all calls.
 
     Args:
-        model: a Flax Linen module, an NNX module, or a model of the protocol, with
-            noise layers of ours.
-        variables: the model's variables; None for an NNX module, which has its own.
+        model: a Flax Linen module, an NNX module, a Keras model, or a model of the
+            protocol, with noise layers of ours.
+        variables: the model's variables; None for an NNX module or a Keras model, which
+            have their own.
         x: a batch of inputs.
         key: one typed key, of which all noise is drawn.
         **arguments: what else the call of a Linen or NNX module takes, such as a mask.
@@ -84,7 +85,7 @@ def describe(
 
     Raises:
         TypeError: if ``model`` is no model, ``key`` no typed key, or ``variables`` are
-            given for an NNX module or missing for a Linen module.
+            given for a model that has its own or missing for a Linen module.
         ValueError: inside a compiled function, where nothing can be measured.
 
     Example:
@@ -100,9 +101,11 @@ def describe(
     single_key(key)
     if is_traced(variables, x, key):
         raise ValueError("describe must be called outside of compiled functions.")
-    if isinstance(model, nnx.Module) and variables is not None:
+    has_own = isinstance(model, nnx.Module) or is_keras(model)
+    if has_own and variables is not None:
+        kind = "a Keras model" if is_keras(model) else "an NNX module"
         raise TypeError(
-            "variables must be None for an NNX module, which has its own, "
+            f"variables must be None for {kind}, which has its own, "
             f"got {type(variables).__name__}."
         )
     if isinstance(model, nn.Module) and not isinstance(variables, Mapping):
@@ -141,6 +144,13 @@ def _program(
             return model.apply(variables, x, rngs=rngs, mutable=mutable, **given)
 
         return call_linen, (variables, {"noise": noise, "dropout": dropout}), {}
+    if is_keras(model):
+        from jaxnoise.noise.keras import called_with, noise_layers
+
+        def call_keras(state: Any, x: Any) -> Any:
+            return called_with(model, state, x, **{"training": True, **arguments})
+
+        return call_keras, key, noise_layers(model)
     if hasattr(model, "noisy"):  # an NNX module behind the protocol
         module = model.noisy(variables, key)
     elif isinstance(model, nnx.Module):

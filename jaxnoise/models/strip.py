@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 import flax.linen as nn
 from flax import nnx
 
-from jaxnoise.model import Model, as_model
+from jaxnoise.model import Model, as_model, is_keras
 from jaxnoise.noise.draw import is_traced
 from jaxnoise.noise.layer import stripped
 from jaxnoise.pickling import Pickled
@@ -30,15 +30,18 @@ def strip_noise(model: Any) -> Any:
     needs the package flatbuffers, ``pip install "jaxnoise[export]"``).
 
     Args:
-        model: a Flax Linen module, an NNX module, or a model of the protocol.
+        model: a Flax Linen module, an NNX module, a Keras model, or a model of the
+            protocol.
 
     Returns:
         A Linen module to call by ``clean.apply(variables, x)``; for an NNX module one
         of its class to call as ``clean(x)``, whose variables are the model's own; for a
-        model of the protocol an object with ``apply(variables, x)``.
+        Keras model, Sequential or functional, a copy with `keras.layers.Identity` in
+        the place of layers of noise and dropout, to save without jaxnoise; for a model
+        of the protocol an object with ``apply(variables, x)``.
 
     Raises:
-        TypeError: if ``model`` is no model.
+        TypeError: if ``model`` is no model, or a Keras model of another kind.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
@@ -57,6 +60,10 @@ def strip_noise(model: Any) -> Any:
         clean = nnx.view(model, raise_if_not_found=False, **test)
         clean.__class__ = _clean_class(type(model))
         return clean
+    if is_keras(model):
+        from jaxnoise.noise.keras import without_noise
+
+        return without_noise(model)
     return CleanModel(as_model(model).apply)
 
 

@@ -43,7 +43,7 @@ class Layer(Pickled):
 
     is_noise_layer = True  # what stands where a function belongs is told by it
 
-    def _path(self) -> str:
+    def _place(self) -> str:
         """Where the layer stands in the model."""
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class Layer(Pickled):
         return False
 
     def _label(self) -> str:
-        path, name = self._path(), type(self).__name__
+        path, name = self._place(), type(self).__name__
         return f"{name} {path!r}" if path else name
 
     def _switch(self, train: Any) -> Any:
@@ -83,7 +83,7 @@ class Layer(Pickled):
             )
         return train if isinstance(train, jax.core.Tracer) else bool(train)
 
-    def _called(self, x: Any, train: Any, mask: Any, source: Any = None) -> Any:
+    def _applied(self, x: Any, train: Any, mask: Any, source: Any = None) -> Any:
         """The whole of a call; ``source`` is where its key comes from, if told."""
         train = self._switch(train)
         if train is False:
@@ -148,7 +148,7 @@ class Layer(Pickled):
         moments = *draw.moments(clean, mask), *draw.moments(added, mask)
         numbers = jnp.mean(jnp.asarray(strength, wide)), fired, count, *moments
         values = jnp.stack([jnp.asarray(n, wide).reshape(()) for n in numbers])
-        calls = observer.calls.setdefault((self._path(), noise), [])
+        calls = observer.calls.setdefault((self._place(), noise), [])
 
         def told(values: Any) -> np.ndarray:
             calls.append(np.array(values).reshape(-1, len(numbers)))

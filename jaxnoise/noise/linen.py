@@ -41,7 +41,7 @@ class TrainOnly(layer.Layer, nn.Module, kw_only=True):
     train: bool | None = None
 
     @nn.nowrap
-    def _path(self) -> str:
+    def _place(self) -> str:
         return "/".join(self.scope.path) if self.scope is not None else ""
 
     @nn.nowrap
@@ -163,7 +163,7 @@ class NoiseLayer(TrainOnly):
             ValueError: if ``train`` is given twice or not at all, if the stream
                 ``"noise"`` is missing, or if the noise changes the shape.
         """
-        return self._called(x, train, mask)
+        return self._applied(x, train, mask)
 
 
 class NamedNoise(NoiseLayer, NamedLayer, kw_only=True):

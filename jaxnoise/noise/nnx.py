@@ -127,7 +127,7 @@ class TrainOnly(Layer, Declared, nnx.Module):
         if deterministic is not None:
             self.deterministic = deterministic
 
-    def _path(self) -> str:
+    def _place(self) -> str:
         return str(self.path)
 
     def _asked(self, train: Any) -> Any:
@@ -193,7 +193,7 @@ class NoiseLayer(TrainOnly):
                 would be the same along a vmapped axis of x, or the stream cannot move
                 on, as inside `jax.jit` of a function that closes over the layer.
         """
-        return self._called(x, train, mask, rngs)
+        return self._applied(x, train, mask, rngs)
 
 
 class NamedNoise(NoiseLayer, NamedLayer):

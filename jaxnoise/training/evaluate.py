@@ -22,7 +22,11 @@ from jaxnoise.model import called, kind_of, shape_of
 from jaxnoise.results import RunResult
 from jaxnoise.training.recipe import PerRow
 
-TELL_THEMSELVES = ("jaxnoise.losses", "jaxnoise.metrics")  # which targets they take
+TELL_THEMSELVES = (  # which targets they take
+    "jaxnoise.losses",
+    "jaxnoise.metrics",
+    "jaxnoise.keras.compiled",
+)
 EVALUATION_ROWS = 1024  # rows of one evaluation block: bounds memory, fits the caches
 
 
