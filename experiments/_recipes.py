@@ -26,6 +26,17 @@ ELSEWHERE = (  # than at a site of the model
     *("dropout", "weights", "gradients", "labels"),
     *("learning rate", "weight decay", "max-norm", "label smoothing"),
 )
+NOTHING = {
+    "learning rate": 1.0,
+    "max-norm": 1e6,
+}  # what does nothing; of others it is 0
+
+
+def parts_of(placement: str, strength: Any) -> dict[str, Any]:
+    """The parts of a recipe in a cell; a strength may be several of them."""
+    if placement == "none":
+        return {}
+    return strength if isinstance(strength, dict) else {placement: strength}
 
 
 def recipe(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from _files import markdown
+from _recipes import NOTHING, parts_of
 from _words import difference_of, print_table, quietly, with_interval
 
 import jaxnoise as jn
@@ -60,6 +61,43 @@ def decayed(place: str) -> dict[str, list[Any]]:
     both = TABLE["with_decay"]
     pairs = product(both["noise"], both[DECAY])
     return {f"{place} + {DECAY}": [{place: n, DECAY: d} for n, d in pairs]}
+
+
+def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The cells with strengths of all parts, so that one program trains them all.
+
+    A part that a cell has not does nothing there. A place of noise that is not in
+    rivals.toml is another network, and has a program of its own.
+    """
+    cells = {
+        place: [parts_of(place, strength) for strength in grid]
+        for place, grid in {"none": [0.0], **grids}.items()
+    }
+    shared = {
+        part: NOTHING.get(part, 0.0)
+        for part in [*TABLE["noises"], *TRAINED]
+        if any(part in grid[0] for grid in cells.values())
+    }
+    return {
+        place: [
+            shared | each if each.keys() <= shared.keys() else each for each in grid
+        ]
+        for place, grid in cells.items()
+    }
+
+
+def with_own_strengths(
+    runs: pd.DataFrame, grids: Mapping[str, Sequence[Any]]
+) -> pd.DataFrame:
+    """The runs of cells that were trained together, as if each had been alone."""
+    own = runs.drop(columns=strength_columns(runs))
+    own.insert(1, "strength", np.where(runs["placement"] == "none", 0.0, np.nan))
+    for place, grid in grids.items():
+        rows, parts = runs["placement"] == place, parts_of(place, grid[0])
+        for part in parts:
+            name = f"strength.{part}"
+            own.loc[rows, name if len(parts) > 1 else "strength"] = runs[name][rows]
+    return own
 
 
 def candidates(

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import _options as o
 import flax.linen as nn
-from _files import Files, finish, store_of, train_and_report
-from _recipes import own_start, recipe
+from _files import STORE, Files, finish, store_of, train_and_report
+from _recipes import own_start, parts_of, recipe
 from _rivals import (
     candidates,
     decayed,
@@ -24,7 +24,9 @@ from _rivals import (
     panels,
     rivals,
     strength_columns,
+    together,
     told_of,
+    with_own_strengths,
 )
 from _words import (
     Row,
@@ -50,8 +52,9 @@ ABOUT = (
     "strengths of the placement: standard deviations, and for labels the rate of flips "
     "(default: a grid of each, and all rivals beside them)",
 )
-CURVE_POINTS = 20  # of a curve, or a point an epoch where there are fewer
+CURVE_POINTS = 20  # of a curve at most
 CURVES = ("train", "validation", "test")
+TOGETHER = "grid.sqlite"  # the store of all noises and rivals
 
 
 class Shown(NamedTuple):
@@ -326,17 +329,22 @@ def grids_of(study: Study, options: argparse.Namespace) -> dict[str, Sequence[An
     return grids
 
 
+def have_rivals(grids: Mapping[str, Any]) -> bool:
+    """Whether rivals are beside the noises: so many cells share a program."""
+    return "learning rate" in grids
+
+
 def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    grids = grids_of(study, options)
-
-    def placed(place: str, strength: Any) -> jn.Recipe:
-        parts = strength if isinstance(strength, dict) else {place: strength}
-        return study.recipe({} if place == "none" else parts, options)
-
-    every = 1 if study.every_epoch else max(1, options.epochs // CURVE_POINTS)
+    grids, recipes, store = grids_of(study, options), {}, STORE
+    for place in ("none", *grids):
+        recipes[place] = partial(placed, study, options, place)
+    if have_rivals(grids):
+        recipes = dict.fromkeys(recipes, partial(study.recipe, options=options))
+        grids, store = together(grids), TOGETHER
+    every = 1 if study.every_epoch else -(-options.epochs // CURVE_POINTS)
     return jn.sweep(
-        {place: partial(placed, place) for place in ("none", *grids)},
+        recipes,
         strengths=grids,
         data=data if len(data) > 1 else data[0],
         seeds=range(options.seed, options.seed + options.seeds),
@@ -345,8 +353,15 @@ def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResu
         curves=[name for name in CURVES if name in data[0]],
         metrics_every=every,
         keep_params=[options.seed] if study.keep_params else False,
-        store=store_of(options),
+        store=store_of(options, store),
     )
+
+
+def placed(
+    study: Study, options: argparse.Namespace, place: str, strength: Any
+) -> jn.Recipe:
+    """The recipe of one placement."""
+    return study.recipe(parts_of(place, strength), options)
 
 
 def chosen(
@@ -364,7 +379,10 @@ def report(
     study: Study, data: Sets, options: argparse.Namespace, result: jn.SweepResult
 ) -> int:
     """Print and write what the runs show."""
-    told = f"{study.judged_on}_{study.metric}"
+    grids, told = grids_of(study, options), f"{study.judged_on}_{study.metric}"
+    if have_rivals(grids):
+        runs = with_own_strengths(result.runs, grids)
+        result = dataclasses.replace(result, runs=runs)
     sets = [name for name in study.sets if f"{name}_loss" in result.runs]
     names = [f"{name}_{metric}" for name in sets for metric in study.metrics]
     with Files(options.out) as files:

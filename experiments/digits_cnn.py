@@ -21,7 +21,7 @@ import jaxnoise as jn
 
 PLACEMENTS = ("input", "hidden", "activation", "pool")
 STRENGTHS = noises(PLACEMENTS)
-EVERY = 4  # of MNIST's 4,000 test rows: measuring all takes longer than training
+EVERY = 8  # of MNIST's 4,000 test rows: measuring all takes longer than training
 
 
 def mnist5k(train_size: int | None, *, validation: int, seed: int) -> jn.Data:
@@ -35,7 +35,7 @@ STUDIES = {
     "digits": study.Study(
         name="digits-cnn",
         data=jn.data.digits,
-        recipe=study.network(partial(jn.CNN, (32, 64), 10)),
+        recipe=study.network(partial(jn.CNN, (16, 32), 10)),
         strengths=STRENGTHS,
         train_size=100,
         validation=100,

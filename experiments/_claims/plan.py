@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from _recipes import clean_backward, left_on, own_start, recipe
+from _recipes import clean_backward, left_on, own_start, parts_of, recipe
 from _rivals import decayed, noises, rivals
 
 import jaxnoise as jn
@@ -117,10 +117,7 @@ def data_of(study: Study, draw: int) -> jn.Data:
 def built(placement: str, by_seed: bool, strength: Any) -> jn.Recipe:
     """The recipe of a cell."""
     _, _, way = placement.partition(", ")
-    if placement == "none":
-        strength = {}
-    parts = strength if isinstance(strength, dict) else {placement: strength}
-    made = WAYS.get(way, recipe)(parts)
+    made = WAYS.get(way, recipe)(parts_of(placement, strength))
     return made if by_seed else own_start(made)
 
 
