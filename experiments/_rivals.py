@@ -63,7 +63,7 @@ def decayed(place: str) -> dict[str, list[Any]]:
     return {f"{place} + {DECAY}": [{place: n, DECAY: d} for n, d in pairs]}
 
 
-def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """The cells with strengths of all parts, so that one program trains them all.
 
     A part that a cell has not does nothing there. A place of noise that is not in

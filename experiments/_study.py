@@ -336,12 +336,11 @@ def have_rivals(grids: Mapping[str, Any]) -> bool:
 
 def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
-    grids, recipes, store = grids_of(study, options), {}, STORE
-    for place in ("none", *grids):
-        recipes[place] = partial(placed, study, options, place)
+    grids, store = grids_of(study, options), STORE
+    recipes = {p: partial(placed, study, options, p) for p in ("none", *grids)}
     if have_rivals(grids):
-        recipes = dict.fromkeys(recipes, partial(study.recipe, options=options))
-        grids, store = together(grids), TOGETHER
+        own = partial(placed, study, options, "")
+        recipes, grids, store = dict.fromkeys(recipes, own), together(grids), TOGETHER
     every = 1 if study.every_epoch else -(-options.epochs // CURVE_POINTS)
     return jn.sweep(
         recipes,
@@ -360,7 +359,7 @@ def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResu
 def placed(
     study: Study, options: argparse.Namespace, place: str, strength: Any
 ) -> jn.Recipe:
-    """The recipe of one placement."""
+    """The recipe of a placement, or of parts that say so themselves."""
     return study.recipe(parts_of(place, strength), options)
 
 

@@ -110,6 +110,45 @@ def test_draws_are_the_units(our, tmp_path, capsys):
     assert "wine-30: Data(train=30 rows" in capsys.readouterr().out
 
 
+def test_cells_that_share_a_program(our):
+    """All parts in every cell; the table has each cell's own alone."""
+    both = {"hidden": 0.1, "weight decay": 0.3}
+    grids = {"input": [0.1, 0.3], "learning rate": [3.0], "padding-noisy": [0.1]}
+    grids["hidden + weight decay"] = [both]
+    cells = our.rivals.together(grids)
+    nothing = {"input": 0.0, "hidden": 0.0, "weight decay": 0.0, "learning rate": 1.0}
+    assert cells["none"] == [nothing]
+    assert cells["input"] == [nothing | {"input": s} for s in (0.1, 0.3)]
+    assert cells["padding-noisy"] == [{"padding-noisy": 0.1}]
+    rows = [
+        {"placement": place} | {f"strength.{part}": s for part, s in parts.items()}
+        for place, grid in cells.items()
+        for parts in grid
+    ]
+    own = our.rivals.with_own_strengths(pd.DataFrame(rows).assign(seed=0), grids)
+    assert [*own][:2] == ["placement", "strength"]
+    found = [cell for cell, _ in our.rivals.rows_by_cell(own)]
+    named = [("none", 0.0), *((p, s) for p, grid in grids.items() for s in grid)]
+    assert found == [our.rivals.key_of(*cell) for cell in named]
+
+
+@pytest.mark.slow
+def test_training_together_changes_nothing(our, tmp_path):
+    """Of no noise and of one; what draws more from the same key is left out."""
+    options = ["--data", "wine", "--train-size", "20", "--draws", "2", "--epochs", "5"]
+    runs = {}
+    for name in ("all", "hidden"):
+        out = tmp_path / name
+        asked = ["--placement", name, "--no-plots", "--out", str(out)]
+        assert our.few_labels.main([*options, *asked]) == 0
+        runs[name] = pd.read_csv(out / "runs.csv")
+    alone = runs["hidden"]
+    together = runs["all"][runs["all"]["placement"].isin(["none", "hidden"])]
+    pd.testing.assert_frame_equal(
+        together[[*alone]].reset_index(drop=True), alone, rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("script", "options", "message"),
