@@ -324,7 +324,7 @@ class File:
 
     def _delete(self, table: str, column: str, values: Iterable[str]) -> None:
         query = f"DELETE FROM {table} WHERE {column} = ?"
-        self.db.executemany(query, [[value] for value in values])
+        self.db.executemany(query, ([value] for value in values))
 
     def _has_no_runs(self, setup: str) -> bool:
         query = "SELECT 1 FROM runs WHERE setup = ? LIMIT 1"

@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from jaxnoise.results import (
     SweepResult,
     cell_columns,
     in_order,
+    runs_table,
     stacked_curves,
     stacked_rows,
     strengths_of,
@@ -24,7 +25,7 @@ from jaxnoise.results import (
 )
 from jaxnoise.store.arrays import unpacked, unpacked_tree
 from jaxnoise.store.checkpoints import Checkpoints
-from jaxnoise.store.file import AT_ONCE, NAN, File, Setup, StoredRun
+from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
 
 AT = "variables at "  # what arrays of variables at an epoch are named
 UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
@@ -112,13 +113,15 @@ class Store:
                 they were trained for different epochs or on different data.
         """
         with File(self.path) as file:
-            table, runs, setups = _listed(file)
-            found = _chosen(table, runs, placement, strength, seed, split, epochs)
-            used = {run.setup: setups[run.setup] for run in found.variables}
+            table, keys, setups = _listed(file)
+            found = _chosen(table, keys, placement, strength, seed, split, epochs)
+            by_key = {run.key: run for run in file.runs(setups, found.variables)}
+            runs = [by_key[key] for key in found.variables]
+            used = {run.setup: setups[run.setup] for run in runs}
             _check_together(list(used.values()))
-            names = {name for run in found.variables for name in run.arrays}
+            names = {name for run in runs for name in run.arrays}
             kept_at = sorted(int(n[len(AT) :]) for n in names if n.startswith(AT))
-            results = read_results(file, found.variables, found.variables, kept_at)
+            results = read_results(file, runs, runs, kept_at)
         first = next(iter(used.values()))
         every = first.parts["metrics_every"]
         part = found.runs.drop(columns="epochs")
@@ -132,6 +135,7 @@ class Store:
             runs=part,
             curves=stacked_curves(results),
             epochs=np.arange(every, first.epochs + 1, every),
+            device=", ".join(sorted({run.device for run in runs})),
             variables=tuple(result.variables for result in results),
             rows=stacked_rows(results),
             variables_at=variables_by_epoch(results),
@@ -161,12 +165,13 @@ class Store:
         if given == (None,) * len(given):
             raise ValueError("forget must be told which runs, such as placement='a'.")
         with File(self.path, write=True) as file:
-            table, runs, _ = _listed(file)
-            found = _chosen(table, runs, *given).variables
-            keys = [run.key for run in found]
-            file.forget(keys, {run.setup for run in found})
+            table, all_keys, setups = _listed(file)
+            found = _chosen(table, all_keys, *given)
+            keys, names = found.variables, ["placement", "split", "epochs"]
+            used = {*found.runs[names].itertuples(index=False, name=None)}
+            file.forget(keys, [name for name, s in setups.items() if s[:3] in used])
         Checkpoints(self.path).forget(keys)
-        return len(found)
+        return len(keys)
 
     def verify(self) -> int:
         """Check every page and checksum, and return the number of runs.
@@ -248,13 +253,19 @@ def read_results(
     return [RunResult(*each) for each in parts]
 
 
-def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]]:
-    """The table of all runs, and the runs in its order."""
+def _listed(file: File) -> tuple[pd.DataFrame, list[str], dict[str, Setup]]:
+    """The table of all runs, and their keys in its order."""
     setups = file.setups()
-    runs = list(file.runs(setups))
-    table = _table(runs, [setups[run.setup] for run in runs])
-    if not runs:
-        return table, runs, setups
+    runs = file.runs(setups)
+    keys: list[str] = []
+    tables: list[pd.DataFrame] = []
+    while few := list(islice(runs, AT_ONCE)):  # as they are larger than a table's rows
+        keys += [run.key for run in few]
+        tables.append(runs_table([_columns(run, setups) for run in few], few))
+    if not keys:
+        empty = pd.DataFrame(columns=["placement", "seed", "split", "epochs", "finite"])
+        return empty, keys, setups
+    table = in_order(pd.concat(tables, ignore_index=True))
     ranks = {s.placement: -i for i, s in enumerate(reversed(setups.values()))}
 
     def rank(column: pd.Series) -> pd.Series:
@@ -263,28 +274,17 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[StoredRun], dict[str, Setup]
     order = table.sort_values(
         [*cell_columns(table), "seed", "split", "epochs"], key=rank, kind="stable"
     ).index
-    return table.loc[order].reset_index(drop=True), [runs[i] for i in order], setups
+    return table.loc[order].reset_index(drop=True), [keys[i] for i in order], setups
 
 
-def _table(runs: Sequence[StoredRun], setups: Sequence[Setup]) -> pd.DataFrame:
-    """As `jaxnoise.results.runs_table` makes it, but by columns, as there are many."""
-    strengths = dict.fromkeys(name for run in runs for name in run.strength)
-    used = {id(setup): setup for setup in setups}.values()
-    metrics = dict.fromkeys(name for setup in used for name in setup.metrics)
-    columns: dict[str, list[Any]] = {"placement": [s.placement for s in setups]}
-    for name in strengths:
-        columns[name] = [run.strength.get(name, NAN) for run in runs]
-    columns["seed"] = [run.seed for run in runs]
-    columns["split"] = [setup.split for setup in setups]
-    columns["epochs"] = [setup.epochs for setup in setups]
-    for name in metrics:
-        columns[name] = [run.metrics.get(name, NAN) for run in runs]
-    columns["finite"] = [run.finite for run in runs]
-    return in_order(pd.DataFrame(columns))
+def _columns(run: StoredRun, setups: Mapping[str, Setup]) -> dict[str, Any]:
+    placement, split, epochs, *_ = setups[run.setup]
+    seed = {"seed": run.seed, "split": split, "epochs": epochs}
+    return {"placement": placement, **run.strength, **seed}
 
 
-def _chosen(table: pd.DataFrame, runs: Sequence[StoredRun], *given: Any) -> SweepResult:
-    """The runs with these values; in the place of variables it has what was stored."""
+def _chosen(table: pd.DataFrame, keys: Sequence[str], *given: Any) -> SweepResult:
+    """The runs with these values; in the place of variables it has their keys."""
     *values, epochs = given
     if table.empty:
         raise ValueError("the store must have finished runs, got none.")
@@ -297,11 +297,11 @@ def _chosen(table: pd.DataFrame, runs: Sequence[StoredRun], *given: Any) -> Swee
         runs=table.iloc[rows],
         curves={},
         epochs=np.arange(0),
-        variables=tuple(runs[row] for row in rows),
+        variables=tuple(keys[row] for row in rows),
         complete=True,
         compile_seconds=0.0,
         run_seconds=0.0,
-        device=", ".join(sorted({run.device for run in runs})),
+        device="",
     )
     return everything.where(*values)
 

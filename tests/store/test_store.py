@@ -114,6 +114,7 @@ def test_forget(path):
         assert [s.placement for s in file.setups().values()] == ["none"]
         assert len(list(file.runs(file.setups()))) == 20
     assert store.forget(seed=range(20)) == 20
+    assert list(store.runs) == ["placement", "seed", "split", "epochs", "finite"]
     assert store.runs.empty
     assert repr(store).endswith("strengths: none")
     with pytest.raises(ValueError, match="the store must have finished runs, got none"):
