@@ -1,5 +1,6 @@
 """Four virtual CPU devices, so that what spreads over devices is tested on any host."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -73,6 +74,12 @@ def pytest_collection_modifyitems(items):
         reason = absent(item.name.rpartition(".")[2])
         if isinstance(item, pytest.DoctestItem) and reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: looking through it again and again costs time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
 
 
 @pytest.fixture(scope="session")
