@@ -21,7 +21,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "evidence": "checks results data store",
     "until": "checks results data training evidence",  # a sweep that looks: above both
     # Doors, as are the experiments: nothing imports them.
-    "keras": "checks noise model models training",
+    "keras": "checks pickling noise model models training",
     "nnx": "checks noise model",
 }
 BESIDES = {  # single names of a room that is not known as a whole

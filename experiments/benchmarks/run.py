@@ -22,6 +22,7 @@ import _options as o  # noqa: E402
 from _files import as_json, try_replacing, versions  # noqa: E402
 from benchmark_report import Report, Unlike  # noqa: E402
 from circles_benchmark import circles  # noqa: E402
+from keras_benchmark import keras  # noqa: E402
 from networks_benchmark import conv, networks  # noqa: E402
 from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
@@ -31,6 +32,7 @@ from worker import CORES  # noqa: E402
 BENCHMARKS = {
     "circles": circles,
     "networks": networks,
+    "keras": keras,
     "layer": layer,
     "conv": conv,
     "scaling": scaling,

@@ -34,6 +34,7 @@ What holds in a sweep:
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,7 @@ from jaxnoise.noise.keras import GaussianNoise as GaussianNoise
 from jaxnoise.noise.keras import Noise as Noise
 from jaxnoise.noise.keras import SaltAndPepperNoise as SaltAndPepperNoise
 from jaxnoise.noise.keras import keras
+from jaxnoise.pickling import Pickled
 from jaxnoise.training.recipe import Recipe
 
 _layers = {
@@ -106,13 +108,20 @@ def recipe(build: Callable[..., Any]) -> Callable[[Any], Recipe]:
         >>> "test_accuracy" in result.runs
         True
     """
-    takes_strength = _check(build)
+    return RecipeOf(build, takes_strength=bool(_check(build)))
 
-    def of_strength(strength: Any) -> Recipe:
-        made = partial(build, strength) if takes_strength else build
+
+@dataclass(frozen=True)  # equal ones share their programs
+class RecipeOf(Pickled):
+    """``strength -> Recipe`` of a function that builds a compiled model."""
+
+    build: Callable[..., Any]
+    takes_strength: bool
+
+    def __call__(self, strength: Any) -> Recipe:
+        """Build the model, and take it apart."""
+        made = partial(self.build, strength) if self.takes_strength else self.build
         return recipe_of(Network(made, losses=True))
-
-    return of_strength
 
 
 def model(build: Callable[[], Any]) -> Network:

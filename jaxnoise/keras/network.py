@@ -182,7 +182,8 @@ class Network:
         if train:
             mapping += seeds_of(self.net, single_key(key))
         before = _python_state(self.net)
-        with keras.StatelessScope(mapping, collect_losses=train) as scope:
+        scope = keras.StatelessScope(mapping, collect_losses=train)
+        with fast_convolutions(), scope:
             outputs = self.net(x, training=train)
             losses = self.net.losses if train and self.losses else ()
         if not train:
@@ -195,8 +196,6 @@ class Network:
     def _ready(self, x: Any) -> None:
         with drawing_from(jax.random.key(0)):
             ready(self.net, x)
-        for layer in self.net._flatten_layers():
-            _hasten(layer)
 
 
 def _form(parts: dict[str, list[Any]]) -> str:
@@ -205,32 +204,48 @@ def _form(parts: dict[str, list[Any]]) -> str:
     return " ".join(forms) or "no weights"
 
 
-def _hasten(layer: Any) -> None:
-    """Have a convolution derived by patches, which is fast in a loop on a CPU."""
-    plain = isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D)
-    if not plain or layer.data_format != "channels_last":
-        return
-    rank = layer.rank
-    spec = jax.lax.ConvDimensionNumbers(
-        (0, rank + 1, *range(1, rank + 1)),
-        (rank + 1, rank, *range(rank)),
-        (0, rank + 1, *range(1, rank + 1)),
-    )
+@contextmanager
+def fast_convolutions() -> Iterator[None]:
+    """Keras' convolutions are derived by patches, which is fast in a loop on a CPU."""
+    plain = backend.nn.conv
 
-    def convolved(x: Any, kernel: Any) -> Array:
-        x, kernel = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(kernel)
+    def conv(
+        inputs: Any,
+        kernel: Any,
+        strides: Any = 1,
+        padding: Any = "valid",
+        data_format: Any = None,
+        dilation_rate: Any = 1,
+    ) -> Array:
+        given = strides, padding, data_format, dilation_rate
+        grouped = inputs.shape[-1] != kernel.shape[-2]
+        if backend.standardize_data_format(data_format) != "channels_last" or grouped:
+            return plain(inputs, kernel, *given)
+        kernel = backend.convert_to_tensor(kernel)
+        rank = inputs.ndim - 2
+        rows, window = (0, rank + 1, *range(1, rank + 1)), (rank + 1, rank)
         return conv_general_dilated(
-            x.astype(kernel.dtype),
+            backend.convert_to_tensor(inputs, kernel.dtype),
             kernel,
-            layer.strides,
-            layer.padding.upper(),
+            _of_axes(strides, rank),
+            padding.upper(),
             lhs_dilation=(1,) * rank,
-            rhs_dilation=layer.dilation_rate,
-            dimension_numbers=spec,
-            feature_group_count=layer.groups,
+            rhs_dilation=_of_axes(dilation_rate, rank),
+            dimension_numbers=jax.lax.ConvDimensionNumbers(
+                rows, (*window, *range(rank)), rows
+            ),
         )
 
-    layer.convolution_op = convolved
+    with lock:
+        backend.nn.conv = conv
+        try:
+            yield
+        finally:
+            backend.nn.conv = plain
+
+
+def _of_axes(value: Any, rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
 def _python_state(net: Any) -> dict[tuple[str, str], Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.training.notices import check_convolutions
 
 EPOCHS, L = 50, keras.layers
 OPTIMIZERS = {
@@ -17,7 +18,12 @@ NETWORKS = {  # by their inputs' shape
     "dense": ((5,), lambda: [L.Dense(16), L.Activation("relu")]),
     "convolutional": (
         (6, 6, 1),
-        lambda: [L.Conv2D(4, 3, activation="relu", padding="same"), L.Flatten()],
+        lambda: [
+            L.Conv2D(4, 3, activation="relu", padding="same"),
+            L.Reshape((12, 12)),
+            L.Conv1D(4, 3, strides=2, padding="causal"),
+            L.Flatten(),
+        ],
     ),
     "recurrent": ((6, 2), lambda: [L.GRU(4)]),
 }
@@ -70,8 +76,41 @@ def test_losses_are_those_of_fit(network, optimizer):
         return fresh
 
     train = jn.make_train(recipe, epochs=EPOCHS, batch_size=20)
-    result = jax.jit(train)(jax.random.key(0), 0.0, data)
+    arguments = jax.random.key(0), 0.0, data
+    check_convolutions(jax.make_jaxpr(train)(*arguments).jaxpr)  # told as a warning
+    result = jax.jit(train)(*arguments)
     for name in ("loss", "accuracy"):
         ours, theirs = result.curves[f"test_{name}"], history[f"val_{name}"]
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [None, "input", "hidden", "activation"])
+def test_population_accuracies_are_those_of_fit(place):
+    """Of the tutorial's four variants, within four standard errors."""
+    data, settings = jn.data.circles(population=5000), {"epochs": 300, "batch_size": 32}
+
+    def build(noise):
+        layers = [L.Dense(500), L.Activation("relu"), L.Dense(1, activation="sigmoid")]
+        if place is not None:
+            stddev = 0.01 if place == "input" else 0.1
+            at = ("input", "hidden", "activation").index(place)
+            layers.insert(at, noise(stddev))
+        model = keras.Sequential([keras.Input((2,)), *layers])
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    theirs = []
+    for seed in range(6):
+        keras.utils.set_random_seed(seed)
+        model = build(L.GaussianNoise)
+        model.fit(*data.train, verbose=0, **settings)
+        theirs += [model.evaluate(*data["population"], 1000, verbose=0)[1]]
+    recipe = jn.keras.recipe(lambda: build(jn.keras.GaussianNoise))
+    result = jn.sweep(
+        {"none": recipe}, strengths={}, data=data, seeds=24, curves=(), **settings
+    )
+    ours = result.runs["population_accuracy"]
+    error = (np.var(theirs, ddof=1) / len(theirs) + ours.var() / len(ours)) ** 0.5
+    assert abs(np.mean(theirs) - ours.mean()) < 4 * error

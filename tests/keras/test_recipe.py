@@ -1,5 +1,6 @@
 """Keras models as recipes: keys, state, what ``compile`` was given, and bad input."""
 
+import pickle
 from functools import partial
 
 import jax
@@ -28,6 +29,12 @@ def compiled(*layers, shape=(3,), **given):
 def build(stddev=0.0, **given):
     noise = jn.keras.GaussianNoise(stddev)
     return compiled(L.Dense(4), noise, L.Dense(1, activation="sigmoid"), **given)
+
+
+def test_recipes_travel_and_share_programs():
+    recipe = jn.keras.recipe(build)
+    assert recipe == jn.keras.recipe(build) == pickle.loads(pickle.dumps(recipe))
+    assert hash(recipe) == hash(jn.keras.recipe(build))
 
 
 def noisy(model, x, key=KEY, train=True):
