@@ -3,8 +3,9 @@
 Three parts, each of use without the others:
 
 - *Noise* is a pure function of an explicit key, ``(key, x, strength) -> x``. Layers of
-  Flax Linen, and of Flax NNX in `nnx`, make it from a key stream, only in training.
-  Transforms of Optax put it on gradients.
+  Flax Linen, of Flax NNX in `nnx`, and of Keras in `keras`, which also takes a compiled
+  Keras model as it is, make it only in training. Transforms of Optax put it on
+  gradients.
 - *Training*: a run is a pure function, too. Many runs are few compiled programs, which
   use every core or accelerator, and are paired: those of one seed and split differ in
   the noise alone.

@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from jaxnoise.checks import name_of, shown, single_key, warn
 from jaxnoise.model import CURE, Variables
+from jaxnoise.models.cnn import max_pool
 from jaxnoise.models.conv import conv_general_dilated
 from jaxnoise.noise import keras as layers
 from jaxnoise.noise.keras import is_seed, keras, seeds_of
@@ -183,7 +184,7 @@ class Network:
             mapping += seeds_of(self.net, single_key(key))
         before = _python_state(self.net)
         scope = keras.StatelessScope(mapping, collect_losses=train)
-        with fast_convolutions(), scope:
+        with fast_gradients(), scope:
             outputs = self.net(x, training=train)
             losses = self.net.losses if train and self.losses else ()
         if not train:
@@ -205,9 +206,16 @@ def _form(parts: dict[str, list[Any]]) -> str:
 
 
 @contextmanager
-def fast_convolutions() -> Iterator[None]:
-    """Keras' convolutions are derived by patches, which is fast in a loop on a CPU."""
-    plain = backend.nn.conv
+def fast_gradients() -> Iterator[None]:
+    """Keras' convolutions and poolings have gradients that are fast in loops on a CPU.
+
+    They are derived by patches and by reshaping, where they have such forms.
+    """
+    nn = backend.nn
+    plain = nn.conv, nn.max_pool
+
+    def is_last(data_format: Any) -> bool:
+        return backend.standardize_data_format(data_format) == "channels_last"
 
     def conv(
         inputs: Any,
@@ -217,10 +225,9 @@ def fast_convolutions() -> Iterator[None]:
         data_format: Any = None,
         dilation_rate: Any = 1,
     ) -> Array:
-        given = strides, padding, data_format, dilation_rate
-        grouped = inputs.shape[-1] != kernel.shape[-2]
-        if backend.standardize_data_format(data_format) != "channels_last" or grouped:
-            return plain(inputs, kernel, *given)
+        if not is_last(data_format) or inputs.shape[-1] != kernel.shape[-2]:
+            given = strides, padding, data_format, dilation_rate
+            return plain[0](inputs, kernel, *given)
         kernel = backend.convert_to_tensor(kernel)
         rank = inputs.ndim - 2
         rows, window = (0, rank + 1, *range(1, rank + 1)), (rank + 1, rank)
@@ -236,12 +243,26 @@ def fast_convolutions() -> Iterator[None]:
             ),
         )
 
+    def pool(
+        inputs: Any,
+        pool_size: Any,
+        strides: Any = None,
+        padding: Any = "valid",
+        data_format: Any = None,
+    ) -> Array:
+        rank = inputs.ndim - 2
+        sizes = _of_axes(pool_size, rank)
+        apart = strides is None or _of_axes(strides, rank) == sizes
+        if apart and padding == "valid" and is_last(data_format):
+            return max_pool(inputs, sizes)
+        return plain[1](inputs, pool_size, strides, padding, data_format)
+
     with lock:
-        backend.nn.conv = conv
+        nn.conv, nn.max_pool = conv, pool
         try:
             yield
         finally:
-            backend.nn.conv = plain
+            nn.conv, nn.max_pool = plain
 
 
 def _of_axes(value: Any, rank: int) -> tuple[int, ...]:

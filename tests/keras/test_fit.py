@@ -20,7 +20,8 @@ NETWORKS = {  # by their inputs' shape
         (6, 6, 1),
         lambda: [
             L.Conv2D(4, 3, activation="relu", padding="same"),
-            L.Reshape((12, 12)),
+            L.MaxPooling2D(),
+            L.Reshape((6, 6)),
             L.Conv1D(4, 3, strides=2, padding="causal"),
             L.Flatten(),
         ],
