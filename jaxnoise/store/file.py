@@ -206,7 +206,7 @@ class File:
             Those that were asked and those that are there, where they differ; then none
             was added.
         """
-        with self._transaction():
+        with self.transaction():
             found = {there[:3]: there for there in self.setups().values()}
             pairs = [(s, found[s[:3]]) for s in setups if s[:3] in found]
             differ = [(s, there) for s, there in pairs if s.id != there.id]
@@ -228,7 +228,7 @@ class File:
             runs: with their arrays in bytes, by name.
             instead_of: keys of runs that go.
         """
-        with self._transaction():
+        with self.transaction():
             self._delete("runs", "key", instead_of)
             self._add_columns(name for run, _ in runs for name in run.metrics)
             for run, arrays in runs:
@@ -241,7 +241,7 @@ class File:
 
     def forget(self, keys: Collection[str], setups: Collection[str]) -> None:
         """Delete runs, and those of the setups that are left without one."""
-        with self._transaction():
+        with self.transaction():
             self._delete("runs", "key", keys)
             self._delete("setups", "id", filter(self._has_no_runs, setups))
 
@@ -272,7 +272,7 @@ class File:
         """The tables, where there are none yet, and how it writes."""
         if not self.db.execute("PRAGMA page_count").fetchone()[0]:
             self.db.execute("PRAGMA synchronous=OFF")  # a new file has nothing to lose
-        with self._transaction():
+        with self.transaction():
             if not self.db.execute("PRAGMA application_id").fetchone()[0]:
                 for name in TABLES:
                     self.db.execute(_made(name))
@@ -331,7 +331,8 @@ class File:
         return not self.db.execute(query, [setup]).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """Others wait while this one writes; all of it is there in the end, or none."""
         with self.told():
             self.db.execute("BEGIN IMMEDIATE")
             try:

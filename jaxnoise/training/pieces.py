@@ -6,7 +6,6 @@ numbers are the same, bit for bit, wherever the cuts are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -21,7 +20,7 @@ from jaxnoise.results import RunResult
 from jaxnoise.training.keys import key_of_seed
 from jaxnoise.training.plan import Pieces, Plan
 from jaxnoise.training.recipe import RecipeFn, Settings
-from jaxnoise.training.run import Carry, part_of_run
+from jaxnoise.training.run import Carry, run_of
 
 _shaped = jax.ShapeDtypeStruct
 
@@ -48,9 +47,10 @@ def lowered_parts(
     """The parts of the run with these arguments; ``kept`` is what leaves it."""
 
     def trace(part: str, *more: Any) -> tuple[Callable[..., Any], Any]:
-        function = partial(part_of_run, part, recipe, settings)
-        made = jax.make_jaxpr(function, return_shape=True)
-        jaxpr, shapes = made(*arguments, *more)
+        def function(arguments: tuple[Any, ...], *more: Any) -> Any:
+            return getattr(run_of(recipe, settings, *arguments), part)(*more)
+
+        jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(arguments, *more)
         flat, form = jaxpr_as_fun(jaxpr), jax.tree.structure(shapes)
 
         def run(seed: Any, given: Any, at: Any, data: Data) -> Any:

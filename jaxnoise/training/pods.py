@@ -5,7 +5,8 @@ came out, so that all return the same; the first alone writes and shows anything
 """
 
 import pickle
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,9 +22,22 @@ from jaxnoise.training.slots import CALL_BLOCKS
 class Pod(Here):
     """The devices of all processes, while they train the runs of a sweep."""
 
+    told = False  # all processes, of what has ended the work
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """What ends the work in one process ends it in all."""
+        try:
+            yield
+            self._together(lambda: None)
+        except BaseException as error:
+            if not self.told:
+                _exchanged((None, _in_words(error)))
+            raise
+
     def shared(self, work: Callable[[], Any]) -> Any:
         """What the work of the first process returns, in all of them."""
-        return _together(work if jax.process_index() == 0 else lambda: None)[0]
+        return self._together(work if jax.process_index() == 0 else lambda: None)[0]
 
     def results(self, jobs: Sequence[Job]) -> Generator[dict[int, RunResult]]:
         """Train this process's shares; yield what all have trained in each turn."""
@@ -34,7 +48,7 @@ class Pod(Here):
                 own = blocks[at : at + turn][jax.process_index() :: jax.process_count()]
                 share = job._replace(ids=[i for ids in own for i in ids])
                 few: dict[int, RunResult] = {}
-                for each in _together(partial(self._trained, share)):
+                for each in self._together(partial(self._trained, share)):
                     few |= each
                 yield few
 
@@ -42,25 +56,29 @@ class Pod(Here):
         calls = results_of(share, self.plan)
         return {i: result for few in calls for i, result in few.items()}
 
-
-def _together(work: Callable[[], Any]) -> list[Any]:
-    """What the work of each process returns; what it raises in one is raised in all."""
-    value = error = None
-    try:
-        value = work()
-    except BaseException as raised:
-        error = raised
-    outcomes = _exchanged((value, error and (isinstance(error, Exception), str(error))))
-    if error:
-        raise error
-    for _, told in outcomes:
-        if told:
+    def _together(self, work: Callable[[], Any]) -> list[Any]:
+        """What the work of each process returns; what one raises is raised in all."""
+        value = error = None
+        try:
+            value = work()
+        except BaseException as raised:
+            error = raised
+        outcomes = _exchanged((value, error and _in_words(error)))
+        ends = [words for _, words in outcomes if words]
+        self.told = bool(ends)
+        if error:
+            raise error
+        for failed, why in ends:
             raise (
-                RuntimeError(f"in another process: {told[1]}")
-                if told[0]
-                else KeyboardInterrupt
+                RuntimeError(f"in another process: {why}")
+                if failed
+                else (KeyboardInterrupt)
             )
-    return [value for value, _ in outcomes]
+        return [value for value, _ in outcomes]
+
+
+def _in_words(error: BaseException) -> tuple[bool, str]:
+    return isinstance(error, Exception), str(error)
 
 
 def _exchanged(value: Any) -> list[Any]:

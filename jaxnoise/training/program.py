@@ -9,6 +9,7 @@ a job starts with a block a device, and takes more in a call while that is quick
 import time
 from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
@@ -45,7 +46,7 @@ from jaxnoise.training.pieces import (
 from jaxnoise.training.plan import Plan
 from jaxnoise.training.progress import interrupts_held
 from jaxnoise.training.recipe import RecipeFn, Settings
-from jaxnoise.training.run import Facts, one_run
+from jaxnoise.training.run import Facts, result_of, run_of
 from jaxnoise.training.slots import (
     CALL_BLOCKS,
     Blocks,
@@ -192,7 +193,9 @@ def lowered_program(
     arguments = jax.eval_shape(key_of_seed, 0), strength, data, split
 
     def trace(settings: Settings) -> Any:
-        run = partial(one_run, recipe, settings)
+        def run(*arguments: Any) -> tuple[RunResult, Facts]:
+            return result_of(run_of(recipe, settings, *arguments))
+
         return jax.make_jaxpr(run, return_shape=True)(*arguments)
 
     jaxpr, (result, facts) = trace(settings)
@@ -346,6 +349,10 @@ class Here:
 
     def __init__(self, plan: Plan):
         self.plan, self.device = plan, plan.device
+
+    def agreed(self) -> AbstractContextManager[None]:
+        """What ends the work in one process ends it in all; here is one."""
+        return nullcontext()
 
     def shared(self, work: Callable[[], Any]) -> Any:
         """What work returns that is done once."""

@@ -133,8 +133,8 @@ def make_train(
                 "data must be a jn.Data, such as jn.Data(train=(x, y)), "
                 f"got {shown(data)}."
             )
-        result, _ = one_run(recipe, settings, key, strength, data, split)
-        return result
+        run = run_of(recipe, settings, key, strength, data, split)
+        return result_of(run)[0]
 
     return train
 
@@ -155,41 +155,30 @@ class Facts:
     set_metrics: Mapping[str, Callable[[Any, Any], float]]
 
 
-def one_run(
+def run_of(
     recipe: RecipeFn,
     settings: Settings,
     key: Array,
     strength: Any,
     data: Data,
     split: Any,
-) -> tuple[RunResult, Facts]:
-    """The run, and what its program has no place for."""
-    data = jax.tree.map(jnp.asarray, data)
-    made = called("recipe", recipe, strength)
-    run = _Run(made, settings, data, Keys.of_run(key, split))
-    result = run.result()
-    outputs: Any = None
-    if taker := taker_of_logits((made.loss, *made.metrics.values())):
-        clean = jax.make_jaxpr(run.clean, return_shape=True)
-        jaxpr, outputs = clean(result.variables, data.train[0])
-        check_logits(taker, jaxpr.jaxpr)
-    loss = made.loss if made.loss in CHECKED else None  # others may hold what is traced
-    return result, Facts(loss, np.shape(outputs), made.set_metrics)
-
-
-def part_of_run(
-    part: str,
-    recipe: RecipeFn,
-    settings: Settings,
-    key: Array,
-    strength: Any,
-    data: Data,
-    split: Any,
-    *given: Any,
-) -> Any:
-    """A run in three parts: ``begin``, ``go_on`` as often as one likes, and ``end``."""
+) -> "_Run":
+    """A run while it is traced: ``begin``, ``go_on`` as often as one likes, ``end``."""
     made, data = called("recipe", recipe, strength), jax.tree.map(jnp.asarray, data)
-    return getattr(_Run(made, settings, data, Keys.of_run(key, split)), part)(*given)
+    return _Run(made, settings, data, Keys.of_run(key, split))
+
+
+def result_of(run: "_Run") -> tuple[RunResult, Facts]:
+    """What the whole run leaves, and what its program has no place for."""
+    result, recipe = run.result(), run.recipe
+    outputs: Any = None
+    if taker := taker_of_logits((recipe.loss, *recipe.metrics.values())):
+        clean = jax.make_jaxpr(run.clean, return_shape=True)
+        jaxpr, outputs = clean(result.variables, run.data.train[0])
+        check_logits(taker, jaxpr.jaxpr)
+    # other losses may hold what is traced
+    loss = recipe.loss if recipe.loss in CHECKED else None
+    return result, Facts(loss, np.shape(outputs), recipe.set_metrics)
 
 
 class _Run:

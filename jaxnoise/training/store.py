@@ -145,7 +145,7 @@ class SavedStates:
         self, kept: Kept, jobs: Sequence[Job], checkpoints: Checkpoints, extend: bool
     ):
         self.checkpoints, self.keys, self.plan = checkpoints, kept.keys, kept.plan
-        self.kept_epochs = kept.kept_epochs
+        self.file, self.kept_epochs = kept.file, kept.kept_epochs
         self.labels = _labels(kept.setups, jobs, self.plan)
         epochs = self.plan.settings.epochs
         self.latest: dict[str, Checkpoint] = {}  # by label
@@ -180,11 +180,12 @@ class SavedStates:
             "done": saved.done,
             "kept": saved.kept,
         }
-        new = self.checkpoints.save(about, saved.rows)
-        before = [self.latest[label] for label in labels if label in self.latest]
-        self.latest |= dict.fromkeys(labels, new)
-        used = {each.path for each in self.latest.values()}
-        self.checkpoints.remove({each.path for each in before} - used)
+        with self.file.transaction():  # one process saves at a time
+            new = self.checkpoints.save(about, saved.rows)
+            before = [self.latest[label] for label in labels if label in self.latest]
+            self.latest |= dict.fromkeys(labels, new)
+            used = {each.path for each in self.latest.values()}
+            self.checkpoints.remove({each.path for each in before} - used)
 
     def saved(self, ids: list[int], checkpoint: Checkpoint) -> Saved | None:
         """As it was saved, or None if that cannot be read."""

@@ -226,7 +226,7 @@ def sweep(
         here if executor is None else Workers(plan, executor),
         progress if first else False,
         partial(Kept, version=version, extend=extend),
-        File(store, write=True) if first and store is not None else nullcontext(),
+        nullcontext if not first or store is None else partial(File, store, write=True),
     )
 
 
@@ -249,7 +249,7 @@ def _trained(
     engine: Here,
     progress: bool | ProgressFn | None,
     kept_in: Callable[..., Kept],
-    store: AbstractContextManager[File | None],
+    store: Callable[[], AbstractContextManager[File | None]],
 ) -> SweepResult:
     """The runs; those that finished, where they are interrupted."""
     results: dict[int, RunResult] = {}  # by the number of the run
@@ -257,7 +257,7 @@ def _trained(
     total, complete = len(plan.runs), False
     gathered = partial(_gathered, plan, engine, results, started)
     try:
-        with store as file, progress_of(progress, total) as shown:
+        with engine.agreed(), store() as file, progress_of(progress, total) as shown:
             jobs = trace_jobs(plan)
             kept = kept_in(file, plan, jobs) if file else None
             results |= engine.shared(kept.found if kept else dict)

@@ -188,7 +188,7 @@ def test_reads_while_another_writes(path):
     other = SETUP._replace(split=1).row
     with File(path, write=True) as file:
         assert (file.journal, safety(file)) == ("wal", 1)
-        with file._transaction():
+        with file.transaction():
             file._insert("setups", [*other, digest(*other)])
             assert contents(path) == before
     with File(path) as file:

@@ -1,11 +1,13 @@
-"""Sweeps on real clusters: Dask's, whose processes die, and JAX's own processes."""
+"""Sweeps on processes: pools', Dask's, all of which die, and JAX's own."""
 
+import multiprocessing
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import optax
 import pandas as pd
@@ -56,6 +58,26 @@ def assert_close(result, whole):
     """Noise has the same bits; sums may be added in another order."""
     assert result.complete
     pd.testing.assert_frame_equal(result.runs, whole.runs, rtol=0, atol=1e-6)
+
+
+def test_a_process_of_a_pool_is_killed(whole, tmp_path):
+    pools, killed = [], []
+
+    def made():
+        context = multiprocessing.get_context("spawn")
+        pools.append(ProcessPoolExecutor(2, context))
+        return pools[-1]
+
+    def kill(done, total):
+        if done > total // 2 and not killed:
+            killed.append(min(pools[-1]._processes))
+            os.kill(killed[0], signal.SIGKILL)
+
+    path = tmp_path / "results.sqlite"
+    result = sweep(executor=made, store=path, progress=kill)
+    assert len(pools) == 2
+    assert_close(result, whole)
+    pd.testing.assert_frame_equal(jn.Store(path).result().runs, result.runs)
 
 
 def free_address():
@@ -190,6 +212,45 @@ def test_processes_of_jax_distributed_share_a_sweep(whole, tmp_path):
     told = in_two_processes(path, (2, 2), free_address())
     assert told == ["90 True", "0 True"]
     assert_close(jn.Store(path).result(), whole.where(seed=range(30)))
+
+
+FAILS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import jax
+jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[3]))
+import test_clusters as tests
+def fail(done, total):
+    if done > 0:
+        raise ValueError("no more")
+for progress in (fail, False):
+    try:
+        tests.sweep(store=sys.argv[4], seeds=8, progress=progress)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+    with open(sys.argv[4], "w") as file:  # for the next one
+        file.write("text")
+"""
+
+
+def test_what_fails_in_the_first_process_of_jax_distributed_ends_all(tmp_path):
+    """Also outside of what they share: its progress, its store."""
+    path, address = str(tmp_path / "results.sqlite"), free_address()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", FAILS, os.path.dirname(__file__), address, rank]
+            + [path],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    told = [output.splitlines()[-2:] for output in outputs]  # behind JAX's own
+    assert told[0][0] == "ValueError: no more"
+    assert told[0][1].startswith(f"StoreError: store {path}: is a file of something")
+    others = [line.partition(": ")[2] for line in told[0]]
+    assert told[1] == [f"RuntimeError: in another process: {why}" for why in others]
 
 
 def test_two_sweeps_on_one_store_and_any_number_of_devices(whole, tmp_path):

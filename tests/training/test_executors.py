@@ -1,9 +1,7 @@
 """Sweeps on executors: the same runs, once each, whatever becomes of the workers."""
 
 import multiprocessing
-import os
 import pickle
-import signal
 import sys
 import threading
 from collections import deque
@@ -345,57 +343,3 @@ def test_forked_processes_are_refused(data):
         pytest.raises(ValueError, match="as JAX stands still in a forked"),
     ):
         sweep(data, executor=pool)
-
-
-# Processes
-
-
-def spawned(workers=2):
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-
-
-LONG = {"seeds": 40, "epochs": 300}  # so that a kill comes in mid-chunk
-
-
-def by_value():
-    """Functions that are of no module: they travel by cloudpickle."""
-    activation = jax.nn.tanh
-
-    def recipe(noise=None):
-        return jn.Recipe(
-            model=jn.MLP((40,), 1, input_noise=noise, activation=activation),
-            loss=jn.losses.binary_cross_entropy,
-            optimizer=optax.sgd(0.1),
-            metrics={"accuracy": jn.metrics.binary_accuracy},
-        )
-
-    return {
-        "none": lambda _: recipe(),
-        "input": lambda stddev: recipe(jn.GaussianNoise(stddev)),
-    }
-
-
-def assert_close(one, other):
-    """Noise has the same bits; sums may be added in another order."""
-    pd.testing.assert_frame_equal(one.runs, other.runs, rtol=0, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_processes_train_the_same_runs_as_one(data, tmp_path):
-    """Also where one of them is killed."""
-    recipes, pools, killed = by_value(), [], []
-
-    def made():
-        pools.append(spawned())
-        return pools[-1]
-
-    def kill(done, total):
-        if done > total // 2 and not killed:
-            killed.append(min(pools[-1]._processes))
-            os.kill(killed[0], signal.SIGKILL)
-
-    path = tmp_path / "results.sqlite"
-    several = sweep(data, recipes, executor=made, store=path, progress=kill, **LONG)
-    assert len(pools) == 2
-    assert_close(several, sweep(data, recipes, **LONG))
-    assert_same(jn.Store(path).result(), several)

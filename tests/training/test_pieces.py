@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.store.checkpoints import Checkpoints
 
 LOSS = jn.losses.binary_cross_entropy
 OPTIMIZERS = {
@@ -335,8 +336,15 @@ import jaxnoise as jn, test_pieces as tests
 x, y = jn.data.circles().train
 data = jn.Data(train=(x, y), validation=(x[:20], y[:20]))
 tell = lambda runs, epoch, metrics: print(epoch, flush=True)
-tests.sweep(data, store=sys.argv[2], epochs=400, checkpoint_every=4, on_metrics=tell)
+asked = {"store": sys.argv[2], "epochs": int(sys.argv[3]), "checkpoint_every": 4}
+tests.sweep(data, on_metrics=tell, **asked)
 """
+
+
+def started(path, epochs):
+    """A process with such a sweep, which prints the epochs that its runs have had."""
+    command = [sys.executable, "-c", CHILD, os.path.dirname(__file__), str(path)]
+    return subprocess.Popen([*command, str(epochs)], stdout=subprocess.PIPE, text=True)
 
 
 @AS_USERS
@@ -351,8 +359,7 @@ def test_killed_and_resumed_is_as_never_killed(data, path, kills):
     """Also while a checkpoint is written: at most the epochs of a piece are lost."""
     rng, last = random.Random(0), 0
     for _ in range(kills):
-        command = [sys.executable, "-c", CHILD, os.path.dirname(__file__), str(path)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        child = started(path, 400)
         lines = [child.stdout.readline() for _ in range(1 + rng.randrange(3))]
         child.send_signal(signal.SIGKILL)
         rest, _ = child.communicate(timeout=300)
@@ -364,3 +371,20 @@ def test_killed_and_resumed_is_as_never_killed(data, path, kills):
         sweep(data, store=path, epochs=400, checkpoint_every=4),
         sweep(data, epochs=400),
     )
+
+
+@AS_USERS
+@pytest.mark.slow
+def test_two_processes_that_train_the_same_runs(data, path):
+    """Each may do all of the work; what is left is of one, and whole."""
+    both = [started(path, 24) for _ in range(2)]
+    for child in both:
+        told, _ = child.communicate(timeout=300)
+        assert told.split()[-1:] in (["24"], [])
+        assert child.returncode == 0
+    assert jn.Store(path).verify() == 4
+    before = path.read_bytes()
+    asked = {"epochs": 24, "store": path, "checkpoint_every": 4}
+    assert_same(sweep(data, **asked), sweep(data, epochs=24))
+    assert path.read_bytes() == before
+    assert len(list(Checkpoints(path))) == 1
