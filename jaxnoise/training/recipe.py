@@ -68,6 +68,9 @@ class Recipe(Pickled):
         weight_gradient: with noise on the weights, the gradient at the ``"noisy"``
             weights, or ``"clean"``: the outputs are those of the noisy weights, the
             backward pass is that of the clean ones.
+        patience: for early stopping: the epochs in a row without a lower loss on the
+            set named ``validation`` after which a run ends. Its variables and metrics
+            are then those of its best epoch, and its curves NaN where it had ended.
         set_metrics: by name, ``function(targets, outputs)``, one number of a whole set,
             such as scikit-learn's, of the arrays of a set's targets and of the model's
             clean outputs, mostly logits: a sweep calls it on the host after a run, for
@@ -106,6 +109,7 @@ class Recipe(Pickled):
     penalty: Callable[[Callable[[Any, Any], Any], Any, Any], Array] | None = None
     weight_gradient: str = "noisy"
     set_metrics: Mapping[str, Callable[[Any, Any], float]] = field(default_factory=dict)
+    patience: Count | None = None
 
     def __post_init__(self) -> None:
         as_model(self.model)
@@ -125,6 +129,8 @@ class Recipe(Pickled):
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
+        if self.patience is not None:
+            as_count("patience", self.patience, "None or an int")
         for name, (arguments, form) in FUNCTIONS.items():
             given = getattr(self, name)
             functions = {name: given} if given is not None or name == "loss" else {}

@@ -198,12 +198,19 @@ class _Run:
         self.measured = bool(self.curve_sets) or "validation" in data
         self.every = settings.metrics_every if self.measured else 1
         check_names(data, (*recipe.metrics, "loss", *recipe.set_metrics))
+        if recipe.patience and "validation" not in data:
+            raise ValueError(
+                "patience must have a set named 'validation' in the data, "
+                f"got {', '.join(data)}."
+            )
 
     def result(self) -> RunResult:
         return self.end(*self.train())
 
     def end(self, state: State, curves: OrderedDict[str, Array]) -> RunResult:
         """What the run leaves."""
+        if self.recipe.patience:
+            state = state._replace(variables=state.best.variables)
         metrics, finite = self.final_metrics(state.variables, curves), state.finite
         losses = [metrics[f"{name}_loss"] for name in self.data]
         for leaf in [*jax.tree.leaves(state.variables["params"]), *losses]:
@@ -228,6 +235,7 @@ class _Run:
     ) -> OrderedDict[str, Array]:
         """Metrics of every set; those that the curves end with are taken from them."""
         ended = self.settings.epochs % self.settings.metrics_every == 0
+        ended &= not self.recipe.patience  # of the best epoch
         measured = self.curve_sets if ended else ()
         rest = [name for name in self.data if name not in measured]
         values = self.evaluate(variables, rest)
@@ -279,6 +287,18 @@ class _Run:
         return State(variables, opt_state, jnp.bool_(True), best)
 
     def period(self, state: State, epochs: Int[Array, " epoch"]) -> Carry:
+        """Some epochs and the measurement after them, unless the run has ended."""
+        if not self.recipe.patience:
+            return self.next_period(state, epochs)
+
+        def nothing() -> Carry:
+            _, shapes = jax.eval_shape(self.next_period, state, epochs)
+            return state, jax.tree.map(lambda s: jnp.full((), jnp.nan, s.dtype), shapes)
+
+        ended = epochs[0] - state.best.epoch >= self.recipe.patience
+        return lax.cond(ended, nothing, lambda: self.next_period(state, epochs))
+
+    def next_period(self, state: State, epochs: Int[Array, " epoch"]) -> Carry:
         """Some epochs and the measurement after the last of them."""
         if len(epochs) == 1:
             state, _ = self.epoch(state, epochs[0])

@@ -1,5 +1,6 @@
 """One run: what the engine promises of keys, rows, evaluation and failure."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import flax.linen as nn
@@ -359,6 +360,27 @@ def test_best_epoch_on_validation(sets, key):
     without = train(overfit, key, 0.0, sets, epochs=30)
     assert "validation_loss" not in without.curves
     assert without.metrics["best_epoch"] == best
+
+    def patient(_):
+        return replace(overfit(_), patience=3)
+
+    stopped = train(patient, key, 0.0, sets, epochs=30, curves=curves)
+    losses = np.asarray(result.curves["validation_loss"])
+    ages = [e - 1 - losses[:e].argmin() for e in range(1, 31)]
+    last = 1 + ages.index(3)
+    assert last < 30
+    for name, curve in stopped.curves.items():
+        np.testing.assert_allclose(curve[:last], result.curves[name][:last], rtol=1e-4)
+        assert np.isnan(curve[last:]).all()
+    best = int(stopped.metrics["best_epoch"])
+    assert best == 1 + losses[:last].argmin() <= last - 3
+    for name, curve in stopped.curves.items():
+        for metric in (name, f"best_{name}"):
+            np.testing.assert_allclose(
+                stopped.metrics[metric], curve[best - 1], rtol=1e-5
+            )
+    with pytest.raises(ValueError, match="patience must have a set named 'validation'"):
+        train(patient, key, 0.0, jn.Data(train=sets.train), epochs=3, curves=())
 
 
 # What models bring
