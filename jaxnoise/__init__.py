@@ -30,6 +30,10 @@ Ten names to know:
   trains it for use.
 - `plots`, and `report` for one page of all of it.
 
+With a table and scikit-learn: `NoisyMLPClassifier`, `NoisyMLPRegressor`, and
+`NoisyNetClassifier` and `NoisyNetRegressor` for any Flax network, are estimators.
+`NoiseSearchCV` is their grid search, and `load` reads what their ``save`` wrote.
+
 Where to go next: ``help(jn.sweep)`` has a whole comparison in twenty lines. On a CPU
 call `use_all_cores` first. `describe` tells what the noise in a model does, and
 `strip_noise` takes it out for use. `seeds_needed` says how many runs a question takes,
@@ -109,14 +113,26 @@ from jaxnoise.until import sweep_until as sweep_until
 if TYPE_CHECKING:
     from jaxnoise import keras as keras
     from jaxnoise import nnx as nnx
+    from jaxnoise.estimators.mlp import NoisyMLPClassifier as NoisyMLPClassifier
+    from jaxnoise.estimators.mlp import NoisyMLPRegressor as NoisyMLPRegressor
+    from jaxnoise.estimators.net import NoisyNetClassifier as NoisyNetClassifier
+    from jaxnoise.estimators.net import NoisyNetRegressor as NoisyNetRegressor
+    from jaxnoise.estimators.saving import load as load
+    from jaxnoise.estimators.search import NoiseSearchCV as NoiseSearchCV
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
 
     plots: Any  # as matplotlib's types do not let an axes' figure be saved
 
-_ON_FIRST_USE = {  # what loads matplotlib, Keras or Flax NNX, not for everyone
+_ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "keras": "jaxnoise.keras",
+    "NoiseSearchCV": "jaxnoise.estimators.search:NoiseSearchCV",
+    "load": "jaxnoise.estimators.saving:load",
+    "NoisyMLPClassifier": "jaxnoise.estimators.mlp:NoisyMLPClassifier",
+    "NoisyMLPRegressor": "jaxnoise.estimators.mlp:NoisyMLPRegressor",
+    "NoisyNetClassifier": "jaxnoise.estimators.net:NoisyNetClassifier",
+    "NoisyNetRegressor": "jaxnoise.estimators.net:NoisyNetRegressor",
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",

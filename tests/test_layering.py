@@ -23,6 +23,8 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     # Doors, as are the experiments: nothing imports them.
     "keras": "checks pickling noise model models training",
     "nnx": "checks noise model",
+    "estimators": "checks pickling results losses metrics data noise model models "
+    "store training evidence nnx",
 }
 BESIDES = {  # single names of a room that is not known as a whole
     "model": {"noise.layer.keys_shared"},  # runs are paired: axes of them share keys

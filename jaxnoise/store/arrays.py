@@ -60,24 +60,24 @@ def unpacked(content: bytes) -> tuple[dict[str, np.ndarray], Any]:
 def packed_tree(tree: Any) -> bytes:
     """A tree of dicts, lists and tuples of arrays as bytes."""
     leaves: dict[str, np.ndarray] = {}
-    form = _taken_apart(tree, (), leaves)
+    form = taken_apart(tree, (), leaves)
     return packed(leaves, form)
 
 
 def unpacked_tree(content: bytes) -> Any:
     """What `packed_tree` was given."""
     leaves, form = unpacked(content)
-    return _put_together(form, leaves)
+    return put_together(form, leaves)
 
 
-def _taken_apart(node: Any, path: tuple[str, ...], leaves: dict[str, Any]) -> Any:
+def taken_apart(node: Any, path: tuple[str, ...], leaves: dict[str, Any]) -> Any:
     """The form of a tree, in which leaves are names."""
     if node is None:
         return None
     if type(node) is dict and all(isinstance(name, str) for name in node):
-        return {k: _taken_apart(v, (*path, k), leaves) for k, v in node.items()}
+        return {k: taken_apart(v, (*path, k), leaves) for k, v in node.items()}
     if type(node) in (list, tuple):
-        parts = [_taken_apart(v, (*path, str(i)), leaves) for i, v in enumerate(node)]
+        parts = [taken_apart(v, (*path, str(i)), leaves) for i, v in enumerate(node)]
         return [type(node).__name__, *parts]
     if not isinstance(node, np.ndarray | np.generic):
         raise TypeError(
@@ -89,13 +89,14 @@ def _taken_apart(node: Any, path: tuple[str, ...], leaves: dict[str, Any]) -> An
     return name
 
 
-def _put_together(form: Any, leaves: dict[str, Any]) -> Any:
+def put_together(form: Any, leaves: dict[str, Any]) -> Any:
+    """The tree of a form and its leaves by name."""
     if form is None:
         return None
     if isinstance(form, dict):
-        return {name: _put_together(part, leaves) for name, part in form.items()}
+        return {name: put_together(part, leaves) for name, part in form.items()}
     if isinstance(form, list):
         kind, *parts = form
-        made = [_put_together(part, leaves) for part in parts]
+        made = [put_together(part, leaves) for part in parts]
         return tuple(made) if kind == "tuple" else made
     return leaves[form]

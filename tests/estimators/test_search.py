@@ -1,0 +1,153 @@
+"""The search: scores of GridSearchCV, and what is said of noise."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, RepeatedStratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer
+
+import jaxnoise as jn
+from jaxnoise.training.program import lowered_program
+
+X, Y = load_iris(return_X_y=True)
+FEW = {"max_epochs": 5, "random_state": 0, "hidden_layer_sizes": (8,)}
+LEVELS = [0.0, 0.3, 3.0]
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    net = jn.NoisyMLPClassifier(learning_rate_init=0.03, **FEW)
+    return make_pipeline(PowerTransformer(), net)
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return {"noisymlpclassifier__input_noise": LEVELS}
+
+
+SCORING = {"scoring": ["accuracy", "neg_log_loss"], "return_train_score": True}
+
+
+@pytest.fixture(scope="module")
+def search(pipeline, grid):
+    cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=5, random_state=0)
+    options = SCORING | {"cv": cv, "n_seeds": 2, "refit": "neg_log_loss"}
+    return jn.NoiseSearchCV(pipeline, grid, **options).fit(X, Y)
+
+
+def test_scores_are_those_of_grid_search(search, pipeline, grid):
+    """To the last bit, with the same programs."""
+    before = lowered_program.cache_info().misses
+    found = []
+    for seed in (0, 1):
+        pipeline.set_params(noisymlpclassifier__random_state=seed)
+        theirs = GridSearchCV(
+            pipeline, grid, cv=search.cv, refit="neg_log_loss", **SCORING
+        )
+        found.append(theirs.fit(X, Y).cv_results_)
+    ours = search.cv_results_
+    assert not set(found[0]) - set(ours)
+    for name in found[0]:
+        if name.startswith("split"):
+            mean = (found[0][name] + found[1][name]) / 2
+            np.testing.assert_allclose(ours[name], mean, rtol=1e-12)
+    assert ours["params"] == found[0]["params"]
+    assert (ours["mean_fit_time"] > 0).all()
+    assert lowered_program.cache_info().misses == before
+
+
+def test_what_is_chosen(search):
+    results = search.cv_results_
+    best = results["mean_test_neg_log_loss"].argmax()
+    assert search.best_index_ == best
+    assert search.best_score_ == results["mean_test_neg_log_loss"][best]
+    assert search.best_params_ == results["params"][best]
+    assert search.n_splits_ == 10
+    assert search.predict(X).shape == Y.shape
+    assert list(search.classes_) == [0, 1, 2]
+    search.scoring  # noqa: B018
+    assert search.score(X, Y) == search.scorer_["neg_log_loss"](
+        search.best_estimator_, X, Y
+    )
+
+
+def test_what_is_said(search):
+    """Noise of three deviations hurts; each fold's difference is its own."""
+    results, rows = search.cv_results_, search.comparison_
+    assert list(rows["placement"]) == ["none", "input", "input"]
+    assert list(rows["strength"]) == LEVELS
+    splits = np.stack(
+        [results[f"split{i}_test_neg_log_loss"] for i in range(10)], axis=1
+    )
+    differences = (splits - splits[0]).mean(axis=1)
+    np.testing.assert_allclose(results["difference"][1:], differences[1:])
+    assert results["verdict"][2] == rows["verdict"].iloc[2] == "worse"
+    assert results["difference_low"][2] < differences[2] < results["difference_high"][2]
+    assert rows.attrs["overlap"] == 1.0
+    assert "input noise of 0.3 changes neg_log_loss by" in search.answer_
+    assert jn.plots.strength_curve(rows)
+
+
+@pytest.mark.slow
+def test_static_parameters_loop_and_a_baseline_is_added(tmp_path):
+    groups = np.arange(150) % 6
+    net = jn.NoisyMLPClassifier(**FEW | {"early_stopping": True})
+    search = jn.NoiseSearchCV(
+        net,
+        {"hidden_noise": [0.1], "activation": ["relu", "tanh"]},
+        cv=GroupKFold(2),
+        n_seeds=[7],
+        refit="one_standard_error",
+        store=tmp_path / "runs.db",
+    )
+    search.fit(X, Y, groups=groups)
+    assert len(search.cv_results_["params"]) == 2
+    assert list(search.comparison_["verdict"])[-1] == "baseline"
+    assert "2 folds are too few (6 at least" in search.answer_
+    assert search.best_estimator_.hidden_noise == 0.1
+    assert len(jn.Store(tmp_path / "runs.db").runs) == 6
+    first = search.cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(
+        search.fit(X, Y, groups=groups).cv_results_["mean_test_score"], first
+    )
+
+
+def test_a_grid_for_a_start():
+    from jaxnoise.estimators.search import noise_grid
+
+    grids = noise_grid(make_pipeline(PowerTransformer(), jn.NoisyMLPRegressor()))
+    assert set(map(len, grids)) == {4}
+    assert {k for g in grids for k in g} == {
+        f"noisymlpregressor__{site}_noise"
+        for site in ("input", "hidden", "weight", "label")
+    }
+    assert "hidden_noise" not in noise_grid(jn.NoisyNetClassifier())[0]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"param_grid": "noises"}, "param_grid must be 'noise', or a dict or list"),
+        ({"estimator": LogisticRegression()}, "estimator must be one of jaxnoise"),
+        ({"refit": "best"}, "refit must be True, False, 'one_standard_error'"),
+        (
+            {"scoring": ["accuracy"]},
+            r"refit must say which score chooses, one of \['ac",
+        ),
+        ({"n_seeds": 0}, "n_seeds must be at least 1, got 0"),
+        (
+            {"param_grid": {"input_noise": [-1.0]}},
+            "input_noise must be finite and >= 0",
+        ),
+    ],
+)
+def test_refused(change, message):
+    given = {
+        "estimator": jn.NoisyMLPClassifier(),
+        "param_grid": {"input_noise": [0.0, 0.1]},
+    }
+    with pytest.raises((TypeError, ValueError), match=message):
+        jn.NoiseSearchCV(**given | change).fit(X, Y)
