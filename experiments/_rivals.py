@@ -66,8 +66,9 @@ def decayed(place: str) -> dict[str, list[Any]]:
 def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """The cells with strengths of all parts, so that one program trains them all.
 
-    A part that a cell has not does nothing there. A place of noise that is not in
-    rivals.toml is another network, and has a program of its own.
+    A part that a cell has not does nothing there. Noise between steps has a program
+    of its own, as it would slow all others, and so has a place that is not in
+    rivals.toml, which is another network.
     """
     cells = {
         place: [parts_of(place, strength) for strength in grid]
@@ -76,7 +77,7 @@ def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     shared = {
         part: NOTHING.get(part, 0.0)
         for part in [*TABLE["noises"], *TRAINED]
-        if any(part in grid[0] for grid in cells.values())
+        if part != "step" and any(part in grid[0] for grid in cells.values())
     }
     return {
         place: [

@@ -21,7 +21,7 @@ import jaxnoise as jn
 
 PLACEMENTS = ("input", "hidden", "activation", "pool")
 STRENGTHS = noises(PLACEMENTS)
-EVERY = 8  # of MNIST's 4,000 test rows: measuring all takes longer than training
+EVERY = 16  # of MNIST's 4,000 test rows: measuring all takes longer than training
 
 
 def mnist5k(train_size: int | None, *, validation: int, seed: int) -> jn.Data:
