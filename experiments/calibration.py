@@ -9,7 +9,7 @@ replaces a page's table. A few minutes on two cores.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,8 @@ from jaxnoise.evidence.rows import crossed_interval
 
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table
+FAILURES = 0.05  # the share of runs that fail, where they do so rarely
+Draw = Callable[[np.random.Generator, Any], np.ndarray]
 HEADING = ("situation", "rule", "stated", "measured", "± SE", "warned of", "draws")
 
 
@@ -174,7 +176,7 @@ def alike(
     """Differences whose mean is at the end of the rope: are they "equivalent"?"""
     wrong = []
     for _ in range(draws):
-        d = draw(rng, (1, units, 1))
+        d = rope + draw(rng, (1, units, 1))
         said = compared(table(d, np.zeros((units, 1))), rope=rope)["verdict"][1]
         wrong.append(said == "equivalent")
     return Found(np.array(wrong))
@@ -192,35 +194,10 @@ def missed(
     return Found((low > 0) | (high < 0))
 
 
-def normal(rng: Any, shape: Any) -> np.ndarray:
-    """Symmetric differences."""
-    return rng.normal(size=shape)
-
-
-def exponential(rng: Any, shape: Any) -> np.ndarray:
-    """Skewed ones, with a long tail above."""
-    return rng.exponential(size=shape) - 1
-
-
-def lognormal(rng: Any, shape: Any) -> np.ndarray:
-    """More skewed ones."""
-    return rng.lognormal(size=shape) - np.exp(0.5)
-
-
-def failures(rng: Any, shape: Any, *, rate: float = 0.05, size: float = 1.0) -> Any:
+def failures(rng: Any, shape: Any, *, size: float = 1.0) -> np.ndarray:
     """Small normal differences, and now and then a run that fails."""
-    failed = rng.random(shape) < rate
-    return rng.normal(0, 0.1, shape) + size * (rate - failed)
-
-
-def heavy(rng: Any, shape: Any) -> np.ndarray:
-    """Symmetric ones whose variance is infinite."""
-    return rng.standard_t(2, shape)
-
-
-def ties(rng: Any, shape: Any) -> np.ndarray:
-    """Differences of one row of 70, or none."""
-    return rng.integers(-1, 2, shape) / 70
+    failed = rng.random(shape) < FAILURES
+    return rng.normal(0, 0.1, shape) + size * (FAILURES - failed)
 
 
 def ceiling(rng: Any, shape: Any) -> np.ndarray:
@@ -229,49 +206,48 @@ def ceiling(rng: Any, shape: Any) -> np.ndarray:
     return right[1] - right[0]
 
 
-def unlike(rng: Any, shape: Any) -> np.ndarray:
-    """Units of which each has a spread of its own."""
-    return rng.normal(size=shape) * rng.lognormal(0, 1, shape)
-
-
 def nested(rng: Any, shape: Any) -> np.ndarray:
     """Seeds of a split share its data."""
     return rng.normal(size=(shape[0], 1, shape[2])) + rng.normal(0, 0.7, shape)
 
 
-def diverging(rng: Any, shape: Any) -> np.ndarray:
-    """One run in forty is NaN, whatever it would have been."""
-    return np.where(rng.random(shape) < 1 / 40, np.nan, rng.normal(size=shape))
+DRAWS: dict[str, Draw] = {  # of differences about 0
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "t with 2 degrees of freedom": lambda rng, shape: rng.standard_t(2, shape),
+    "ties of 70 rows": lambda rng, shape: rng.integers(-1, 2, shape) / 70,
+    "accuracies near 1": ceiling,
+    "unlike spreads": lambda rng, shape: (
+        rng.normal(size=shape) * rng.lognormal(0, 1, shape)
+    ),
+    "one run in 40 NaN": lambda rng, shape: np.where(
+        rng.random(shape) < 1 / 40, np.nan, rng.normal(size=shape)
+    ),
+    "exponential": lambda rng, shape: rng.exponential(size=shape) - 1,
+    "lognormal": lambda rng, shape: rng.lognormal(size=shape) - np.exp(0.5),
+    "rare failures": failures,
+}
+NORMAL, *SYMMETRIC = [*DRAWS][:6]
+SKEWED = [*DRAWS][6:]
+
+
+def comparisons(names: Sequence[str], sizes: Sequence[int], kind: str = "") -> Any:
+    """Single comparisons of some numbers of units."""
+    for name in names:
+        for n in sizes:
+            tried = partial(judged, draw=DRAWS[name], shape=(n, 1))
+            yield Situation(f"{kind}{name}, n = {n}", FIXED, tried)
 
 
 def symmetric() -> Iterator[Situation]:
     """Differences as the tests take them."""
-    for n in (6, 10, 30, 100):
-        yield Situation(f"normal, n = {n}", FIXED, of(normal, n))
-    kinds = {
-        "t with 2 degrees of freedom": heavy,
-        "ties of 70 rows": ties,
-        "accuracies near 1": ceiling,
-        "unlike spreads": unlike,
-        "one run in 40 NaN": diverging,
-    }
-    for name, draw in kinds.items():
-        for n in (10, 30):
-            yield Situation(f"{name}, n = {n}", FIXED, of(draw, n))
+    yield from comparisons([NORMAL], (6, 10, 30, 100))
+    yield from comparisons(SYMMETRIC, (10, 30))
     yield Situation(
         "5 seeds in 10 splits", FIXED, partial(judged, draw=nested, shape=(5, 10))
     )
     for cells, n, rule in ((8, 10, FIXED), (40, 30, FIXED), (8, 30, ANYTIME)):
         tried = partial(families, units=n, cells=cells, stop=rule)
         yield Situation(f"any of {cells} strengths, n = {n}", rule, tried, 2 / cells)
-
-
-def skewed() -> Iterator[Situation]:
-    """Differences as the tests do not take them."""
-    kinds = {"exponential": exponential, "lognormal": lognormal}
-    for name, draw in (kinds | {"rare failures": failures}).items():
-        for n in (10, 30, 100):
-            yield Situation(f"skewed: {name}, n = {n}", FIXED, of(draw, n))
 
 
 def other() -> Iterator[Situation]:
@@ -297,37 +273,23 @@ def other() -> Iterator[Situation]:
 
 def intervals() -> Iterator[Situation]:
     """What is said of the size of a difference."""
-    rare = partial(failures, rate=0.05, size=10.0)
-    for name, draw, n in (
-        ("normal", normal, 10),
-        ("normal", normal, 30),
-        ("rare failures", rare, 30),
-    ):
-        tried = partial(
-            alike, draw=partial(_moved, by=0.5, draw=draw), units=n, rope=0.5
-        )
+    draws = DRAWS | {"rare failures": partial(failures, size=10.0)}
+    for name, n in ((NORMAL, 10), (NORMAL, 30), ("rare failures", 30)):
+        tried = partial(alike, draw=draws[name], units=n, rope=0.5)
         title = f"equivalent at the end of the rope: {name}, n = {n}"
         yield Situation(title, FIXED, tried, 0.25)
-    for name, draw in {"normal": normal, "exponential": exponential}.items():
+    for name in (NORMAL, "exponential"):
         for n in (10, 30):
-            tried = partial(missed, draw=draw, units=n, rule=FIXED)
+            tried = partial(missed, draw=DRAWS[name], units=n, rule=FIXED)
             yield Situation(f"interval misses: {name}, n = {n}", FIXED, tried)
-    tried = partial(missed, draw=normal, units=100, rule=ANYTIME)
+    tried = partial(missed, draw=DRAWS[NORMAL], units=100, rule=ANYTIME)
     yield Situation("interval misses at some n up to 100: normal", ANYTIME, tried, 0.25)
-
-
-def of(draw: Any, n: int) -> Any:
-    """Single comparisons of n units."""
-    return partial(judged, draw=draw, shape=(n, 1))
 
 
 def situations() -> list[Situation]:
     """All rows of the table."""
-    return [*symmetric(), *skewed(), *other(), *intervals()]
-
-
-def _moved(rng: Any, shape: Any, *, by: float, draw: Any = normal) -> np.ndarray:
-    return by + draw(rng, shape)
+    skewed = comparisons(SKEWED, (10, 30, 100), "skewed: ")
+    return [*symmetric(), *skewed, *other(), *intervals()]
 
 
 def measured(situation: Situation, number: int, draws: int) -> dict[str, Any]:
