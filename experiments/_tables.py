@@ -25,21 +25,21 @@ def others(
     """
 
     def scores(data: Sequence[jn.Data]) -> dict[str, Scores]:
-        found: dict[str, Scores] = {}
-        for name, fit in {"linear model": linear, "gradient boosting": boosted}.items():
-            outputs = [fit(each, classes, TABLES[name]) for each in data]
-            found[name] = partial(score, data, outputs)
-        return found
+        fits = {"linear model": linear, "gradient boosting": boosted}
+        return {
+            name: partial(score, [(d, fit(d, classes, TABLES[name])) for d in data])
+            for name, fit in fits.items()
+        }
 
-    def score(data: Sequence[jn.Data], outputs: Sequence[Any], metric: str) -> Any:
-        judge = functions[metric]
-        pairs = list(zip(data, outputs, strict=True))
-        return tuple(
-            np.array(
-                [[judge(y, each[s][1]).mean() for y in made[s]] for each, made in pairs]
-            ).T
-            for s in SETS
-        )
+    def score(fitted: Sequence[tuple[jn.Data, Any]], metric: str) -> Any:
+        judge, found = functions[metric], []
+        for name in SETS:
+            by_split = [
+                [judge(y, data[name][1]).mean() for y in outputs[name]]
+                for data, outputs in fitted
+            ]
+            found.append(np.transpose(by_split))
+        return found
 
     return scores
 

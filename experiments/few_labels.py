@@ -11,7 +11,6 @@ Validation rows have labels, too; with so few, choose before by thought.
 
 import argparse
 from functools import partial
-from typing import Any
 
 import _options as o
 import _study as study
@@ -25,17 +24,12 @@ STRENGTHS = noises(("input", "hidden", "activation", "weights", "labels"))
 PLACEMENTS = tuple(STRENGTHS)
 TRAIN_SIZES = [20, 50, 100]
 UNITS = 100
-
-
 TASKS = {  # a loader, its classes, and rows to choose on
     "breast_cancer": (jn.data.breast_cancer, 2, 100),
     "wine": (jn.data.wine, 3, 30),
     "digits": (jn.data.digits, 10, 100),
 }
-BINARY = {
-    "loss": jn.losses.binary_cross_entropy,
-    "metrics": METRICS,
-}
+LOSSES = jn.losses.binary_cross_entropy, jn.losses.softmax_cross_entropy
 
 
 def studies(options: argparse.Namespace) -> list[study.Study]:
@@ -47,20 +41,19 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
 def few(name: str, size: int) -> study.Study:
     """The study of a data set with so many rows to train on."""
     load, classes, validation = TASKS[name]
-    binary: dict[str, Any] = BINARY if classes == 2 else {}
-    functions = binary.get("metrics", study.CLASSES)
-    loss = binary.get("loss", jn.losses.softmax_cross_entropy)
-    model = partial(jn.MLP, (UNITS,), 1 if binary else classes)
+    several = classes > 2
+    loss, metrics = LOSSES[several], (METRICS, study.CLASSES)[several]
+    model = partial(jn.MLP, (UNITS,), classes if several else 1)
     return study.Study(
         name=f"{name}-{size}",
         data=load,
-        recipe=study.network(model, classes=classes, **binary),
+        recipe=study.network(model, loss, metrics, classes=classes),
         strengths=STRENGTHS,
         epochs=200,
         batch_size=32,
         train_size=size,
         validation=validation,
-        others=others(functions | {"loss": loss}, classes),
+        others=others(metrics | {"loss": loss}, classes),
         question=f"Would noise raise the accuracy of a network of {UNITS} units that "
         f"is trained on {size} rows of {name}? Train rows are drawn afresh from the "
         "data set: intervals speak of other draws from it, not of new data.",
