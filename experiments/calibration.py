@@ -30,7 +30,7 @@ from jaxnoise.evidence.rows import crossed_interval
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table
 FAILURES = 0.05  # the share of runs that fail, where they do so rarely
-Draw = Callable[[np.random.Generator, Any], np.ndarray]
+Draw = Callable[[Any, Any], Any]
 HEADING = ("situation", "rule", "stated", "measured", "± SE", "warned of", "draws")
 
 
