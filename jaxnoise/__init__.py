@@ -126,7 +126,7 @@ if TYPE_CHECKING:
     plots: Any  # as matplotlib's types do not let an axes' figure be saved
 
 _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
-    "keras": "jaxnoise.keras",
+    "keras": "jaxnoise.keras:",  # the colon: an ImportError of it comes out as it is
     "NoiseSearchCV": "jaxnoise.estimators.search:NoiseSearchCV",
     "load": "jaxnoise.estimators.saving:load",
     "NoisyMLPClassifier": "jaxnoise.estimators.mlp:NoisyMLPClassifier",

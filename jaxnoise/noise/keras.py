@@ -37,8 +37,8 @@ if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", "jax")
 try:
     import keras as keras
-except ImportError as error:
-    if error.name == "keras":
+except (ImportError, ValueError) as error:
+    if getattr(error, "name", "") == "keras":
         raise ModuleNotFoundError(
             'jn.keras needs Keras 3: python -m pip install "jaxnoise[keras]"',
             name="keras",

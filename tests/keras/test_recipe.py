@@ -1,6 +1,9 @@
 """Keras models as recipes: keys, state, what ``compile`` was given, and bad input."""
 
+import os
 import pickle
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -331,3 +334,13 @@ one_model = build()
 def test_weights_that_all_seeds_share_are_told_of(made):
     with pytest.warns(UserWarning, match="all seeds share them"):
         jn.keras.model(made).init(KEY, X)
+
+
+@pytest.mark.bad_input
+def test_another_backend_is_told_of():
+    code = "import jaxnoise as jn\ntry: jn.keras\nexcept ImportError as e: print(e)"
+    given = os.environ | {"KERAS_BACKEND": "nothing"}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=given, capture_output=True, text=True
+    )
+    assert "set the environment variable KERAS_BACKEND=jax before" in told.stdout
