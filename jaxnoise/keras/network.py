@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from traceback import walk_tb
 from typing import Any, NamedTuple
 
@@ -212,57 +213,60 @@ def fast_gradients() -> Iterator[None]:
     They are derived by patches and by reshaping, where they have such forms.
     """
     nn = backend.nn
-    plain = nn.conv, nn.max_pool
-
-    def is_last(data_format: Any) -> bool:
-        return backend.standardize_data_format(data_format) == "channels_last"
-
-    def conv(
-        inputs: Any,
-        kernel: Any,
-        strides: Any = 1,
-        padding: Any = "valid",
-        data_format: Any = None,
-        dilation_rate: Any = 1,
-    ) -> Array:
-        if not is_last(data_format) or inputs.shape[-1] != kernel.shape[-2]:
-            given = strides, padding, data_format, dilation_rate
-            return plain[0](inputs, kernel, *given)
-        kernel = backend.convert_to_tensor(kernel)
-        rank = inputs.ndim - 2
-        rows, window = (0, rank + 1, *range(1, rank + 1)), (rank + 1, rank)
-        return conv_general_dilated(
-            backend.convert_to_tensor(inputs, kernel.dtype),
-            kernel,
-            _of_axes(strides, rank),
-            padding.upper(),
-            lhs_dilation=(1,) * rank,
-            rhs_dilation=_of_axes(dilation_rate, rank),
-            dimension_numbers=jax.lax.ConvDimensionNumbers(
-                rows, (*window, *range(rank)), rows
-            ),
-        )
-
-    def pool(
-        inputs: Any,
-        pool_size: Any,
-        strides: Any = None,
-        padding: Any = "valid",
-        data_format: Any = None,
-    ) -> Array:
-        rank = inputs.ndim - 2
-        sizes = _of_axes(pool_size, rank)
-        apart = strides is None or _of_axes(strides, rank) == sizes
-        if apart and padding == "valid" and is_last(data_format):
-            return max_pool(inputs, sizes)
-        return plain[1](inputs, pool_size, strides, padding, data_format)
-
     with lock:
-        nn.conv, nn.max_pool = conv, pool
+        plain = nn.conv, nn.max_pool
+        nn.conv, nn.max_pool = partial(_conv, plain[0]), partial(_pool, plain[1])
         try:
             yield
         finally:
             nn.conv, nn.max_pool = plain
+
+
+def _conv(
+    plain: Any,
+    inputs: Any,
+    kernel: Any,
+    strides: Any = 1,
+    padding: Any = "valid",
+    data_format: Any = None,
+    dilation_rate: Any = 1,
+) -> Array:
+    if not _is_last(data_format) or inputs.shape[-1] != kernel.shape[-2]:
+        return plain(inputs, kernel, strides, padding, data_format, dilation_rate)
+    kernel = backend.convert_to_tensor(kernel)
+    rank = inputs.ndim - 2
+    rows, window = (0, rank + 1, *range(1, rank + 1)), (rank + 1, rank)
+    return conv_general_dilated(
+        backend.convert_to_tensor(inputs, kernel.dtype),
+        kernel,
+        _of_axes(strides, rank),
+        padding.upper(),
+        lhs_dilation=(1,) * rank,
+        rhs_dilation=_of_axes(dilation_rate, rank),
+        dimension_numbers=jax.lax.ConvDimensionNumbers(
+            rows, (*window, *range(rank)), rows
+        ),
+    )
+
+
+def _pool(
+    plain: Any,
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: Any = "valid",
+    data_format: Any = None,
+) -> Array:
+    rank = inputs.ndim - 2
+    sizes = _of_axes(pool_size, rank)
+    apart = strides is None or _of_axes(strides, rank) == sizes
+    if apart and padding == "valid" and _is_last(data_format):
+        return max_pool(inputs, sizes)
+    return plain(inputs, pool_size, strides, padding, data_format)
+
+
+def _is_last(data_format: Any) -> bool:
+    return backend.standardize_data_format(data_format) == "channels_last"
 
 
 def _of_axes(value: Any, rank: int) -> tuple[int, ...]:
