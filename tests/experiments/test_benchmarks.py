@@ -265,5 +265,5 @@ def test_picture(measured):
 def test_unknown_benchmark():
     done = run("nonsense")
     assert done.returncode == 2
-    assert "benchmark must be one of circles, networks, layer" in done.stderr
+    assert "benchmark must be one of circles, networks, keras, layer" in done.stderr
     assert "Traceback" not in done.stderr
