@@ -27,6 +27,7 @@ from jaxnoise.store.arrays import unpacked, unpacked_tree
 from jaxnoise.store.checkpoints import Checkpoints
 from jaxnoise.store.file import AT_ONCE, File, Setup, StoredRun
 
+TABLED = 2_000  # runs at once: they are larger than a table's rows
 AT = "variables at "  # what arrays of variables at an epoch are named
 UNKNOWN: dict[str, Any] = {"overlap": None, "outer": None, "majority": {}, "rows": {}}
 
@@ -259,7 +260,7 @@ def _listed(file: File) -> tuple[pd.DataFrame, list[str], dict[str, Setup]]:
     runs = file.runs(setups)
     keys: list[str] = []
     tables: list[pd.DataFrame] = []
-    while few := list(islice(runs, AT_ONCE)):  # as they are larger than a table's rows
+    while few := list(islice(runs, TABLED)):
         keys += [run.key for run in few]
         tables.append(runs_table([_columns(run, setups) for run in few], few))
     if not keys:
