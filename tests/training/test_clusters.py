@@ -111,20 +111,24 @@ def client(cluster):
     "kills", [pytest.param(5), pytest.param(50, marks=pytest.mark.long)]
 )
 def test_dask_workers_are_killed_in_mid_chunk(client, whole, tmp_path, kills):
+    """Five in a sweep, which has few chunks, and as many sweeps as it takes."""
     rng, killed = random.Random(0), []
 
     def kill(done, total):
-        if done > len(killed) * total // (kills + 1) and len(killed) < kills:
+        here = len(killed) - before
+        if done > here * total // 6 and here < 5 and len(killed) < kills:
             processes = client.run(os.getpid, on_error="ignore")
             if processes:  # and are none while all are started again
                 killed.append(rng.choice(sorted(processes.values())))
                 os.kill(killed[-1], signal.SIGKILL)
 
-    path = tmp_path / "results.sqlite"
-    result = sweep(executor=client.get_executor(), store=path, progress=kill)
+    for _ in range(kills // 5):
+        before = len(killed)
+        path = tmp_path / f"{before}.sqlite"
+        result = sweep(executor=client.get_executor(), store=path, progress=kill)
+        assert_close(result, whole)
+        pd.testing.assert_frame_equal(jn.Store(path).result().runs, result.runs)
     assert len(killed) == kills
-    assert_close(result, whole)
-    pd.testing.assert_frame_equal(jn.Store(path).result().runs, result.runs)
 
 
 def dask_processes(address):
