@@ -86,12 +86,7 @@ class Classifying(ClassifierMixin, Network):
 
     def _encoded(self, y: Any, keep: bool) -> np.ndarray:
         """Classes by their numbers, or labels as 0 and 1."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = plain(y)
+        y = _given(self, y)
         _refuse_gaps(y)
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
@@ -188,12 +183,7 @@ class Regressing(RegressorMixin, Network):
         return tags
 
     def _encoded(self, y: Any, keep: bool) -> np.ndarray:
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = plain(y)
+        y = _given(self, y)
         try:
             y = y.astype(np.float64)
         except (TypeError, ValueError) as error:
@@ -239,6 +229,16 @@ class Regressing(RegressorMixin, Network):
         y = y["y"] if isinstance(y, dict) else y
         spread = Standard.of(y, weight).scale ** 2
         return 1 - curves["validation_loss"] / spread.mean()
+
+
+def _given(estimator: Network, y: Any) -> np.ndarray:
+    """The targets as an array; refused if there are none."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    return plain(y)
 
 
 def _refuse_gaps(y: np.ndarray) -> None:

@@ -72,7 +72,7 @@ class Pod(Here):
             raise (
                 RuntimeError(f"in another process: {why}")
                 if failed
-                else (KeyboardInterrupt)
+                else KeyboardInterrupt
             )
         return [value for value, _ in outcomes]
 
