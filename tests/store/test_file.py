@@ -319,6 +319,24 @@ def test_damage_is_told_or_harmless(path, count, monkeypatch):
     assert 0.3 * count < told < count
 
 
+def test_rows_that_a_damaged_page_hides_are_missed(path):
+    """A page tells how many rows it has; one less is a well-formed page."""
+    fill(path, runs=2)
+    whole = path.read_bytes()
+    db = sqlite3.connect(path)
+    query = "SELECT rootpage FROM sqlite_schema WHERE name = 'runs'"
+    (page,) = db.execute(query).fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    count = (page - 1) * size + 4  # the low byte
+    assert whole[count] == 2
+    path.write_bytes(whole[:count] + b"\1" + whole[count + 1 :])
+    with pytest.raises(StoreError, match="its runs are damaged"):
+        contents(path)
+    with File(path) as file, pytest.raises(StoreError):
+        list(file.runs(file.setups(), [stored(seed).key for seed in range(2)]))
+
+
 def test_truncation_is_told(path, tmp_path):
     """What is read may lie before the cut; a look at all of the file tells."""
     expected = fill(path, runs=40)
