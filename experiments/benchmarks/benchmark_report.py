@@ -12,6 +12,7 @@ import numpy as np
 from worker import Absent, Died, Plan, Worker
 
 Entry = dict[str, Any]
+Plans = Iterable[Plan | Sequence[Plan]]  # of several together the fastest is taken
 OURS = ("jaxnoise", "sweep")
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -35,15 +36,21 @@ class Report:
         self.failed: list[str] = []  # contenders of ours that died
         self.workers: list[Worker] = []
 
-    def start(self, plans: Iterable[Plan]) -> list[Worker]:
+    def start(self, plans: Plans, title: str = "") -> list[Worker]:
         """The workers of those plans that this machine can run."""
+        if title:
+            print(title, flush=True)
         started = []
         for plan in plans:
+            if not isinstance(plan, Plan):
+                started += self._fastest(plan)
+                continue
             try:
                 started.append(Worker(plan))
             except (Absent, Died) as error:
                 self.leave_out(plan, error)
-        self.workers += started
+            else:
+                self.workers.append(started[-1])
         return started
 
     def repeat(self, worker: Worker) -> dict[str, Any] | None:
@@ -54,11 +61,11 @@ class Report:
             self.leave_out(worker.plan, error)
             return None
 
-    def fastest(self, plans: Sequence[Plan], warm_up: int = 1) -> list[Worker]:
-        """The fastest of some settings of one contender; the others are ended."""
+    def _fastest(self, plans: Sequence[Plan]) -> list[Worker]:
+        """Of some settings of one contender; the others are ended."""
         tried = []
         for plan in plans:
-            alive = self.take_turns(self.start([plan]), warm_up)
+            alive = self.take_turns(self.start([plan]), 2)  # the first warms up
             if not alive:
                 break
             tried += alive
@@ -119,25 +126,18 @@ class Report:
             self.workers.pop().close()
 
     def _add(self, benchmark: str, worker: Worker, unit: str) -> float:
-        scale = UNITS[unit] * (1 if unit == "s" else worker.plan.units)
+        plan, notes = worker.plan, worker.notes
+        scale = UNITS[unit] * (1 if unit == "s" else plan.units)
         values = [seconds / scale for seconds in worker.seconds]
-        name, value = worker.plan.name, median(values)
-        self.note(
-            benchmark,
-            name,
-            value,
-            unit,
-            repeats=values,
-            processes=worker.plan.processes,
-            peak_bytes=worker.peak_bytes,
-            **worker.notes,
-        )
+        value = median(values)
+        more = {"processes": plan.processes, "peak_bytes": worker.peak_bytes} | notes
+        self.note(benchmark, plan.name, value, unit, repeats=values, **more)
         told = [f"{min(values):.4g} to {max(values):.4g}, n = {len(values)}"]
-        if (compiled := worker.notes.get("compile_seconds")) is not None:
+        if (compiled := notes.get("compile_seconds")) is not None:
             told.append(f"compiled in {compiled:.2g} s")
-        if device := worker.notes.get("device_peak_bytes"):
+        if device := notes.get("device_peak_bytes"):
             told.append(f"device memory {device / 1e6:,.0f} MB")
-        print(f"  {name:42s} {value:12.4g} {unit}   ({'; '.join(told)})", flush=True)
+        print(f"  {plan.name:42s} {value:12.4g} {unit}   ({'; '.join(told)})")
         return value
 
     def note(

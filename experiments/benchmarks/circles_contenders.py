@@ -1,11 +1,13 @@
 """The tutorial's noisy network: a training step with train and test accuracy.
 
 Every contender trains the same model: 30 points, 500 units, ReLU, Adam, one full batch
-an epoch, Gaussian noise at a site, and both accuracies after every epoch. With
-``check`` set they start from the same weights without noise and return the test loss of
-each epoch, which shows that they are the same. Seconds are per epoch and run.
+an epoch, Gaussian noise at a site, and both accuracies after every epoch. The peers
+start from the same weights. With ``check`` set all do, without noise, and return the
+test loss of each epoch, which shows that they are the same. Seconds are per epoch and
+run.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,12 @@ SETS = ("train", "test")
 LEARNING_RATE = 1e-3
 
 
-def problem(options: Options) -> dict[str, np.ndarray]:
-    """The points and the first weights, from the file that all contenders read."""
+def problem(options: Options) -> tuple[list[Any], list[Any]]:
+    """Train and test points; the first weights and biases of two layers."""
     with np.load(options["problem"]) as arrays:
-        return dict(arrays)
+        sets = [(arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS]
+        kernels = [arrays["w1"], arrays["w2"]]
+    return sets, [p for w in kernels for p in (w, np.zeros(w.shape[-1], np.float32))]
 
 
 def epsilon(options: Options) -> float:
@@ -36,23 +40,37 @@ def noises(site: str) -> dict[str, float]:
     return {each: INPUT_STDDEV if each == "input" else STDDEV for each in places}
 
 
-def sweeping(recipe: Any, data: Any, options: Options, **settings: Any) -> Contender:
-    """A sweep as a repeat, which gives the result; the first of all compiles."""
+def logits(
+    params: Any, x: Any, affine: Any, relu: Any, noisy: Callable[[Any, str], Any]
+) -> Any:
+    """The network with noise in some places, of the functions of a framework."""
+    w1, b1, w2, b2 = params
+    h = noisy(affine(b1, noisy(x, "input"), w1), "hidden")
+    return affine(b2, noisy(relu(h), "activation"), w2)
+
+
+def sweep_of(recipe: Any, data: Any, options: Options, **settings: Any) -> Any:
+    """A sweep over seeds of one recipe, on all cores or an accelerator."""
     import jaxnoise as jn
 
+    jn.use_all_cores()
+    return jn.sweep(
+        {"noise": recipe},
+        strengths={},
+        data=data,
+        seeds=options["seeds"],
+        epochs=options["epochs"],
+        vectorize=options.get("vectorize", "auto"),
+        **{"progress": False, "batch_size": 32} | settings,
+    )
+
+
+def sweeping(recipe: Any, data: Any, options: Options, **settings: Any) -> Contender:
+    """A sweep as a repeat, which gives the result; the first of all compiles."""
     notes: dict[str, Any] = {}
 
     def repeat() -> Any:
-        result = jn.sweep(
-            {"noise": recipe},
-            strengths={},
-            data=data,
-            seeds=options["seeds"],
-            epochs=options["epochs"],
-            vectorize=options.get("vectorize", "auto"),
-            progress=False,
-            **settings,
-        )
+        result = sweep_of(recipe, data, options, **settings)
         notes.setdefault("compile_seconds", result.compile_seconds)
         return result
 
@@ -84,21 +102,17 @@ def jaxnoise(options: Options) -> Contender:
     """A sweep over seeds, on all cores."""
     import jaxnoise as jn
 
-    jn.use_all_cores()
-    arrays = problem(options)
+    sets, params = problem(options)
     more: dict[str, Any] = {}
     if options.get("check"):
-        # the kernels' shapes tell them apart
-        kernels = {arrays[name].shape: arrays[name] for name in ("w1", "w2")}
+        kernels = {w.shape: w for w in params}  # their shapes tell them apart
         more["kernel_init"] = lambda key, shape, dtype: kernels[shape]
     if options.get("plain"):
         more["layer"] = plain_layer
-    data = {kind: (arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS}
     repeat, notes = sweeping(
         tutorials(options["site"], UNITS, eps=epsilon(options), **more),
-        jn.Data(**data),
+        jn.Data(**dict(zip(SETS, sets, strict=True))),
         options,
-        batch_size=32,
         curves=SETS if options.get("curves", True) else (),
     )
 
@@ -127,16 +141,12 @@ def growing(options: Options) -> Contender:
 
     if options.get("devices"):
         jax.config.update("jax_num_cpu_devices", options["devices"])
-    jn.use_all_cores()
     generator = np.random.default_rng(0)
     x = generator.standard_normal((options["rows"], 2), np.float32)
-    repeat, notes = sweeping(
-        tutorials("hidden", options["units"]),
-        jn.Data(train=(x, (x[:, :1] * x[:, 1:] > 0).astype(np.float32))),
-        options,
-        batch_size=32,
-        metrics_every=options.get("metrics_every", 1),
-    )
+    data = jn.Data(train=(x, (x[:, :1] * x[:, 1:] > 0).astype(np.float32)))
+    every = options.get("metrics_every", 1)
+    recipe = tutorials("hidden", options["units"])
+    repeat, notes = sweeping(recipe, data, options, metrics_every=every)
     return lambda: repeat() and None, notes
 
 
@@ -146,20 +156,28 @@ def obvious_jax(options: Options) -> Contender:
     import jax.numpy as jnp
     import optax
 
-    arrays, stddevs = problem(options), noises(options["site"])
-    train, test = ((arrays[f"x_{kind}"], arrays[f"y_{kind}"]) for kind in SETS)
+    (train, test), first = jax.tree.map(jnp.asarray, problem(options))
+    stddevs = noises(options["site"])
     optimizer = optax.adam(LEARNING_RATE, eps=epsilon(options))
 
+    def network(params: Any, x: Any, key: Any) -> Any:
+        def noisy(x: Any, place: str) -> Any:
+            if place not in stddevs or key is None:
+                return x
+            own = jax.random.fold_in(key, 1) if place == "input" else key
+            return x + stddevs[place] * jax.random.normal(own, x.shape)
+
+        return logits(params, x, lambda b, x, w: x @ w + b, jax.nn.relu, noisy)
+
     def loss(params: Any, x: Any, y: Any, key: Any = None) -> Any:
-        z = jax_logits(params, x, stddevs if key is not None else {}, key)
+        z = network(params, x, key)
         return optax.sigmoid_binary_cross_entropy(z, y).mean()
 
     def accuracy(params: Any, x: Any, y: Any) -> Any:
-        return ((jax_logits(params, x, {}, None) > 0) == (y > 0.5)).mean()
+        return ((network(params, x, None) > 0) == (y > 0.5)).mean()
 
     def one_run(seed: Any) -> Any:
         key = jax.random.key(seed)
-        params = first_weights(key, arrays, options.get("check"))
 
         def step(carry: Any, i: Any) -> Any:
             params, state = carry
@@ -169,7 +187,7 @@ def obvious_jax(options: Options) -> Contender:
             scores = accuracy(params, *train), accuracy(params, *test)
             return (params, state), (*scores, loss(params, *test))
 
-        carry = (params, optimizer.init(params))
+        carry = (first, optimizer.init(first))
         return jax.lax.scan(step, carry, jnp.arange(options["epochs"]))[1]
 
     program = jax.jit(jax.vmap(one_run))
@@ -181,41 +199,12 @@ def obvious_jax(options: Options) -> Contender:
     return repeat, compiled_by(repeat)
 
 
-def first_weights(key: Any, arrays: Any, check: bool | None) -> list[Any]:
-    """Weights and biases: Glorot's, or those that all contenders begin a check with."""
-    import jax
-    import jax.numpy as jnp
-
-    glorot = jax.nn.initializers.glorot_uniform()
-    found = []
-    for name, own in zip(("w1", "w2"), jax.random.split(key), strict=True):
-        shape = arrays[name].shape
-        weights = jnp.asarray(arrays[name]) if check else glorot(own, shape)
-        found += [weights, jnp.zeros(shape[-1])]
-    return found
-
-
-def jax_logits(params: Any, x: Any, stddevs: dict[str, float], key: Any) -> Any:
-    """The network with noise in some places."""
-    import jax
-
-    def noisy(x: Any, place: str) -> Any:
-        if place not in stddevs:
-            return x
-        own = jax.random.fold_in(key, 1) if place == "input" else key
-        return x + stddevs[place] * jax.random.normal(own, x.shape)
-
-    w1, b1, w2, b2 = params
-    h = noisy(noisy(x, "input") @ w1 + b1, "hidden")
-    return noisy(jax.nn.relu(h), "activation") @ w2 + b2
-
-
 def keras(options: Options) -> Contender:
     """``fit`` with the tutorial's layers."""
     import keras
     from keras import layers
 
-    arrays, epochs = problem(options), options["epochs"]
+    (train, test), first = problem(options)
     stack: list[Any] = [keras.Input((2,)), layers.Dense(UNITS)]
     stack += [layers.Activation("relu"), layers.Dense(1, activation="sigmoid")]
     for place, stddev in reversed(noises(options["site"]).items()):
@@ -227,19 +216,13 @@ def keras(options: Options) -> Contender:
         loss="binary_crossentropy",
         metrics=["accuracy"],
     )
+    model.set_weights(first)
 
     def fit(epochs: int) -> Any:
-        return model.fit(
-            arrays["x_train"],
-            arrays["y_train"],
-            validation_data=(arrays["x_test"], arrays["y_test"]),
-            epochs=epochs,
-            verbose=0,
-        )
+        return model.fit(*train, validation_data=test, epochs=epochs, verbose=0)
 
+    epochs = options["epochs"]
     if options.get("check"):
-        zeros = np.zeros(UNITS, np.float32), np.zeros(1, np.float32)
-        model.set_weights([arrays["w1"], zeros[0], arrays["w2"], zeros[1]])
         return lambda: fit(epochs).history["val_loss"], {}
     return lambda: fit(epochs) and None, compiled_by(lambda: fit(10))
 
@@ -251,11 +234,22 @@ def torch_batched(options: Options) -> Contender:
     torch.set_num_threads(options["threads"])
     torch.manual_seed(0)
     seeds, check = options["seeds"], options.get("check")
-    tensors = {name: torch.tensor(each) for name, each in problem(options).items()}
-    train, test = ((tensors[f"x_{kind}"], tensors[f"y_{kind}"]) for kind in SETS)
-    params, stddevs = torch_weights(tensors, seeds, check), noises(options["site"])
+    sets, first = problem(options)
+    (x, y), test = ([torch.tensor(each) for each in pair] for pair in sets)
+    batch, stddevs = (seeds,) * bool(seeds), noises(options["site"])
+    params = []
+    for each in map(torch.tensor, first):  # biases of a batch have an axis of rows
+        own = each if each.ndim == 2 or not seeds else each[None]
+        params.append(own.expand(*batch, *own.shape).clone().requires_grad_())
+    affine = torch.baddbmm if seeds else torch.addmm
     adam = torch.optim.Adam(params, LEARNING_RATE, eps=epsilon(options), fused=True)
     cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+
+    def network(x: Any, stddevs: dict[str, float]) -> Any:
+        def noisy(x: Any, place: str) -> Any:
+            return x + stddevs[place] * torch.randn_like(x) if place in stddevs else x
+
+        return logits(params, x.expand(*batch, *x.shape), affine, torch.relu, noisy)
 
     def loss(z: Any, y: Any) -> Any:  # the sum over seeds keeps their gradients apart
         return cross_entropy(z, y.expand_as(z)) * max(seeds, 1)
@@ -264,52 +258,19 @@ def torch_batched(options: Options) -> Contender:
         curve = []
         for _ in range(epochs):
             adam.zero_grad(set_to_none=True)
-            loss(torch_logits(params, train[0], stddevs), train[1]).backward()
+            loss(network(x, stddevs), y).backward()
             adam.step()
             with torch.no_grad():
-                for x, y in (train, test):
-                    z = torch_logits(params, x, {})
-                    ((z > 0) == (y > 0.5)).float().mean((-2, -1))
+                for inputs, targets in ((x, y), test):
+                    z = network(inputs, {})
+                    ((z > 0) == (targets > 0.5)).float().mean((-2, -1))
                 if check:
-                    curve.append(float(loss(z, y)) / max(seeds, 1))
+                    curve.append(float(loss(z, targets)) / max(seeds, 1))
         return curve or None
 
     if not check:
         run(5)  # warm-up
     return lambda: run(options["epochs"]), {}
-
-
-def torch_weights(tensors: dict[str, Any], seeds: int, check: bool | None) -> list[Any]:
-    """First weights and biases, of one run or a batch of them."""
-    import torch
-
-    batch = (seeds,) if seeds else ()
-    found = []
-    for first in (tensors["w1"], tensors["w2"]):
-        weights = first.expand(*batch, *first.shape).clone()
-        if not check:
-            limit = (6 / sum(first.shape)) ** 0.5
-            weights.uniform_(-limit, limit)
-        biases = torch.zeros(*batch, *(1,) * len(batch), first.shape[-1])
-        found += [weights, biases]
-    return [each.requires_grad_() for each in found]
-
-
-def torch_logits(params: list[Any], x: Any, stddevs: dict[str, float]) -> Any:
-    """The network with noise in some places."""
-    import torch
-
-    def noisy(x: Any, place: str) -> Any:
-        if place not in stddevs:
-            return x
-        return x + stddevs[place] * torch.randn_like(x)
-
-    w1, b1, w2, b2 = params
-    batch = w1.shape[:-2]
-    affine = torch.baddbmm if batch else torch.addmm
-    x = noisy(x.expand(*batch, *x.shape), "input")
-    h = noisy(affine(b1, x, w1), "hidden")
-    return affine(b2, noisy(torch.relu(h), "activation"), w2)
 
 
 CONTENDERS = {

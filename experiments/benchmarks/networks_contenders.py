@@ -55,7 +55,6 @@ def jaxnoise(options: Options) -> Contender:
 
     import jaxnoise as jn
 
-    jn.use_all_cores()
     work = WORKS[options["work"]]
     data = jn.Data(**rows_of(work))
     network = {SERIES: jn.RNN, IMAGE: jn.CNN}.get(len(work.row), jn.MLP)
@@ -67,12 +66,12 @@ def jaxnoise(options: Options) -> Contender:
         optimizer=optax.adam(LEARNING_RATE),
         metrics={"accuracy": jn.metrics.accuracy},
     )
-    init = partial(recipe.model.init, train=False)
-    shapes = jax.eval_shape(init, jax.random.key(0), data.train[0])["params"]
-    weights = sum(w.size for w in jax.tree.leaves(shapes) if w.ndim > 1)
     repeat, notes = sweeping(
         lambda _: recipe, data, options, batch_size=work.batch_size, curves=("test",)
     )
+    init = partial(recipe.model.init, train=False)
+    shapes = jax.eval_shape(init, jax.random.key(0), data.train[0])["params"]
+    weights = sum(w.size for w in jax.tree.leaves(shapes) if w.ndim > 1)
     return lambda: repeat() and None, notes | {"weights": weights}
 
 

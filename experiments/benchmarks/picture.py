@@ -17,11 +17,10 @@ def draw(report: Report, path: Path) -> str:
 
     Why there is no picture, or "".
     """
-    found = {
-        title: [entry for entry in report.entries if entry["benchmark"] == benchmark]
-        for benchmark, title in PANELS.items()
-    }
-    shown = {title: entries for title, entries in found.items() if entries}
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(report.entries, key=lambda entry: -entry["value"]):
+        found.setdefault(entry["benchmark"], []).append(entry)
+    shown = [(title, found[name]) for name, title in PANELS.items() if name in found]
     if not shown:
         return ""
     import matplotlib
@@ -29,16 +28,12 @@ def draw(report: Report, path: Path) -> str:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    heights = [len(entries) + 1.5 for entries in shown.values()]
-    figure, axes = plt.subplots(
-        len(shown),
-        figsize=(5.8, 0.28 * sum(heights)),  # legible on a phone
-        height_ratios=heights,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, (title, entries) in zip(axes[:, 0], shown.items(), strict=True):
-        bars(axis, sorted(entries, key=lambda entry: -entry["value"]))
+    heights = [len(entries) + 1.5 for _, entries in shown]
+    size = (5.8, 0.28 * sum(heights))  # legible on a phone
+    options: dict[str, Any] = {"height_ratios": heights, "layout": "constrained"}
+    figure, axes = plt.subplots(len(shown), figsize=size, squeeze=False, **options)
+    for axis, (title, entries) in zip(axes[:, 0], shown, strict=True):
+        bars(axis, entries)
         axis.set_title(title, loc="right", fontsize=9)  # beside it are long names
     return try_replacing(path, lambda beside: figure.savefig(beside, dpi=150))
 

@@ -19,29 +19,15 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import _options as o  # noqa: E402
+import benchmarks as b  # noqa: E402
 from _files import as_json, try_replacing, versions  # noqa: E402
 from benchmark_report import Report, Unlike  # noqa: E402
-from circles_benchmark import circles  # noqa: E402
 from keras_benchmark import keras  # noqa: E402
-from networks_benchmark import conv, networks  # noqa: E402
-from other_benchmarks import accelerator, command, layer, scaling  # noqa: E402
 from picture import draw  # noqa: E402
-from store_benchmark import store  # noqa: E402
 from worker import CORES  # noqa: E402
 
-BENCHMARKS = {
-    "circles": circles,
-    "networks": networks,
-    "keras": keras,
-    "layer": layer,
-    "conv": conv,
-    "scaling": scaling,
-    "store": store,
-    "command": command,
-    "accelerator": accelerator,
-}
-
-
+ALL = b.circles, b.networks, keras, b.layer, b.conv, b.scaling, b.store, b.command
+BENCHMARKS = {each.__name__: each for each in (*ALL, b.accelerator)}
 TABLES = tomllib.loads((HERE / "sizes.toml").read_text("utf-8"))
 
 
@@ -52,19 +38,15 @@ def sizes_of(name: str) -> argparse.Namespace:
 
 def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, checked."""
-    parser = o.Parser("run.py", __doc__)
-    parser.add_argument(
-        "benchmarks",
-        nargs="*",
-        metavar="benchmark",
-        help=f"which to run, of {', '.join(BENCHMARKS)} (default: all)",
-    )
+    parser, known = o.Parser("run.py", __doc__), ", ".join(BENCHMARKS)
+    told = f"which to run, of {known} (default: all)"
+    more = {"nargs": "*", "metavar": "benchmark"}
+    parser.option("benchmarks", str, [*BENCHMARKS], told, **more)
     parser.switch("--quick", "toy sizes, for tests")
     parser.option("--out", Path, Path("results/benchmarks"), "where files go")
     options = parser.parse_args(argv)
     for name in options.benchmarks:
         if name not in BENCHMARKS:
-            known = ", ".join(BENCHMARKS)
             parser.error(f"benchmark must be one of {known}, got {name}")
     options.out = o.writable_directory(parser, options.out)
     return options
@@ -76,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sizes = sizes_of("quick" if options.quick else "full")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            for name in options.benchmarks or BENCHMARKS:
+            for name in options.benchmarks:
                 BENCHMARKS[name](report, sizes, Path(folder))
                 report.close()
         except (Unlike, KeyboardInterrupt) as error:  # what was measured is kept

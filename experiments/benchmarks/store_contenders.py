@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from circles_contenders import tutorials
+from circles_contenders import sweep_of, tutorials
 from worker import Contender, Options
 
 HALF = "import sys, json, store_contenders as s; s.half(json.loads(sys.argv[1]))"
@@ -28,32 +28,20 @@ def recipe() -> Any:
     return tutorials("hidden", 500)
 
 
-def sweep_of(options: Options, **more: Any) -> Any:
+def circles(options: Options, **more: Any) -> None:
     """The sweep that all repeat."""
     import jaxnoise as jn
 
-    return jn.sweep(
-        {"noise": recipe()},
-        strengths={},
-        data=jn.data.circles(),
-        seeds=options["seeds"],
-        epochs=options["epochs"],
-        batch_size=32,
-        curves=(),
-        **{"progress": False, **more},
-    )
+    sweep_of(recipe(), jn.data.circles(), options, curves=(), **more)
 
 
 def sweep(options: Options) -> Contender:
     """Here, with a new store a repeat or with none."""
-    import jaxnoise as jn
-
-    jn.use_all_cores()
     path = Path(options["folder"]) / "sweep.sqlite"
 
     def repeat() -> None:
         path.unlink(missing_ok=True)
-        sweep_of(options, store=path if options["stored"] else None)
+        circles(options, store=path if options["stored"] else None)
 
     repeat()
     return repeat, {}
@@ -61,21 +49,18 @@ def sweep(options: Options) -> Contender:
 
 def half(options: Options) -> None:
     """Be killed once half of the runs are stored."""
-    import jaxnoise as jn
 
     def kill(done: int, total: int) -> None:
         if 2 * done >= total:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    jn.use_all_cores()
-    sweep_of(options, store=options["path"], progress=kill)
+    circles(options, store=options["path"], progress=kill)
 
 
 def resume(options: Options) -> Contender:
     """The rest of a sweep whose process was killed half-way."""
     import jaxnoise as jn
 
-    jn.use_all_cores()
     path, rest = (str(Path(options["folder"]) / name) for name in ("half", "rest"))
     command = [sys.executable, "-c", HALF, json.dumps({**options, "path": path})]
     subprocess.run(command, cwd=Path(__file__).parent)
@@ -83,7 +68,7 @@ def resume(options: Options) -> Contender:
 
     def repeat() -> None:
         shutil.copy(path, rest)
-        sweep_of(options, store=rest)
+        circles(options, store=rest)
 
     repeat()
     return repeat, {"runs_before": done}
@@ -98,7 +83,7 @@ def executor(options: Options) -> Contender:
     pool = ProcessPoolExecutor(options["workers"], context, end_with_parent)
 
     def repeat() -> None:
-        sweep_of(options, executor=pool)
+        circles(options, executor=pool)
 
     repeat()
     repeat()  # each process has compiled by now
@@ -120,36 +105,19 @@ def opening(options: Options) -> Contender:
     import jaxnoise as jn
     from jaxnoise.store.file import File, Setup, StoredRun
 
-    path, names = (
-        Path(options["folder"]) / "large.sqlite",
-        ["test_loss", "test_accuracy"],
-    )
+    path = Path(options["folder"]) / "large.sqlite"
+    names = ["test_loss", "test_accuracy"]
     setup = Setup("hidden", 0, 100, {"metrics_every": 1}, {}, names)
+
+    def stored(seed: int) -> StoredRun:
+        values, of = dict.fromkeys(names, seed / 7), setup.id
+        at = {"strength": 0.1}
+        return StoredRun(f"{seed}", of, at, seed, True, "1 x cpu", [], values)
+
     with File(path, write=True) as file:
         file.add_setups([setup])
-        file.add_runs(
-            [
-                (
-                    StoredRun(
-                        f"{seed}",
-                        setup.id,
-                        {"strength": 0.1},
-                        seed,
-                        True,
-                        "1 x cpu",
-                        [],
-                        dict.fromkeys(names, seed / 7),
-                    ),
-                    {},
-                )
-                for seed in range(options["runs"])
-            ]
-        )
-
-    def repeat() -> int:
-        return len(jn.Store(path).runs)
-
-    return repeat, {}
+        file.add_runs([(stored(seed), {}) for seed in range(options["runs"])])
+    return lambda: len(jn.Store(path).runs), {}
 
 
 CONTENDERS = {

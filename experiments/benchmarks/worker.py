@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +113,12 @@ class Worker:
     def repeat(self) -> dict[str, Any]:
         """One repeat by every process at once; kept are the seconds of the last."""
         for child in self.children:
-            try:
-                child.stdin.write("go\n")  # type: ignore[union-attr]
-                child.stdin.flush()  # type: ignore[union-attr]
-            except BrokenPipeError:
-                pass  # the answer is missing too
+            with suppress(BrokenPipeError):  # the answer is missing too
+                print("go", file=child.stdin, flush=True)
         answers = self._answers()
         self.seconds.append(max(answer["seconds"] for answer in answers))
         self.peak_bytes = sum(answer["peak_bytes"] for answer in answers)
-        if "device_peak_bytes" in answers[0]:
-            self.notes["device_peak_bytes"] = answers[0]["device_peak_bytes"]
+        self.notes |= answers[0].get("device", {})
         return answers[0]
 
     def close(self) -> None:
@@ -132,17 +129,15 @@ class Worker:
         self.errors.close()
 
     def _answers(self) -> list[dict[str, Any]]:
-        return [self._answer(child) for child in self.children]
-
-    def _answer(self, child: subprocess.Popen[str]) -> dict[str, Any]:
-        line = child.stdout.readline()  # type: ignore[union-attr]
-        if not line:
+        lines = [child.stdout.readline() for child in self.children]  # type: ignore[union-attr]
+        if not all(lines):
             self.errors.seek(0)
             raise Died(self.errors.read()[-2000:].strip())
-        answer: dict[str, Any] = json.loads(line)
-        if "absent" in answer:
-            raise Absent(answer["absent"])
-        return answer
+        answers: list[dict[str, Any]] = list(map(json.loads, lines))
+        for answer in answers:
+            if "absent" in answer:
+                raise Absent(answer["absent"])
+        return answers
 
 
 def hold_to_core(number: int) -> None:
@@ -164,13 +159,13 @@ def peak_bytes() -> float:
     return 1024.0 * max(called, int(status.split("VmHWM:")[1].split()[0]))
 
 
-def device_peak_bytes() -> dict[str, int]:
+def of_device() -> dict[str, int]:
     """The most memory that arrays have had on an accelerator, where JAX tells."""
     import jax
 
     stats = jax.local_devices()[0].memory_stats() or {}
-    peak = stats.get("peak_bytes_in_use")
-    return {} if peak is None else {"device_peak_bytes": peak}
+    names = {"peak_bytes_in_use": "device_peak_bytes"}
+    return {told: stats[name] for name, told in names.items() if name in stats}
 
 
 def needs_accelerator() -> None:
@@ -219,8 +214,8 @@ def main() -> None:
         started = time.perf_counter()
         value = repeat()
         seconds = time.perf_counter() - started
-        more = device_peak_bytes() if on_device else {}
-        answer(seconds=seconds, peak_bytes=peak_bytes(), value=value, **more)
+        device = of_device() if on_device else {}
+        answer(seconds=seconds, peak_bytes=peak_bytes(), value=value, device=device)
 
 
 if __name__ == "__main__":

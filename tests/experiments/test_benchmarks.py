@@ -215,7 +215,7 @@ def test_the_fastest_of_all_ways_is_measured(benchmarks, monkeypatch, cores):
 
 
 def test_networks_must_be_alike(benchmarks):
-    networks = benchmarks("networks_benchmark")
+    networks = benchmarks("benchmarks")
     same = [Answering("ours", 0, weights=5), Answering("theirs", 0, weights=5)]
     networks.alike("toy", same)
     same.append(Answering("another", 0, weights=6))
@@ -227,7 +227,7 @@ def test_the_accelerator_is_measured_in_its_time(benchmarks, tmp_path, capsys):
     """By seeds, with noise and curves and without, by block size; then it ends."""
     sizes = benchmarks("run").sizes_of("full")
     sizes.accelerator_seconds = 0
-    other = benchmarks("other_benchmarks")
+    other = benchmarks("benchmarks")
     report = benchmarks("benchmark_report").Report()
     other.accelerator(report, sizes, tmp_path)
     assert set(report.absent.values()) == {"no time was left"}
