@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from jaxnoise.data import Data
 from jaxnoise.estimators.fitting import Continued, Task, outputs_of, train
 from jaxnoise.estimators.parameters import check_parameters, numbers_of
-from jaxnoise.estimators.recipe import CLASSES, Build, NetworkRecipe
+from jaxnoise.estimators.recipe import CLASSES, TWO, Build, NetworkRecipe
 from jaxnoise.estimators.tables import Rows, Standard, as_weights, columns_of, merged
 from jaxnoise.pickling import Pickled
 
@@ -191,9 +191,7 @@ class Network(Pickled, BaseEstimator):
         curves: dict[str, np.ndarray],
     ) -> None:
         """Be fitted: by the networks of these seeds, and their curves."""
-        self.variables_ = tuple(variables)
-        self._seeds, self._optimizer_states = list(seeds), None
-        self._numbers = task.numbers
+        self.predict_by_(task.numbers, seeds, variables)
         losses = curves["train_loss"]
         ran = np.isfinite(losses).sum(axis=1).max()
         self.loss_curve_ = np.nanmean(losses[:, :ran], axis=0).tolist()
@@ -202,6 +200,14 @@ class Network(Pickled, BaseEstimator):
             scores = self._scores(task, curves)[:, :ran]
             self.validation_scores_ = np.nanmean(scores, axis=0).tolist()
             self.best_validation_score_ = max(self.validation_scores_)
+
+    def predict_by_(
+        self, numbers: dict[str, Any], seeds: Sequence[int], variables: Sequence[Any]
+    ) -> None:
+        """Be able to predict."""
+        self.variables_ = tuple(variables)
+        self._seeds, self._optimizer_states = list(seeds), None
+        self._numbers = numbers
 
     def seeds_of(self, entropy: int) -> list[int]:
         """One for each network; more networks change no earlier one's."""
@@ -231,7 +237,7 @@ class Network(Pickled, BaseEstimator):
                 f"early_stopping must have 2 rows or more, got n_samples = {n}."
             )
         counts = np.unique(rows.y, return_counts=True)[1] if rows.y.ndim == 1 else [0]
-        fits = self._targets == CLASSES and min(counts) > 1
+        fits = self._targets in (CLASSES, TWO) and min(counts) > 1
         fits = fits and len(counts) <= min(held, n - held)
         parts = train_test_split(
             np.arange(n),

@@ -22,7 +22,12 @@ from jaxnoise.checks import shown
 from jaxnoise.estimators.base import Network
 from jaxnoise.estimators.fitting import NEEDLESS, Task, as_one_program, prepare_devices
 from jaxnoise.estimators.parameters import NOISES, TRACED
+from jaxnoise.estimators.recipe import MEASURED
 from jaxnoise.results import SweepResult, strength_columns
+from jaxnoise.training.devices import local_mesh
+from jaxnoise.training.plan import Plan, plan_runs
+from jaxnoise.training.program import compile_jobs, signature_of, trace_jobs
+from jaxnoise.training.recipe import Settings
 from jaxnoise.training.sweep import sweep
 
 Params = Mapping[str, Any]
@@ -153,14 +158,19 @@ def trained(candidates: Sequence[Candidate], rows: Rows) -> Iterator[Trained]:
     prepare_devices()
     for names, members in groups.items():
         first = candidates[members[0]]
-        data = list(_prepared(first, rows))
         own = first.network.early_stopping  # rows that each seed holds back
-        for seeds in [[seed] for seed in rows.seeds] if own else [rows.seeds]:
-            for prepared in data:
-                fold = _fold(first.network, prepared, seeds[0])
-                name = joblib.hash((names, fold.number, seeds if own else 0))[:8]
-                few = {i: candidates[i] for i in members}
-                yield from _swept(few, fold, seeds, name, rows.sweeping)
+        each = [[seed] for seed in rows.seeds] if own else [rows.seeds]
+        data = list(_prepared(first, rows))
+        folds = [
+            (seeds, _fold(first.network, prepared, seeds[0]))
+            for seeds in each
+            for prepared in data
+        ]
+        sweeps = Sweeps({i: candidates[i] for i in members}, rows.sweeping)
+        sweeps.compile([fold.task for _, fold in folds])
+        for seeds, fold in folds:
+            name = joblib.hash((names, fold.number, seeds if own else 0))[:8]
+            yield from sweeps.trained(fold, seeds, name)
 
 
 def _prepared(candidate: Candidate, rows: Rows) -> Iterator[tuple[Any, ...]]:
@@ -184,49 +194,79 @@ def _fold(network: Network, prepared: tuple[Any, ...], seed: int) -> Fold:
     return Fold(network, task, number, (X, y), test)
 
 
-def _swept(
-    candidates: Mapping[int, Candidate],
-    fold: Fold,
-    seeds: Sequence[int],
-    name: str,
-    options: Params,
-) -> Iterator[Trained]:
-    """Candidates whose networks share all but traced numbers, in one sweep.
+class Sweeps:
+    """Candidates whose networks share all but traced numbers, in a sweep a fold.
 
-    A fold is a sweep of its own, so that noise is drawn as in a fit of it alone.
+    A fold is a sweep of its own, so that noise is drawn as in a fit of it alone, and
+    that no more networks are held at once than its own.
+
+    Args:
+        candidates: by their numbers.
+        options: of `sweep`.
     """
-    numbers = {i: each.network.numbers_() for i, each in candidates.items()}
-    placements = {i: f"{'+'.join(_on(n))} {name}" for i, n in numbers.items()}
-    strengths: dict[str, dict[Any, Any]] = {}
-    for i, placement in placements.items():
-        strengths.setdefault(placement, {})[_bits(numbers[i])] = numbers[i]
-    task = fold.task
-    members = {seed: fold.network.seeds_of(seed) for seed in seeds}
-    with warnings.catch_warnings():
-        for message in NEEDLESS[1:]:
-            warnings.filterwarnings("ignore", message)
-        result = sweep(
-            dict.fromkeys(strengths, task.recipe),
-            strengths={name: list(each.values()) for name, each in strengths.items()},
-            data=task.data,
-            seeds=[each for several in members.values() for each in several],
-            epochs=task.epochs,
-            batch_size=task.batch_size,
-            curves=task.curves,
-            vectorize=as_one_program(),
-            keep_params=True,
-            **options,
+
+    def __init__(self, candidates: Mapping[int, Candidate], options: Params) -> None:
+        self.candidates, self.options = candidates, options
+        self.numbers = {i: each.network.numbers_() for i, each in candidates.items()}
+        self.placements = {i: "+".join(_on(n)) for i, n in self.numbers.items()}
+        # without early stopping nobody reads how epochs went
+        self.measured = float(
+            any(c.network.early_stopping for c in candidates.values())
         )
-    if not result.complete and "missing" not in result.runs.attrs:
-        raise KeyboardInterrupt
-    places, seconds = _places(result), result.run_seconds + result.compile_seconds
-    share = seconds / max(1, len(result.runs))
-    for i, candidate in candidates.items():
-        for seed, own in members.items():
-            where = [(placements[i], _bits(numbers[i]), one) for one in own]
-            runs = [places.get(each) for each in where]
-            made = _network(candidate, numbers[i], fold, own, runs, result)
-            yield Trained(i, fold, seed, made, share * len(own))
+        levels: dict[str, dict[Any, Any]] = {}
+        for i, placement in self.placements.items():
+            own = self.numbers[i] | {MEASURED: self.measured}
+            levels.setdefault(placement, {})[_bits(own)] = own
+        self.strengths = {name: [*each.values()] for name, each in levels.items()}
+
+    def compile(self, tasks: Sequence[Task]) -> None:
+        """The programs of all folds side by side, as folds may differ by a row."""
+        kept_elsewhere = self.options["store"] or self.options["executor"]
+        if kept_elsewhere or as_one_program() == "auto":
+            return
+        splits = [*{signature_of(task.data): task.data for task in tasks}.values()]
+        task, seeds = tasks[0], [0]
+        recipes = dict.fromkeys(self.strengths, task.recipe)
+        settings = Settings(
+            task.epochs, task.batch_size, task.curves, vectorize=as_one_program()
+        )
+        runs = plan_runs(recipes, self.strengths, seeds, len(splits))
+        mesh, kept = local_mesh(), {*seeds}
+        plan = Plan(recipes, self.strengths, splits, runs, kept, settings, mesh)
+        compile_jobs(trace_jobs(plan))
+
+    def trained(self, fold: Fold, seeds: Sequence[int], name: str) -> Iterator[Trained]:
+        """The networks of a fold; ``name`` tells it apart in a store."""
+        task = fold.task
+        members = {seed: fold.network.seeds_of(seed) for seed in seeds}
+        named = {place: f"{place} {name}" for place in self.strengths}
+        with warnings.catch_warnings():
+            for message in NEEDLESS[1:]:
+                warnings.filterwarnings("ignore", message)
+            result = sweep(
+                dict.fromkeys(named.values(), task.recipe),
+                strengths={named[place]: of for place, of in self.strengths.items()},
+                data=task.data,
+                seeds=[each for several in members.values() for each in several],
+                epochs=task.epochs,
+                batch_size=task.batch_size,
+                curves=task.curves,
+                vectorize=as_one_program(),
+                keep_params=True,
+                **self.options,
+            )
+        if not result.complete and "missing" not in result.runs.attrs:
+            raise KeyboardInterrupt
+        places, seconds = _places(result), result.run_seconds + result.compile_seconds
+        share = seconds / max(1, len(result.runs))
+        for i, candidate in self.candidates.items():
+            numbers, placement = self.numbers[i], named[self.placements[i]]
+            bits = _bits({**numbers, MEASURED: self.measured})
+            for seed, own in members.items():
+                where = [(placement, bits, one) for one in own]
+                runs = [places.get(each) for each in where]
+                made = _network(candidate, numbers, fold, own, runs, result)
+                yield Trained(i, fold, seed, made, share * len(own))
 
 
 def _on(numbers: Params) -> list[str]:
@@ -264,9 +304,7 @@ def _network(
         return None
     network = copy.copy(fold.network)
     network.set_params(**candidate.network.get_params(deep=False))
-    task = Task(**{**vars(fold.task), "numbers": numbers})
-    curves = {name: curve[there] for name, curve in result.curves.items()}
-    network.take_(task, seeds, [result.variables[run] for run in there], curves)
+    network.predict_by_(numbers, seeds, [result.variables[run] for run in there])
     return network
 
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxnoise.data import Data
-from jaxnoise.estimators.recipe import NetworkRecipe, outputs_program
+from jaxnoise.estimators.recipe import MEASURED, NetworkRecipe, outputs_program
 from jaxnoise.results import SweepResult
 from jaxnoise.training.devices import compiler_options, use_all_cores
 from jaxnoise.training.keys import key_of_seed
@@ -74,7 +74,7 @@ def train(task: Task, seeds: Sequence[int], verbose: int) -> SweepResult:
             warnings.filterwarnings("ignore", message)
         return sweep(
             {"fit": task.recipe},
-            strengths={"fit": [task.numbers]},
+            strengths={"fit": [{**task.numbers, MEASURED: 1.0}]},
             data=task.data,
             seeds=seeds,
             epochs=task.epochs,

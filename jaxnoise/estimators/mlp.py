@@ -1,7 +1,7 @@
 """Multilayer perceptrons with noise, for tables."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxnoise.estimators.base import Network
 from jaxnoise.estimators.parameters import widths_of
@@ -95,6 +95,8 @@ class NoisyMLPClassifier(Classifying, _MLP):
 
     _: KW_ONLY
     class_weight: Any = None
+
+    _one_logit: ClassVar[bool] = True
 
 
 @dataclass(eq=False, repr=False)

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jaxtyping import Array
 
 from jaxnoise import losses, metrics
@@ -32,13 +33,20 @@ from jaxnoise.training.recipe import Recipe
 
 Numbers = Mapping[str, Any]  # by the names of parameters, which may be traced
 Build = Callable[[int, Numbers], Any]
-CLASSES, LABELS, NUMBERS = "classes", "labels", "numbers"  # what targets may be
+MEASURED = "measured"  # a number: 0 where nobody reads what epochs are measured by
+# what targets may be; TWO are classes that one logit tells apart
+CLASSES, TWO, LABELS, NUMBERS = "classes", "two classes", "labels", "numbers"
 LOSSES = {
     CLASSES: losses.softmax_cross_entropy,
+    TWO: losses.binary_cross_entropy,
     LABELS: losses.binary_cross_entropy,
     NUMBERS: losses.squared_error,
 }
-SCORES = {CLASSES: metrics.accuracy, LABELS: metrics.exact_match}
+SCORES = {
+    CLASSES: metrics.accuracy,
+    TWO: metrics.binary_accuracy,
+    LABELS: metrics.exact_match,
+}
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
     "tanh": jnp.tanh,
@@ -63,7 +71,7 @@ class NetworkRecipe(Pickled):
 
     Attributes:
         build: ``(outputs, numbers) -> model``.
-        targets: what they are: classes, labels or numbers.
+        targets: what they are, such as classes.
         outputs: of the network.
         optimizer: a name of `OPTIMIZERS`, or a transform of Optax.
         patience: of early stopping; None for none.
@@ -149,7 +157,7 @@ class Perceptron:
     widths: tuple[int, ...]
     activation: Any
 
-    def __call__(self, outputs: int, numbers: Numbers) -> MLP:
+    def __call__(self, outputs: int, numbers: Numbers) -> Any:
         """The network."""
         named: dict[str, Any] = {
             f"{site}_noise": GaussianNoise(numbers[f"{site}_noise"])
@@ -162,9 +170,43 @@ class Perceptron:
             named["activation_noise"] = Dropout(rate) if stddev is None else Noise(both)
         activation = ACTIVATIONS.get(self.activation, self.activation)
         start = nn.initializers.lecun_uniform()
-        return MLP(
+        network = MLP(
             self.widths, outputs, activation=activation, kernel_init=start, **named
         )
+        return (
+            _Measured(as_model(network), numbers[MEASURED])
+            if MEASURED in numbers
+            else network
+        )
+
+
+@dataclass(frozen=True)
+class _Measured(Pickled):
+    """A model whose clean pass, which epochs are measured by, may be left out.
+
+    A number says so, so that a fit and a search share one program, and all bits.
+    """
+
+    model: Model
+    measured: Any
+
+    def init(self, key: Array, x: Any) -> Variables:
+        """Those of the model."""
+        return self.model.init(key, x)
+
+    def apply(
+        self, variables: Variables, x: Any, *, train: bool, key: Array | None
+    ) -> tuple[Any, Variables]:
+        """The model's outputs, or zeros."""
+        if train:
+            return self.model.apply(variables, x, train=True, key=key)
+
+        def clean() -> Any:
+            return self.model.apply(variables, x, train=False, key=None)[0]
+
+        form = jax.eval_shape(clean)
+        nothing = partial(jnp.zeros, form.shape, form.dtype)
+        return lax.cond(self.measured > 0, clean, nothing), variables
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What targets mean: classes and labels to a classifier, numbers to a regressor."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -10,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from jaxnoise.estimators.base import Network
 from jaxnoise.estimators.fitting import Task
-from jaxnoise.estimators.recipe import CLASSES, LABELS, NUMBERS
+from jaxnoise.estimators.recipe import CLASSES, LABELS, NUMBERS, TWO
 from jaxnoise.estimators.tables import Rows, Standard, plain
 
 
@@ -19,6 +20,7 @@ class Classifying(ClassifierMixin, Network):
 
     class_weight: Any
     _rates = ("dropout", "label_noise")
+    _one_logit: ClassVar[bool] = False  # tells two classes apart
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -57,10 +59,11 @@ class Classifying(ClassifierMixin, Network):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (rows, classes): the mean of the networks'."""
         z = self._networks_outputs(X).astype(np.float64)
-        if self._targets == LABELS:
-            return (1 / (1 + np.exp(-z))).mean(axis=0)
-        e = np.exp(z - z.max(axis=-1, keepdims=True))
-        return (e / e.sum(axis=-1, keepdims=True)).mean(axis=0)
+        if self._targets == CLASSES:
+            return softmax(z, axis=-1).mean(axis=0)
+        if self._targets == TWO:
+            z = np.concatenate([-z, z], axis=-1)
+        return expit(z).mean(axis=0)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of `predict_proba`."""
@@ -119,9 +122,12 @@ class Classifying(ClassifierMixin, Network):
     def _learn(self, classes: np.ndarray, y: np.ndarray) -> None:
         """What there is to tell apart."""
         several = y.ndim == 2 and y.shape[1] > 1
-        self._targets = LABELS if several else CLASSES
         self.classes_ = np.arange(y.shape[1]) if several else classes
-        self._outputs = len(self.classes_)
+        self._targets, self._outputs = CLASSES, len(self.classes_)
+        if several:
+            self._targets = LABELS
+        elif self._one_logit and self._outputs == 2:
+            self._targets, self._outputs = TWO, 1
         self.n_outputs_ = self._outputs
 
     def _class_weights(self, y: np.ndarray) -> np.ndarray:
@@ -136,7 +142,7 @@ class Classifying(ClassifierMixin, Network):
 
     def _check_rows(self, rows: Rows, keep: bool) -> None:
         given = keep or getattr(self, "_classes_given", False)
-        if self._targets == CLASSES and not given:
+        if self._targets != LABELS and not given:
             found = np.unique(rows.y)
             if len(found) < 2:
                 raise ValueError(
@@ -146,7 +152,7 @@ class Classifying(ClassifierMixin, Network):
                 )
 
     def _scaled(self, y: np.ndarray) -> np.ndarray:
-        return y
+        return y[:, None].astype(np.float32) if self._targets == TWO else y
 
     def _scores(self, task: Task, curves: dict[str, np.ndarray]) -> np.ndarray:
         return curves["validation_score"]
