@@ -35,7 +35,6 @@ What holds in a sweep:
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -120,8 +119,8 @@ class RecipeOf(Pickled):
 
     def __call__(self, strength: Any) -> Recipe:
         """Build the model, and take it apart."""
-        made = partial(self.build, strength) if self.takes_strength else self.build
-        return recipe_of(Network(made, losses=True))
+        given = [strength] if self.takes_strength else []
+        return recipe_of(Network(self.build, *given, losses=True))
 
 
 def model(build: Callable[[], Any]) -> Network:

@@ -4,6 +4,7 @@ Losses and metrics that Keras averages become values a row; metrics that are no 
 are computed on the host; the optimiser is Keras' own, by ``stateless_apply``.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -45,11 +46,8 @@ def recipe_of(network: Network) -> Recipe:
         )
     metrics: dict[str, PerRow] = {}
     set_metrics: dict[str, Callable[[Any, Any], float]] = {}
-    for each in _flat([given["metrics"], given["weighted_metrics"]]):
+    for name, each in _named(given).items():
         metric = resolve.get_metric(each, _ONE, _ONE)
-        name, count = metric.name, 0
-        while name in {**metrics, **set_metrics}:
-            name, count = f"{metric.name}_{count + 1}", count + 1
         if isinstance(metric, keras.metrics.MeanMetricWrapper):
             metrics[name] = _row_metric(each)
         else:
@@ -59,6 +57,19 @@ def recipe_of(network: Network) -> Recipe:
 
 
 _ONE = keras.KerasTensor((1, 1))  # a shape, for what does not look at it
+
+
+def _named(given: Any) -> dict[str, Any]:
+    """The metrics by the names that ``fit`` gives them."""
+    named: dict[str, Any] = {}
+    count: Counter[str] = Counter()
+    for argument, prefix in {"metrics": "", "weighted_metrics": "weighted_"}.items():
+        for each in _flat(given[argument]):
+            name = resolve.get_metric(each, _ONE, _ONE).name
+            name = f"{prefix}{name}" if count[name] else name
+            named[f"{name}_{count[name]}" if count[name] else name] = each
+            count[name] += 1
+    return named
 
 
 def _of_keras(name: str) -> Any:
@@ -135,6 +146,12 @@ def _optimizer(net: Any) -> optax.GradientTransformation:
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         raise ValueError(
             "build must not scale its loss, as mixed_float16 does: take mixed_bfloat16."
+        )
+    if optimizer.use_ema and not optimizer.ema_overwrite_frequency:
+        raise ValueError(
+            "build must not have its optimizer average the weights by use_ema=True "
+            "alone, as it is fit that puts averages in place when it ends: give it "
+            "ema_overwrite_frequency, too."
         )
     if optimizer.built:
         raise ValueError(

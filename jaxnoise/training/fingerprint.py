@@ -59,8 +59,9 @@ def changed(asked: dict[str, Any], there: dict[str, Any]) -> str:
 def recipe_hash(program: Program, *, for_all_epochs: bool = False) -> str:
     """Of the program and of what the host does after it; or of any number of epochs."""
     jaxpr: Any = program.period if for_all_epochs else program.traced
-    metrics = program.facts.set_metrics
-    host = [[name, _code(function)] for name, function in metrics.items()]
+    facts = program.facts
+    host = [[name, _code(function)] for name, function in facts.set_metrics.items()]
+    host += [["initial weights", _code(facts.host.build)]] if facts.host else []
     text = ADDRESS.sub("", f"{jaxpr.jaxpr} {host}")
     return _hash([np.frombuffer(text.encode(), np.uint8), *_constants(jaxpr)])
 

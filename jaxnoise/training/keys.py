@@ -57,3 +57,8 @@ class Keys(NamedTuple):
 def key_of_seed(seed: Any) -> Array:
     """The one key of a run; a seed may be traced."""
     return jax.random.key(seed, impl="threefry2x32")
+
+
+def init_key(seed: Any) -> Array:
+    """That of the initial weights of a seed's runs."""
+    return Keys.of_run(key_of_seed(seed), 0).init

@@ -34,7 +34,7 @@ from jaxnoise.training.devices import (
     most_in_block,
 )
 from jaxnoise.training.evaluate import with_set_metrics
-from jaxnoise.training.keys import key_of_seed
+from jaxnoise.training.keys import init_key, key_of_seed
 from jaxnoise.training.notices import check_convolutions
 from jaxnoise.training.pieces import (
     Parts,
@@ -322,6 +322,9 @@ def results_of(
     queues, most, block = queues_of(job, plan), 1, job.program.block
     while any(queues):
         packs = next_packs(queues, most, plan.mesh.size)
+        if host := job.program.facts.host:
+            runs = [plan.runs[i] for pack in packs for i in pack]
+            host.prepare((init_key(run.seed), run.strength) for run in runs)
         started = time.perf_counter()
         arguments = program_arguments(plan, packs, block)
         compiled, places = job.program.compiled, places_of(packs, block)

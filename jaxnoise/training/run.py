@@ -148,11 +148,14 @@ class Facts:
         loss: a loss of ours that looks at the values of targets, else None.
         outputs: the shape of the outputs, where it takes logits.
         set_metrics: those of the recipe.
+        host: of a model whose initial weights the host computes, else None: ``build``
+            makes it, and ``prepare`` is called before runs, with keys and strengths.
     """
 
     loss: Any
     outputs: tuple[int, ...]
     set_metrics: Mapping[str, Callable[[Any, Any], float]]
+    host: Any
 
 
 def run_of(
@@ -178,7 +181,8 @@ def result_of(run: "_Run") -> tuple[RunResult, Facts]:
         check_logits(taker, jaxpr.jaxpr)
     # other losses may hold what is traced
     loss = recipe.loss if recipe.loss in CHECKED else None
-    return result, Facts(loss, np.shape(outputs), recipe.set_metrics)
+    host = getattr(recipe.model, "host_weights", None)
+    return result, Facts(loss, np.shape(outputs), recipe.set_metrics, host)
 
 
 class _Run:

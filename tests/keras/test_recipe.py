@@ -236,12 +236,18 @@ def test_optimizers_are_keras_own(name):
         np.testing.assert_allclose(ours, theirs.value, atol=1e-5)
 
 
-class Counting(L.Layer):
-    calls = 0
+class Stateful(L.Layer):
+    def __init__(self, change, **others):
+        super().__init__(**others)
+        self.change, self.seen, self.kept = change, [], {}
 
     def call(self, x):
-        self.calls = self.calls + 1
+        self.change(self)
         return x
+
+
+def stateful(change):
+    return compiled(Stateful(change, name="mine"), L.Dense(1))
 
 
 class OwnStep(keras.Sequential):
@@ -252,13 +258,6 @@ class OwnStep(keras.Sequential):
 def own_step():
     model = OwnStep([L.Dense(1)])
     model.compile("adam", "mse")
-    return model
-
-
-def numpy_weights():
-    model = build()
-    start = np.random.normal(size=(3, 4))  # noqa: NPY002
-    model.layers[0].kernel.assign(start)
     return model
 
 
@@ -275,11 +274,23 @@ BAD = {
     ),
     "a layer of Keras": (
         lambda s: compiled(L.GaussianNoise(s)), TypeError,
-        r"keras.layers.GaussianNoise a strength that is .* use jn.keras.GaussianNoise",
+        "Keras' GaussianNoise a strength that is .* use jn.keras.GaussianNoise",
     ),
     "a spatial dropout": (
         lambda s: compiled(L.SpatialDropout1D(s), shape=(4, 3)), TypeError,
         r"jn.keras.Dropout\(rate, noise_shape=\(None, 1, None\)\)",
+    ),
+    "a weight decay": (
+        lambda s: compiled(L.Dense(1, kernel_regularizer=keras.regularizers.L2(s))),
+        TypeError, r"Keras' L2 a strength .* lambda weights: strength \*",
+    ),
+    "a learning rate": (
+        lambda s: build(optimizer=keras.optimizers.SGD(s)), TypeError,
+        "Keras' SGD a strength .* learning_rate=lambda: strength",
+    ),
+    "averages": (
+        lambda: build(optimizer=keras.optimizers.SGD(0.1, use_ema=True)), ValueError,
+        "use_ema=True alone",
     ),
     "a choice": (
         lambda s: build(s) if s else build(), TypeError, "a placement of its own",
@@ -287,10 +298,15 @@ BAD = {
     "other sizes": (
         lambda: compiled(L.Dense(next(sizes))), ValueError, "same architecture each",
     ),
-    "Python state": (
-        lambda: compiled(Counting(name="mine"), L.Dense(1)), ValueError,
-        "layer 'mine' sets its attribute 'calls' .* self.add_weight",
-    ),
+    **{f"Python state, {name}": (
+        partial(stateful, change), ValueError,
+        f"layer 'mine' changes its attribute '{name}' .* self.add_weight",
+    ) for name, change in {
+        "calls": lambda layer: setattr(layer, "calls", object()),
+        "_hidden": lambda layer: setattr(layer, "_hidden", object()),
+        "seen": lambda layer: layer.seen.append(1),
+        "kept": lambda layer: layer.kept.update({"a": object()}),
+    }.items()},
     "own step": (own_step, ValueError, "Keras' train_step, got that of OwnStep"),
     "weights of losses": (
         lambda: build(loss_weights=[0.5]), ValueError, "without loss_weights",
@@ -330,10 +346,62 @@ def test_bad_variables():
 one_model = build()
 
 
-@pytest.mark.parametrize("made", [numpy_weights, lambda: one_model])
-def test_weights_that_all_seeds_share_are_told_of(made):
+def test_weights_that_all_seeds_share_are_told_of():
     with pytest.warns(UserWarning, match="all seeds share them"):
-        jn.keras.model(made).init(KEY, X)
+        jn.keras.model(lambda: one_model).init(KEY, X)
+
+
+def by_numpy(shape, dtype=None):
+    return np.random.normal(size=shape)  # noqa: NPY002
+
+
+def by_value(shape, dtype=None):
+    drawn = np.asarray(keras.random.normal(shape))
+    return drawn / np.linalg.norm(drawn)
+
+
+@pytest.mark.parametrize(
+    "start, shape", [(by_numpy, (3,)), (by_numpy, None), (by_value, (3,))]
+)  # of the inputs, known or not
+def test_initializers_that_cannot_be_traced_draw_on_the_host(start, shape):
+    """Once a seed: placements and strengths share the weights, seeds do not."""
+
+    def of_host(stddev):
+        wait = [] if shape is None else [keras.Input(shape)]
+        dense = L.Dense(4, kernel_initializer=start)
+        noise = jn.keras.GaussianNoise(2 * stddev)
+        model = keras.Sequential([*wait, dense, noise, L.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    recipe = jn.keras.recipe(of_host)
+    with pytest.warns(UserWarning, match="so that the host computes them"):
+        runs = jn.sweep(
+            {"none": recipe, "hidden": recipe},
+            strengths={"hidden": [0.0, 3.0]},
+            data=DATA, seeds=3, epochs=1, batch_size=8, curves=(),
+        ).runs  # fmt: skip
+    losses = runs.pivot(
+        index="seed", columns=["placement", "strength"], values="test_loss"
+    )
+    np.testing.assert_allclose(losses["none"][0.0], losses["hidden"][0.0], atol=1e-6)
+    assert losses.nunique().eq(3).all()
+    train = jn.make_train(recipe, epochs=1, batch_size=8, curves=())
+    with pytest.warns(UserWarning, match="so that the host computes them"):
+        alone = jax.jit(train)(jax.random.key(1), 0.0, DATA).metrics["test_loss"]
+    np.testing.assert_allclose(alone, losses["none"][0.0][1], rtol=1e-5)
+
+
+def test_metrics_have_the_names_of_fit():
+    given = ["mse", keras.metrics.MeanSquaredError(name="mse"), "mae"]
+    made = build(loss="mse", metrics=given, weighted_metrics=["mae", "mae", "mape"])
+    theirs = made.fit(X, Y, verbose=0).history
+    recipe = jn.keras.recipe(
+        lambda: build(
+            loss="mse", metrics=given, weighted_metrics=["mae", "mae", "mape"]
+        )
+    )
+    assert {*recipe(0.0).metrics, "loss"} == {*theirs}
 
 
 @pytest.mark.bad_input
