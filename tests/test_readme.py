@@ -51,7 +51,7 @@ def run_the_sample(capsys, folder, monkeypatch, **toy):
 
     monkeypatch.setattr(jn, "sweep", smaller)
     monkeypatch.chdir(folder)
-    (sample,) = fenced("python")
+    sample, _ = fenced("python")
     exec(sample, {})
     assert "3 comparisons with none" in (folder / "report.html").read_text("utf-8")
     return capsys.readouterr().out.splitlines()
@@ -74,6 +74,16 @@ def test_ten_lines_print_this_table(capsys, tmp_path, monkeypatch):
     assert printed[-NOTES:-1] == shown[-NOTES:-1]
     for ours, theirs in zip(cells(printed), cells(shown), strict=True):
         assert ours[:2] == theirs[:2]
+
+
+def test_a_keras_model_takes_the_place_of_the_recipe():
+    """Its script goes on from the ten lines, at toy size here."""
+    pytest.importorskip("keras")
+    names = {"jn": jn}
+    exec(fenced("python")[1], names)
+    runs = {"data": jn.data.circles(), "seeds": 2, "epochs": 2, "batch_size": 32}
+    result = jn.sweep(names["places"], strengths={"hidden": [0.1]}, **runs)
+    assert result.runs["population_accuracy"].between(0, 1).all()
 
 
 @pytest.mark.slow
