@@ -40,6 +40,8 @@ call `use_all_cores` first. `describe` tells what the noise in a model does, and
 and `sweep_until` finds out; `compare_many` asks several data sets.
 `clipped`, `relative` and `snr_db` change a noise; `strength_prior` holds up `Learnable`
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
+`noise_curve` says what training with noise buys under noise at test time, and `certify`
+within which radius a label holds.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:
@@ -122,6 +124,10 @@ if TYPE_CHECKING:
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
+    from jaxnoise.robustness.curve import noise_curve as noise_curve
+    from jaxnoise.robustness.smoothing import certified_accuracy as certified_accuracy
+    from jaxnoise.robustness.smoothing import certify as certify
+    from jaxnoise.robustness.smoothing import smoothed_predict as smoothed_predict
 
     plots: Any  # as matplotlib's types do not let an axes' figure be saved
 
@@ -136,6 +142,10 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",
+    "certify": "jaxnoise.robustness.smoothing:certify",
+    "certified_accuracy": "jaxnoise.robustness.smoothing:certified_accuracy",
+    "noise_curve": "jaxnoise.robustness.curve:noise_curve",
+    "smoothed_predict": "jaxnoise.robustness.smoothing:smoothed_predict",
     "describe": "jaxnoise.models.describe:describe",
     "strip_noise": "jaxnoise.models.strip:strip_noise",
 }

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.extend.core import Jaxpr, jaxprs_in_params
 from jaxtyping import Array
 
 from jaxnoise.checks import shown
@@ -22,6 +23,9 @@ from jaxnoise.noise.layer import keys_shared
 from jaxnoise.pickling import Pickled
 
 Variables = dict[str, Any]
+VALUES_KEPT = (
+    "broadcast_in_dim convert_element_type copy reshape squeeze stop_gradient transpose"
+).split()
 CURE = (
     "compute with jax.numpy, in place of NumPy, scikit-learn, if and float(), and "
     "make no Python choice by the strength, which is traced so that one program serves "
@@ -233,3 +237,25 @@ def kind_of(value: Any) -> str:
 def shape_of(value: Any) -> str:
     """The shape of what a function has returned, or what it is instead of an array."""
     return f"shape {value.shape}" if hasattr(value, "shape") else kind_of(value)
+
+
+def probabilities_by(outputs: Jaxpr) -> str | None:
+    """What the first of some outputs ends in, where that makes probabilities."""
+    last = _origin(outputs, outputs.outvars[0])
+    return {"logistic": "sigmoid", "exp / reduce_sum": "softmax"}.get(last)
+
+
+def _origin(jaxpr: Jaxpr, var: Any) -> str:
+    """What computed the values of a variable, at any depth; "" for an input."""
+    made_by = {id(made): eqn for eqn in jaxpr.eqns for made in eqn.outvars}
+    while eqn := made_by.get(id(var)):
+        bodies = list(jaxprs_in_params(eqn.params))
+        if len(bodies) == 1 and len(bodies[0].outvars) == len(eqn.outvars):
+            at = [id(made) for made in eqn.outvars].index(id(var))
+            return _origin(bodies[0], bodies[0].outvars[at])
+        if eqn.primitive.name == "div":
+            return " / ".join(_origin(jaxpr, var) for var in eqn.invars)
+        if eqn.primitive.name not in VALUES_KEPT:
+            return eqn.primitive.name
+        var = eqn.invars[0]
+    return ""

@@ -14,12 +14,9 @@ from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
 
 from jaxnoise.checks import warn, warn_once
 from jaxnoise.metrics import TAKE_LOGITS
+from jaxnoise.model import probabilities_by
 from jaxnoise.results import RunResult
 from jaxnoise.training.plan import Run
-
-VALUES_KEPT = (
-    "broadcast_in_dim convert_element_type copy reshape squeeze stop_gradient transpose"
-).split()
 
 
 def taker_of_logits(functions: Iterable[Callable[..., Any]]) -> Any:
@@ -30,30 +27,12 @@ def taker_of_logits(functions: Iterable[Callable[..., Any]]) -> Any:
 
 def check_logits(taker: Any, outputs: Jaxpr) -> None:
     """Say so if logits are taken from a model that ends in a sigmoid or a softmax."""
-    last = _origin(outputs, outputs.outvars[0])
-    word = {"logistic": "sigmoid", "exp / reduce_sum": "softmax"}.get(last)
-    if word:
+    if word := probabilities_by(outputs):
         name = f"jn{taker.__module__.removeprefix('jaxnoise')}.{taker.__name__}"
         warn_once(
             "model's outputs look like probabilities (its last operation is a "
             f"{word}), and {name} takes logits: leave the {word} out."
         )
-
-
-def _origin(jaxpr: Jaxpr, var: Any) -> str:
-    """What computed the values of a variable, at any depth; "" for an input."""
-    made_by = {id(made): eqn for eqn in jaxpr.eqns for made in eqn.outvars}
-    while eqn := made_by.get(id(var)):
-        bodies = list(jaxprs_in_params(eqn.params))
-        if len(bodies) == 1 and len(bodies[0].outvars) == len(eqn.outvars):
-            at = [id(made) for made in eqn.outvars].index(id(var))
-            return _origin(bodies[0], bodies[0].outvars[at])
-        if eqn.primitive.name == "div":
-            return " / ".join(_origin(jaxpr, var) for var in eqn.invars)
-        if eqn.primitive.name not in VALUES_KEPT:
-            return eqn.primitive.name
-        var = eqn.invars[0]
-    return ""
 
 
 def check_convolutions(run: Jaxpr) -> None:

@@ -9,12 +9,14 @@ compute none of their own: what they take is a result, a table of runs, or a
 """
 
 from jaxnoise.evidence.plots.curves import learning_curves as learning_curves
+from jaxnoise.evidence.plots.curves import noise_curve as noise_curve
 from jaxnoise.evidence.plots.differences import forest as forest
 from jaxnoise.evidence.plots.differences import score_distribution as score_distribution
 from jaxnoise.evidence.plots.differences import seed_slopes as seed_slopes
 from jaxnoise.evidence.plots.planes import decision_regions as decision_regions
 from jaxnoise.evidence.plots.planes import scatter as scatter
 from jaxnoise.evidence.plots.sets import sets_forest as sets_forest
+from jaxnoise.evidence.plots.strengths import noise_matrix as noise_matrix
 from jaxnoise.evidence.plots.strengths import strength_curve as strength_curve
 from jaxnoise.evidence.plots.strengths import strength_heatmap as strength_heatmap
 
@@ -22,6 +24,8 @@ __all__ = [
     "decision_regions",
     "forest",
     "learning_curves",
+    "noise_curve",
+    "noise_matrix",
     "scatter",
     "score_distribution",
     "sets_forest",

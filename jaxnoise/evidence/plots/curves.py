@@ -1,4 +1,4 @@
-"""Learning curves: a metric against the epoch, with bands."""
+"""Curves with bands: a metric against the epoch, or against noise at test time."""
 
 from itertools import cycle
 from typing import Any
@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxnoise.evidence.compare import source_of, titled_groups
+from jaxnoise.evidence.cells import key_of
+from jaxnoise.evidence.compare import Comparison, source_of, titled_groups
+from jaxnoise.evidence.format import cell_titles
 from jaxnoise.evidence.plots import style
 from jaxnoise.evidence.table import Source
-from jaxnoise.results import SweepResult, sets_of
+from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 KNOWN = ("train", "test", "validation", "population")  # sets, in the order of LOOKS
 LOOKS = (
@@ -91,6 +93,63 @@ def learning_curves(
     notes = "line: mean of n runs", "band: ± 1 sd"
     style.legend_beside(ax, panels, handles, notes, columns)
     return figure
+
+
+def noise_curve(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes:
+    """Draw the score against the noise at test time, a line a placement and strength.
+
+    Lines are means over the runs, bands one standard deviation to both sides. Points
+    are filled where `compare` calls the difference to the runs without noise better or
+    worse, and hollow elsewhere.
+
+    Args:
+        curve: what `jaxnoise.noise_curve` returned.
+        label: of the vertical axis; None takes the score's name.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jax.random.normal(jax.random.key(0), (500, 1))
+        >>> models = {"a line": lambda x: x, "a constant": jnp.ones_like}
+        >>> curve = jn.noise_curve(models, (x, x > 0), [0, 1], key=jax.random.key(1))
+        >>> jn.plots.noise_curve(curve).get_xlabel()
+        'noise on input at test time'
+    """
+    axes = style.new_axes(ax)
+    groups = curve.runs.groupby(cell_columns(curve.runs), sort=False, dropna=False)
+    titles = cell_titles(curve.runs)
+    judged = {} if curve.comparison is None else _judged(curve.comparison)
+    for i, (title, (name, group)) in enumerate(zip(titles, groups, strict=True)):
+        look = style.placement_style(i)
+        wide = group.pivot_table(curve.score, ["seed", "split"], "stddev")
+        levels = np.asarray(wide.columns, float)
+        _band(axes, levels, wide.to_numpy(), title, (look["color"], "-", ""))
+        said = [(key_of(name), f"{curve.score} at {level:g}") for level in levels]
+        sure = np.array([judged.get(each) in ("better", "worse") for each in said])
+        for kept, face in ((sure, look["color"]), (~sure, "none")):
+            points = levels[kept], wide.mean().to_numpy()[kept]
+            axes.plot(*points, linestyle="", markerfacecolor=face, **look)
+    axes.set_xlabel(f"noise on {curve.site} at test time", **style.LITERAL)
+    style.score_label(axes, label, curve.score)
+    style.plain(axes)
+    handles, _ = axes.get_legend_handles_labels()
+    notes = ["line: mean of the runs", "band: ± 1 sd"]
+    notes += ["filled: better or worse than none"] * bool(judged)
+    style.legend_beside(ax, [axes], handles, notes)
+    return axes
+
+
+def _judged(comparison: Comparison) -> dict[Any, str]:
+    """The verdict of each cell and metric."""
+    found = {}
+    for metric in comparison.metrics:
+        rows = comparison.of(metric)
+        for cell, verdict in zip(rows.cells, rows["verdict"], strict=True):
+            found[cell.key, metric] = verdict
+    return found
 
 
 def _curves_of(source: Any, metric: str) -> tuple[SweepResult, dict[str, np.ndarray]]:

@@ -294,6 +294,69 @@ def strength_heatmap(
     return ax
 
 
+def noise_matrix(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes:
+    """Draw what training with noise buys under noise at test time, a row a training.
+
+    Every cell shows the paired difference to the runs without noise at that strength of
+    the noise at test time, and the verdict where it is better, worse or equivalent.
+
+    Args:
+        curve: what `jaxnoise.noise_curve` returned of a sweep.
+        label: of the numbers; None takes the score's name.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes; a colour bar stands beside them.
+
+    Raises:
+        ValueError: if there were no runs without noise to compare with.
+
+    Example:
+        >>> import jax, optax, jaxnoise as jn
+        >>> def recipe(stddev):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((), 1, input_noise=jn.GaussianNoise(stddev)),
+        ...         loss=jn.losses.binary_cross_entropy, optimizer=optax.sgd(0.1),
+        ...     )
+        >>> data = jn.data.circles(population=100)
+        >>> result = jn.sweep(
+        ...     {"none": recipe, "input": recipe}, strengths={"input": [0.1]},
+        ...     data=data, seeds=10, epochs=1, batch_size=30, keep_params=True,
+        ... )
+        >>> curve = jn.noise_curve(result, data, [0, 1], key=jax.random.key(1))
+        >>> jn.plots.noise_matrix(curve).get_xlabel()
+        'noise on input at test time'
+    """
+    rows = curve.comparison
+    if rows is None:
+        raise ValueError(
+            "curve must have a comparison, of runs of several placements with the "
+            "baseline among them, got one without."
+        )
+    drawn = rows[rows["verdict"] != "baseline"]
+    titles = fmt.cell_titles(drawn)
+    levels = [metric.removeprefix(f"{curve.score} at ") for metric in rows.metrics]
+    shape = len(levels), len(titles)
+    grid = pd.DataFrame(drawn["difference"].to_numpy().reshape(shape).T)
+    told = drawn["verdict"].where(drawn["verdict"].isin(WRITTEN), "")
+    height, width = grid.shape
+    size = max(3.4 + 0.75 * width, 4.6), max(1.3 + 0.5 * height, 2.6)
+    ax = style.new_axes(ax, size)
+    colours, norm = MAPS["difference"]
+    first = rows.of(rows.metrics[0])
+    colours += "_r" * first.attrs["lower_is_better"]
+    image = ax.pcolormesh(np.ma.masked_invalid(grid), cmap=colours, norm=norm())
+    ax.set_facecolor(MISSING)
+    _annotate(ax, image, grid, pd.DataFrame(told.to_numpy().reshape(shape).T), "+")
+    for axis, names in ((ax.xaxis, levels), (ax.yaxis, titles)):
+        axis.set_ticks(np.arange(len(names)) + 0.5, names, **style.LITERAL)
+        axis.set_tick_params(length=0)
+    ax.set_xlabel(f"noise on {curve.site} at test time", **style.LITERAL)
+    ax.set_ylabel("training")
+    _colour_bar(ax, image, first, "difference", label or fmt.in_words(curve.score))
+    return ax
+
+
 def _placement(rows: pd.DataFrame, placement: str | None) -> pd.DataFrame:
     """The rows of the one placement with two strengths or more."""
     leaves = [column for column in rows if column.startswith("strength.")]

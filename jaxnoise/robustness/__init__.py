@@ -1,0 +1,1 @@
+"""What a trained network stands: certificates, noise kept on, curves of noise."""

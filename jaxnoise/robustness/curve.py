@@ -1,0 +1,364 @@
+"""How scores fall as test-time noise grows, and what noise in training buys there."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxnoise import metrics
+from jaxnoise.checks import (
+    NOISE,
+    check_function,
+    is_count,
+    name_of,
+    shown,
+    single_key,
+)
+from jaxnoise.data import Data
+from jaxnoise.evidence.compare import Comparison, compare
+from jaxnoise.models.sites import Network
+from jaxnoise.noise.draw import key_of_place
+from jaxnoise.noise.functions import add_gaussian_noise
+from jaxnoise.noise.linen import Noise
+from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.robustness.asked import EXPECTED, Asked, Trained, as_asked, by_devices
+
+AT_ONCE = 1024  # rows, which bounds memory
+SETS = ("population", "test")
+
+
+class NoiseCurve(NamedTuple):
+    """What `noise_curve` returns.
+
+    Attributes:
+        runs: a row a run and strength of the noise at test time: the columns placement,
+            strength, seed and split of the run, ``stddev`` of the noise at test time,
+            and the score.
+        comparison: what `compare` says at every ``stddev`` of every placement and
+            strength, against the runs without noise, all adjusted for one another; its
+            metrics are named ``"<score> at <stddev>"``. None without such runs, and of
+            models by name.
+        score: the name of the column.
+        site: where the noise was.
+    """
+
+    runs: pd.DataFrame
+    comparison: Comparison | None
+    score: str
+    site: str
+
+    def __repr__(self) -> str:
+        cells = cell_columns(self.runs)
+        table = self.runs.pivot_table(
+            self.score, index=cells, columns="stddev", sort=False
+        )
+        return f"mean {self.score}, noise on {self.site}\n{table.to_string()}"
+
+    __str__ = __repr__
+
+
+def noise_curve(
+    result_or_models: SweepResult | Mapping[str, Any],
+    data: Any,
+    stddevs: Sequence[float],
+    *,
+    key: Array,
+    site: str = "input",
+    draws: int = 20,
+    noise: Callable[..., Array] = add_gaussian_noise,
+    metric: Callable[[Any, Any], Array] | None = None,
+    baseline: str = "none",
+) -> NoiseCurve:
+    """Return scores under noise at test time, and what training with noise buys.
+
+    The score at a strength t is the mean of the metric over all rows and ``draws``
+    draws of noise of strength t. All runs meet the same draws, also at other strengths,
+    of which only the size differs: differences between runs are paired.
+
+    Args:
+        result_or_models: a `SweepResult` with ``keep_params=True``, of the process that
+            trained it; or by name functions ``x -> outputs``, or trained models such as
+            `refit` returns, which are not compared.
+        data: a pair of x and targets; or a `Data`, of which the set "population" is
+            taken, else "test".
+        stddevs: strengths of the noise at test time; 0 is none.
+        key: a typed key.
+        site: "input"; "weights"; or a site of our networks, such as "hidden" or
+            "activation" of an `MLP`, whether or not they trained with noise there.
+        draws: of noise, for each row.
+        noise: a function ``(key, x, strength) -> x``.
+        metric: ``(outputs, targets) -> one value a row``; None takes the first of the
+            recipe, or its loss, and for functions the accuracy of logits, or the
+            squared error of other numbers.
+        baseline: the placement of a sweep that others are compared with.
+
+    Returns:
+        A `NoiseCurve`; `jaxnoise.plots.noise_curve` and ``noise_matrix`` draw it. 1,024
+        rows are in memory at a time.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if no variables were kept, the site is none, or a strength is not
+            finite and >= 0.
+
+    Reference: that noise at training and at test time be of one size is from C. Bishop,
+        "Training with noise is equivalent to Tikhonov regularization", 1995.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jax.random.normal(jax.random.key(0), (500, 1))
+        >>> models = {"a line": lambda x: x, "a constant": jnp.ones_like}
+        >>> curve = jn.noise_curve(models, (x, x > 0), [0, 2], key=jax.random.key(1))
+        >>> curve.runs["accuracy"].round(1).tolist()
+        [1.0, 0.6, 0.5, 0.5]
+    """
+    if not is_count(draws):
+        raise TypeError(f"draws must be an int of at least 1, got {shown(draws)}.")
+    check_function("noise", noise, NOISE, 3)
+    levels = _as_levels(stddevs)
+    x, y = _rows(data)
+    asked = list(_asked(result_or_models, site, noise, metric, y))
+    whole = single_key(key), x, y, levels, draws
+    groups: dict[Any, list[int]] = {}
+    for i, (_, program, _) in enumerate(asked):
+        groups.setdefault(program, []).append(i)
+    scores = np.empty((len(asked), len(levels)))
+    for program, members in groups.items():
+        given = [asked[i][2] for i in members]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *given)
+        runs = np.arange(len(members)), stacked
+        scores[members] = by_devices(program, whole, runs)
+    names = [identity for identity, _, _ in asked]
+    score = asked[0][1].score
+    return _curve(result_or_models, names, levels, scores, score, site, baseline)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Of runs of one program the mean score at each strength."""
+
+    outputs: Callable[..., Any]  # (variables, key, x, stddev) -> outputs
+    metric: Callable[[Any, Any], Array]
+    score: str
+
+    def __call__(self, whole: Any, runs: Any) -> Float[Array, "runs strengths"]:
+        key, x, y, levels, draws = whole
+        rows = len(jax.tree.leaves(x)[0])
+        size = min(rows, AT_ONCE)
+        blocks = -(-rows // size)
+        places = jnp.arange(blocks * size).reshape(blocks, size)
+
+        def of_run(run: Any) -> Array:
+            def of_block(total: Array, place: Array) -> tuple[Array, None]:
+                there = place < rows  # the last block is filled up
+                xs, ys = jax.tree.map(lambda leaf: leaf[place % rows], (x, y))
+                block = jax.random.fold_in(key, place[0])
+
+                def of_draw(draw: Any, total: Array) -> Array:
+                    fresh = jax.random.fold_in(block, draw)
+
+                    def at(level: Array) -> Array:
+                        values = self.metric(self.outputs(run[1], fresh, xs, level), ys)
+                        return jnp.where(there, values, 0).sum(dtype=jnp.float32)
+
+                    return total + lax.map(at, levels)
+
+                sums = lax.fori_loop(0, draws, of_draw, jnp.zeros(len(levels)))
+                return total + sums / rows, None
+
+            total, _ = lax.scan(of_block, jnp.zeros(len(levels)), places)
+            return total / draws
+
+        return lax.map(of_run, runs)
+
+
+@dataclass(frozen=True)
+class _NoisyInput:
+    """The clean outputs for noisy inputs."""
+
+    asked: Callable[[Any, Any], Any]
+    noise: Callable[..., Array]
+
+    def __call__(self, variables: Any, key: Array, x: Any, level: Array) -> Any:
+        return self.asked(variables, self.noise(key, x, level))
+
+
+@dataclass(frozen=True)
+class _NoisyWeights:
+    """The outputs of noisy weights."""
+
+    asked: Callable[[Any, Any], Any]
+    noise: Callable[..., Array]
+
+    def __call__(self, variables: Any, key: Array, x: Any, level: Array) -> Any:
+        def noisy(path: Any, leaf: Array) -> Array:
+            own = key_of_place(key, jax.tree_util.keystr(path))
+            return self.noise(own, leaf, level)
+
+        params = jax.tree_util.tree_map_with_path(noisy, variables["params"])
+        return self.asked({**variables, "params": params}, x)
+
+
+@dataclass(frozen=True)
+class _NoisySite:
+    """A network of ours with noise at one site alone."""
+
+    clean: Network
+    field: str
+    noise: Callable[..., Array]
+
+    def __call__(self, variables: Any, key: Array, x: Any, level: Array) -> Any:
+        layer = Noise(partial(_with_level, noise=self.noise, level=level))
+        model = self.clean.clone(**{self.field: layer})
+        return model.apply(variables, x, train=True, rngs={"noise": key})
+
+
+def _with_level(key: Array, x: Array, *, noise: Any, level: Any) -> Array:
+    return noise(key, x, level)
+
+
+def _noisy(asked: Asked, site: str, noise: Any) -> Callable[..., Any]:
+    """Outputs with noise at a site, of a model of ours or another."""
+    model, field = getattr(asked.apply, "model", None), f"{site}_noise"
+    if isinstance(model, Network):
+        fields = [f for f in type(model).__dataclass_fields__ if f.endswith("_noise")]
+        model = model.clone(**dict.fromkeys(fields))
+        if field in fields:
+            return _NoisySite(model, field, noise)
+        asked = as_asked(Trained(model, asked.variables))
+    if site == "input":
+        return _NoisyInput(asked.apply, noise)
+    if site == "weights" and model is not None:
+        return _NoisyWeights(asked.apply, noise)
+    raise ValueError(
+        "site must be 'input', or of a trained model also 'weights' or a site of our "
+        f"networks that it has, got {site!r}."
+    )
+
+
+def _asked(
+    source: Any, site: str, noise: Any, metric: Any, y: Any
+) -> Iterator[tuple[dict[str, Any], _Scores, Any]]:
+    """Of each run its identity, its program and its variables."""
+    if isinstance(source, SweepResult):
+        yield from _of_sweep(source, site, noise, metric)
+    elif isinstance(source, Mapping) and source:
+        score = _score_of(metric, y)
+        for name, model in source.items():
+            asked = as_asked(model)
+            identity = {"placement": name, "strength": 0.0, "seed": 0, "split": 0}
+            program = _Scores(_noisy(asked, site, noise), *score)
+            yield identity, program, asked.variables
+    else:
+        raise TypeError(
+            "result_or_models must be a SweepResult with keep_params=True, or map "
+            f"names to models, each {EXPECTED}; got {shown(source)}."
+        )
+
+
+def _of_sweep(
+    result: SweepResult, site: str, noise: Any, metric: Any
+) -> Iterator[tuple[dict[str, Any], _Scores, Any]]:
+    if result.origin is None or all(each is None for each in result.variables):
+        raise ValueError(
+            "result_or_models must be a result with keep_params=True, as a sweep of "
+            "this process returned it; give trained models by name instead."
+        )
+    parts = [*cell_columns(result.runs), "seed", "split"]
+    strengths = {_identity(run.columns()): run for run in result.origin.runs}
+    made: dict[Any, Any] = {}
+    for row, variables in zip(
+        result.runs.to_dict("records"), result.variables, strict=True
+    ):
+        if variables is None:
+            continue
+        identity = {name: row[name] for name in parts}
+        run = strengths[_identity(identity)]
+        cell = run.placement, repr(run.strength)
+        if cell not in made:
+            recipe = result.origin.recipes[run.placement](run.strength)
+            asked = as_asked(Trained(recipe.model, variables))
+            made[cell] = _Scores(_noisy(asked, site, noise), *_first(recipe, metric))
+        yield identity, made[cell], variables
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    known = {k: v for k, v in row.items() if v == v}  # NaN: another placement's leaf
+    return tuple(sorted((k, v) for k, v in known.items()))
+
+
+def _first(recipe: Any, metric: Any) -> tuple[Any, str]:
+    """The metric of a recipe, and its name."""
+    if metric is not None:
+        return metric, name_of(metric)
+    name = next(iter(recipe.metrics), "loss")
+    return recipe.metrics.get(name, recipe.loss), name
+
+
+def _score_of(metric: Any, y: Any) -> tuple[Any, str]:
+    """For functions: the metric that is given, or that fits the targets."""
+    if metric is not None:
+        return metric, name_of(metric)
+    if y.dtype == bool or jnp.issubdtype(y.dtype, jnp.integer):
+        binary = y.ndim == 2 and y.shape[1] == 1
+        return metrics.binary_accuracy if binary else metrics.accuracy, "accuracy"
+    if y.ndim == 2 and y.shape[1] == 1 and bool(((y == 0) | (y == 1)).all()):
+        return metrics.binary_accuracy, "accuracy"
+    return metrics.squared_error, "squared_error"
+
+
+def _as_levels(stddevs: Any) -> Array:
+    levels = np.asarray(stddevs, np.float32)
+    if levels.ndim != 1 or not len(levels):
+        raise ValueError(f"stddevs must be a sequence of numbers, got {stddevs!r}.")
+    if not (np.isfinite(levels) & (levels >= 0)).all():
+        raise ValueError(f"stddevs must be finite and >= 0, got {list(stddevs)}.")
+    if len({*levels.tolist()}) < len(levels):
+        raise ValueError(f"stddevs must be distinct, got {list(stddevs)}.")
+    return jnp.asarray(levels)
+
+
+def _rows(data: Any) -> Any:
+    """The rows that are scored, as arrays."""
+    if isinstance(data, Data):
+        name = next((name for name in SETS if name in data), None)
+        if name is None:
+            raise ValueError(
+                f"data must have a set 'population' or 'test', got {', '.join(data)}; "
+                "give a pair, such as data.validation."
+            )
+        data = data[name]
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        raise TypeError(f"data must be a jn.Data or a pair (x, y), got {shown(data)}.")
+    return jax.tree.map(jnp.asarray, tuple(data))
+
+
+def _curve(
+    source: Any,
+    names: Sequence[dict[str, Any]],
+    levels: Array,
+    scores: np.ndarray,
+    score: str,
+    site: str,
+    baseline: str,
+) -> NoiseCurve:
+    """The tables of what was found."""
+    runs = pd.DataFrame(names)
+    shown_levels = [float(f"{level:.7g}") for level in levels.tolist()]
+    columns = [f"{score} at {level:g}" for level in shown_levels]
+    long = runs.loc[runs.index.repeat(len(columns))].reset_index(drop=True)
+    long["stddev"] = np.tile(shown_levels, len(runs))
+    long[score] = scores.reshape(-1)
+    found, there = None, set(runs["placement"])
+    if isinstance(source, SweepResult) and baseline in there and len(there) > 1:
+        wide = pd.concat([runs, pd.DataFrame(scores, columns=columns)], axis=1)
+        wide.attrs = {**source.runs.attrs}
+        found = compare(wide, metric=columns, baseline=baseline)
+    return NoiseCurve(long, found, score, site)
