@@ -29,6 +29,7 @@ HELPERS = {"data.row_count"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
+MODEL_FIRST = {"certify", "describe", "noise_curve", "smoothed_predict"}
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
 RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
@@ -70,6 +71,8 @@ def test_the_public_list():
         "add_gaussian_noise",
         "add_noise",
         "alpha_dropout",
+        "certified_accuracy",
+        "certify",
         "clipped",
         "compare",
         "compare_many",
@@ -84,12 +87,14 @@ def test_the_public_list():
         "multiply_gaussian_noise",
         "neelakantan_schedule",
         "neftune_noise",
+        "noise_curve",
         "refit",
         "relative",
         "report",
         "salt_and_pepper",
         "seeds_needed",
         "select",
+        "smoothed_predict",
         "snr_db",
         "straight_through",
         "strength_prior",
@@ -119,7 +124,7 @@ def test_signatures(name):
     assert not {"rng", "rng_key", "prng_key"} & set(parameters)
     if name in KEY_HAS_DEFAULT:
         assert parameters["key"].kind is inspect.Parameter.KEYWORD_ONLY
-    elif "key" in parameters and name != "describe":  # a model comes first there
+    elif "key" in parameters and name not in MODEL_FIRST:
         assert next(iter(parameters)) == "key"
         assert parameters["key"].default is inspect.Parameter.empty
         positional = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]

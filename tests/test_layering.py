@@ -19,7 +19,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "store": "checks results data",
     "training": "checks pickling results losses metrics data model store",
     "evidence": "checks results data store",
-    "robustness": "checks results data noise model evidence",
+    "robustness": "checks results metrics data noise model models evidence",
     "until": "checks results data training evidence",  # a sweep that looks: above both
     # Doors, as are the experiments: nothing imports them.
     "keras": "checks pickling noise model models training",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,8 @@ AT_ONCE = 1024  # rows, which bounds memory
 SETS = ("population", "test")
 
 
-class NoiseCurve(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class NoiseCurve:
     """What `noise_curve` returns.
 
     Attributes:
@@ -60,8 +61,6 @@ class NoiseCurve(NamedTuple):
             self.score, index=cells, columns="stddev", sort=False
         )
         return f"mean {self.score}, noise on {self.site}\n{table.to_string()}"
-
-    __str__ = __repr__
 
 
 def noise_curve(
@@ -216,7 +215,8 @@ class _NoisySite:
 
     def __call__(self, variables: Any, key: Array, x: Any, level: Array) -> Any:
         layer = Noise(partial(_with_level, noise=self.noise, level=level))
-        model = self.clean.clone(**{self.field: layer})
+        field: Any = {self.field: layer}
+        model = self.clean.clone(**field)
         return model.apply(variables, x, train=True, rngs={"noise": key})
 
 
@@ -229,7 +229,8 @@ def _noisy(asked: Asked, site: str, noise: Any) -> Callable[..., Any]:
     model, field = getattr(asked.apply, "model", None), f"{site}_noise"
     if isinstance(model, Network):
         fields = [f for f in type(model).__dataclass_fields__ if f.endswith("_noise")]
-        model = model.clone(**dict.fromkeys(fields))
+        off: Any = dict.fromkeys(fields)
+        model = model.clone(**off)
         if field in fields:
             return _NoisySite(model, field, noise)
         asked = as_asked(Trained(model, asked.variables))
@@ -306,7 +307,7 @@ def _score_of(metric: Any, y: Any) -> tuple[Any, str]:
     """For functions: the metric that is given, or that fits the targets."""
     if metric is not None:
         return metric, name_of(metric)
-    if y.dtype == bool or jnp.issubdtype(y.dtype, jnp.integer):
+    if jnp.issubdtype(y.dtype, jnp.integer):
         binary = y.ndim == 2 and y.shape[1] == 1
         return metrics.binary_accuracy if binary else metrics.accuracy, "accuracy"
     if y.ndim == 2 and y.shape[1] == 1 and bool(((y == 0) | (y == 1)).all()):
@@ -337,7 +338,8 @@ def _rows(data: Any) -> Any:
         data = data[name]
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise TypeError(f"data must be a jn.Data or a pair (x, y), got {shown(data)}.")
-    return jax.tree.map(jnp.asarray, tuple(data))
+    x, y = jax.tree.map(jnp.asarray, tuple(data))
+    return x, y.astype(jnp.int32) if y.dtype == bool else y
 
 
 def _curve(

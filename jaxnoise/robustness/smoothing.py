@@ -153,7 +153,7 @@ def smoothed_predict(
 def certified_accuracy(
     certificates: pd.DataFrame,
     labels: Int[np.ndarray, " points"],
-    radii: Sequence[float],
+    radii: Sequence[float] | np.ndarray,
 ) -> pd.DataFrame:
     """Return the share of points with the right label that holds beyond each radius.
 

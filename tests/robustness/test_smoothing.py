@@ -131,11 +131,11 @@ def test_predictions(points):
 
 def test_certified_accuracy():
     found = pd.DataFrame({"label": [1, 0, -1, 1], "radius": [0.7, 0.2, 0.0, 0.5]})
-    table = jn.certified_accuracy(found, np.array([1, 0, 1, 0]), radii=[0, 0.2, 0.7])
+    table = jn.certified_accuracy(found, np.array([1, 0, 1, 0]), radii=[0.0, 0.2, 0.7])
     assert table["accuracy"].tolist() == [0.5, 0.5, 0.25]
     assert table["abstained"].tolist() == [0.25] * 3
     with pytest.raises(ValueError, match="labels must be one a point, 4, got 3"):
-        jn.certified_accuracy(found, [1, 0, 1], radii=[0])
+        jn.certified_accuracy(found, np.array([1, 0, 1]), radii=[0.0])
 
 
 X = jnp.ones((3, 2))

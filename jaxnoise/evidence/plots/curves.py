@@ -110,6 +110,9 @@ def noise_curve(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes
     Returns:
         The axes.
 
+    Raises:
+        TypeError: if ``ax`` is no axes.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
         >>> x = jax.random.normal(jax.random.key(0), (500, 1))
