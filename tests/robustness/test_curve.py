@@ -97,6 +97,39 @@ def test_weights(rows):
     np.testing.assert_allclose(found.runs["accuracy"], [1, norm.cdf(1)], atol=error)
 
 
+def test_every_weight_has_noise_of_its_own():
+    """(w + e) x + b + e' has variance 2 t^2 at x = 1."""
+    params = {"output": {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros(1)}}
+    model = TrainedModel(jn.MLP((), 1), {"params": params})
+    pair, draws = (jnp.ones((1, 1)), jnp.zeros((1, 1))), 4000
+    found = jn.noise_curve(
+        {"a": model},
+        pair,
+        [0.5],
+        key=KEY,
+        site="weights",
+        draws=draws,
+        metric=jn.metrics.squared_error,
+    )
+    error = 5 * 0.5 * np.sqrt(2 / draws)
+    assert found.runs["squared_error"][0] == pytest.approx(0.5, abs=error)
+
+
+def test_every_row_has_noise_of_its_own():
+    """Rows of several blocks, of which the later ones count against the first."""
+    rows = 4096
+    pair = jnp.zeros((rows, 1)), jnp.where(jnp.arange(rows) < rows // 2, 1.0, -1.0)
+    found = jn.noise_curve(
+        {"a": lambda x: x},
+        pair,
+        [1.0],
+        key=KEY,
+        draws=1,
+        metric=lambda outputs, targets: outputs[:, 0] * targets,
+    )
+    assert 1e-3 < abs(found.runs["<lambda>"][0]) < 5 / np.sqrt(rows)
+
+
 def test_a_site_is_noisy_as_its_layer_is(result, rows):
     """At strength s, the score is that of the layer with noise s in training."""
     data = jn.data.circles(population=400)["population"]

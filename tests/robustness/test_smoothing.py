@@ -89,23 +89,27 @@ def test_one_logit_is_two_classes(points):
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_choosing_and_measuring_draw_apart():
-    """A coin: were the draws the same, the majority of few would be one of them all."""
-    x = jnp.zeros((400, 1))
-    found = jn.certify(lambda x: x, x, stddev=1.0, key=KEY, n0=100, n=100, alpha=0.05)
-    share = (found["label"] != -1).mean()
-    assert share <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+def test_a_coin_has_no_majority():
+    """Also where the draws that choose are as many as those that measure."""
+    x, alpha = jnp.zeros((2000, 1)), 0.05
+    limit = alpha + 3 * np.sqrt(alpha * (1 - alpha) / len(x))
+    ask = {"stddev": 1.0, "key": KEY, "alpha": alpha}
+    found = jn.certify(lambda x: x, x, n0=100, n=100, **ask)
+    assert (found["label"] != -1).mean() <= limit
+    labels = jn.smoothed_predict(lambda x: x, x, n=1000, **ask)
+    assert (labels != -1).mean() <= limit
 
 
-def test_undefined_logits_are_no_votes():
+@pytest.mark.parametrize("columns", [[1.0], [1.0, -1.0]], ids=len)
+def test_undefined_logits_are_no_votes(columns):
     def often_undefined(x):
-        return jnp.where(x > 0.5, jnp.nan, x + 9.0)
+        return jnp.where(x > 0.5, jnp.nan, x + 9.0) * jnp.array(columns)
 
     (row,) = jn.certify(
         often_undefined, jnp.zeros((1, 1)), stddev=1.0, key=KEY, n=4000
     ).itertuples()
     share = norm.cdf(0.5)
-    assert row.label == 1
+    assert row.label == 2 - len(columns)
     assert norm.cdf(row.radius) == pytest.approx(share, abs=5 * 0.5 / np.sqrt(4000))
 
 
