@@ -41,8 +41,8 @@ and `sweep_until` finds out; `compare_many` asks several data sets.
 `clipped`, `relative` and `snr_db` change a noise; `strength_prior` holds up `Learnable`
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
 `noise_curve` says what training with noise buys under noise at test time;
-`smoothed_predict` asks for the majority over noisy copies, `certify` within which radius
-it holds, and `certified_accuracy` for how many rows.
+`smoothed_predict` asks for the majority over noisy copies, `certify` within which
+radius it holds, and `certified_accuracy` for how many rows.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:
