@@ -74,6 +74,45 @@ def test_forward_passes_are_keras_own():
         np.testing.assert_allclose(ours, variable.value, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: L.Conv2D(4, 3, strides=2, padding="same"),
+        lambda: L.Conv2D(4, (2, 3), dilation_rate=(2, 1)),
+        lambda: L.Conv2D(4, 3, groups=2),
+        lambda: L.MaxPooling2D((2, 3)),
+        lambda: L.MaxPooling2D(3, strides=1),
+        lambda: L.MaxPooling2D(3, padding="same"),
+        lambda: L.Conv2D(4, 2, data_format="channels_first"),
+        lambda: L.MaxPooling2D(2, data_format="channels_first"),
+    ],
+)
+def test_convolutions_and_poolings_are_keras_own(layer):
+    """In value and gradient, also where ours take their place."""
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype("float32")
+    network, fresh = jn.keras.model(lambda: keras.Sequential([layer()])), layer()
+    variables = network.init(KEY, x)
+    fresh.build(x.shape)
+
+    def ours(params, x):
+        given = variables | {"params": params}
+        return jnp.square(network.apply(given, x, train=True, key=KEY)[0]).sum()
+
+    def theirs(params, x):
+        return jnp.square(fresh.stateless_call(params, [], x)[0]).sum()
+
+    for one, other in zip(
+        *(
+            jax.tree.leaves(
+                jax.jit(jax.value_and_grad(f, (0, 1)))(variables["params"], x)
+            )
+            for f in (ours, theirs)
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_weights_are_those_of_the_initializers():
     """Drawn from the key, whatever their own seeds; as Keras' are distributed."""
     start = keras.initializers.HeNormal(seed=1)
@@ -390,6 +429,25 @@ def test_initializers_that_cannot_be_traced_draw_on_the_host(start, shape):
     with pytest.warns(UserWarning, match="so that the host computes them"):
         alone = jax.jit(train)(jax.random.key(1), 0.0, DATA).metrics["test_loss"]
     np.testing.assert_allclose(alone, losses["none"][0.0][1], rtol=1e-5)
+
+
+def test_a_store_tells_such_initializers_apart(tmp_path):
+    def of(scale):
+        def start(shape, dtype=None):
+            return scale * np.random.normal(size=shape)  # noqa: NPY002
+
+        return jn.keras.recipe(lambda: compiled(L.Dense(1, kernel_initializer=start)))
+
+    def loss(scale):
+        given = {"seeds": 1, "epochs": 1, "batch_size": 8, "store": tmp_path / "runs"}
+        with pytest.warns(UserWarning, match="so that the host computes them"):
+            result = jn.sweep({"none": of(scale)}, strengths={}, data=DATA, **given)
+        return float(result.runs["test_loss"].iloc[0])
+
+    first = loss(1.0)
+    with pytest.raises(ValueError, match="of another recipe"):
+        loss(9.0)
+    assert loss(1.0) == first
 
 
 def test_metrics_have_the_names_of_fit():
