@@ -19,7 +19,9 @@ What holds in a sweep:
   strength is traced: no ``if`` by it. Layers of Keras that take a number, such as
   `keras.layers.GaussianNoise`, have a namesake here that takes a traced one.
 - Initial weights are drawn by the model's own initialisers from the run's key, whatever
-  seeds these have: runs of one seed share them across placements.
+  seeds these have: runs of one seed share them across placements. Those that draw by
+  NumPy, or ask for the values of what they draw (which needs a `keras.Input`), are
+  called on the host before a run, with NumPy's seed of the run's; a warning says so.
 - All that Keras' layers draw in training (noise, dropout, augmentation, recurrent
   dropout) comes from the run's key and the step. It depends on the layer's place among
   the weights, so that placements share the noise that they have in common. There is
@@ -85,7 +87,8 @@ def recipe(build: Callable[..., Any]) -> Callable[[Any], Recipe]:
             it returns no Keras model or asks for the strength's value.
         ValueError: in use, if the model is not compiled, has several losses, weights of
             losses or a training step of its own, its optimiser belongs to another
-            model, it differs from call to call, or a layer keeps Python state.
+            model or averages weights for the end of ``fit``, it differs from call to
+            call, or a layer keeps Python state.
 
     Example:
         >>> import keras, jaxnoise as jn

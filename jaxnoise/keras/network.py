@@ -6,7 +6,6 @@ that holds the variables and, in training, the seeds that the step's key makes.
 """
 
 import random
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,16 +18,14 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnoise.checks import name_of, shown, single_key, warn
+from jaxnoise.keras.fast import fast_gradients, lock
 from jaxnoise.model import CURE, Variables
-from jaxnoise.models.cnn import max_pool
-from jaxnoise.models.conv import conv_general_dilated
 from jaxnoise.noise import keras as layers
 from jaxnoise.noise.keras import is_seed, keras, seeds_of
 
 backend = keras.src.backend
 state = backend.common.global_state
 NAMES = "object_name_uids"  # Keras' counters of them
-lock = threading.RLock()
 
 
 @dataclass
@@ -313,73 +310,6 @@ def _form(parts: dict[str, list[Any]]) -> str:
     """Shapes and types of a model's variables."""
     forms = [f"{v.dtype}{list(v.shape)}" for each in parts.values() for v in each]
     return " ".join(forms) or "no weights"
-
-
-@contextmanager
-def fast_gradients() -> Iterator[None]:
-    """Keras' convolutions and poolings have gradients that are fast in loops on a CPU.
-
-    They are derived by patches and by reshaping, where they have such forms.
-    """
-    nn = backend.nn
-    with lock:
-        plain = nn.conv, nn.max_pool
-        nn.conv, nn.max_pool = partial(_conv, plain[0]), partial(_pool, plain[1])
-        try:
-            yield
-        finally:
-            nn.conv, nn.max_pool = plain
-
-
-def _conv(
-    plain: Any,
-    inputs: Any,
-    kernel: Any,
-    strides: Any = 1,
-    padding: Any = "valid",
-    data_format: Any = None,
-    dilation_rate: Any = 1,
-) -> Array:
-    if not _is_last(data_format) or inputs.shape[-1] != kernel.shape[-2]:
-        return plain(inputs, kernel, strides, padding, data_format, dilation_rate)
-    kernel = backend.convert_to_tensor(kernel)
-    rank = inputs.ndim - 2
-    rows, window = (0, rank + 1, *range(1, rank + 1)), (rank + 1, rank)
-    return conv_general_dilated(
-        backend.convert_to_tensor(inputs, kernel.dtype),
-        kernel,
-        _of_axes(strides, rank),
-        padding.upper(),
-        lhs_dilation=(1,) * rank,
-        rhs_dilation=_of_axes(dilation_rate, rank),
-        dimension_numbers=jax.lax.ConvDimensionNumbers(
-            rows, (*window, *range(rank)), rows
-        ),
-    )
-
-
-def _pool(
-    plain: Any,
-    inputs: Any,
-    pool_size: Any,
-    strides: Any = None,
-    padding: Any = "valid",
-    data_format: Any = None,
-) -> Array:
-    rank = inputs.ndim - 2
-    sizes = _of_axes(pool_size, rank)
-    apart = strides is None or _of_axes(strides, rank) == sizes
-    if apart and padding == "valid" and _is_last(data_format):
-        return max_pool(inputs, sizes)
-    return plain(inputs, pool_size, strides, padding, data_format)
-
-
-def _is_last(data_format: Any) -> bool:
-    return backend.standardize_data_format(data_format) == "channels_last"
-
-
-def _of_axes(value: Any, rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
 @lru_cache

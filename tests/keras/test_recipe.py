@@ -14,6 +14,7 @@ import optax
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.noise.keras import seeds_of
 
 L = keras.layers
 KEY = jax.random.key(0)
@@ -182,6 +183,19 @@ def test_noise_depends_on_its_place_alone():
     of_keras = noisy(lambda: hidden(L.GaussianNoise(1e-9)), X)
     assert np.array_equal(alone, both)
     np.testing.assert_allclose(alone, of_keras, atol=1e-6)
+
+
+def test_places_of_one_shape_have_draws_of_their_own():
+    """Weights, and seeds, also of two layers in a row."""
+
+    def deep():
+        noise = [jn.keras.GaussianNoise(0.1) for _ in range(4)]
+        return compiled(*noise[:2], L.Dense(3), noise[2], L.Dense(3), noise[3])
+
+    first, _, second, _ = jn.keras.model(deep).init(KEY, X)["params"]
+    assert not np.any(first == second)
+    seeds = [tuple(words.tolist()) for _, words in seeds_of(deep(), KEY)]
+    assert len({*seeds}) == 4
 
 
 def test_a_sweep_of_a_compiled_model():
@@ -409,7 +423,8 @@ def test_initializers_that_cannot_be_traced_draw_on_the_host(start, shape):
         wait = [] if shape is None else [keras.Input(shape)]
         dense = L.Dense(4, kernel_initializer=start)
         noise = jn.keras.GaussianNoise(2 * stddev)
-        model = keras.Sequential([*wait, dense, noise, L.Dense(1)])
+        last = L.Dense(1, kernel_initializer=start)
+        model = keras.Sequential([*wait, dense, noise, last])
         model.compile("sgd", "mse")
         return model
 
