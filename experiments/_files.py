@@ -1,4 +1,4 @@
-"""What the experiments write, each file whole or not at all, and how they end."""
+"""What the experiments write and print: files whole or not at all, and how they end."""
 
 import argparse
 import hashlib
@@ -8,28 +8,29 @@ import platform
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
-if TYPE_CHECKING:  # the benchmarks' first process stays free of JAX
-    import pandas as pd
-
-    import jaxnoise as jn
+import jaxnoise as jn
+from jaxnoise.evidence.format import in_words
+from jaxnoise.results import strengths_of
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C stopped
 FAILED = 2  # of one that cannot do or write what it was asked for
 SUMMARY = "summary.json"
 STORE = "runs.sqlite"
-RUN_COLUMNS = ("study", "placement", "strength", "seed", "split", "finite")
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+Row = dict[str, Any]
 
 
 def replace_file(path: Path, make: Callable[[Path], Any] | str) -> None:
@@ -100,11 +101,10 @@ class Files:
     """
 
     def __init__(self, out: Path) -> None:
-        self.out = out
+        self.out, self.interrupted = out, False
         self.summary: dict[str, Any] = {}
         self.hashes: dict[str, str] = {}
         self.missing: dict[str, str] = {}
-        self.interrupted = False
         self._before: list[str] = []
         with suppress(OSError, ValueError, AttributeError):
             self._before = list(json.loads((out / SUMMARY).read_text("utf-8"))["files"])
@@ -151,17 +151,14 @@ class Files:
         else:
             self.hashes[name] = hash_of(self.out / name)
 
-    def runs(self, runs: "pd.DataFrame") -> None:
+    def runs(self, runs: pd.DataFrame) -> None:
         """runs.csv: the table of runs; metrics in their own precision, float32.
 
         What was trained is not lost with a folder: it goes elsewhere, or to stdout.
         """
-        known = {*RUN_COLUMNS, *(c for c in runs if c.startswith("strength."))}
-        table = runs.astype({c: np.float32 for c in runs if c not in known})
-
-        def make(path: Any) -> None:
-            table.to_csv(path, index=False, lineterminator="\n")
-
+        numbers = [n for n in runs.select_dtypes(float) if not n.startswith("strength")]
+        table = runs.astype(dict.fromkeys(numbers, np.float32))
+        make: Any = partial(table.to_csv, index=False, lineterminator="\n")
         self.write("runs.csv", make, needed=True)
         if "runs.csv" not in self.missing:
             return
@@ -172,13 +169,32 @@ class Files:
         except OSError:
             make(sys.stdout)
 
-    def curves(self, result: "jn.SweepResult", name: str = "curves.npz") -> None:
-        """Curves of shape (row, seed, epoch), with an axis of splits if there are any.
+    def curves(self, result: jn.SweepResult) -> None:
+        """curves.npz, of shape (row, seed, epoch), with an axis of splits if several.
 
         NaN where an interrupt left a run out.
         """
-        arrays = curve_arrays(result)
-        self.write(name, lambda path: np.savez_compressed(path, **arrays), needed=True)
+        runs: Any = result.runs
+        axes: dict[str, Any] = {}
+        for name in ("seed", "split"):
+            numbers = np.sort(runs[name].unique())
+            if name == "seed" or len(numbers) > 1:
+                axes[name] = numbers
+        cells = ["placement", "strength"]
+        row, first = (
+            runs.groupby(cells, sort=False).ngroup(),
+            runs.drop_duplicates(cells),
+        )
+        at = [np.searchsorted(numbers, runs[name]) for name, numbers in axes.items()]
+        arrays = {"placement": first["placement"].to_numpy(str), **axes}
+        arrays |= {"strength": first["strength"].to_numpy(float)}
+        for name, values in result.curves.items():
+            shape = (len(first), *map(len, axes.values()), len(result.epochs))
+            arrays[name] = np.full(shape, np.nan, np.float32)
+            arrays[name][row, *at] = values
+        arrays["epoch"] = result.epochs
+        make = partial(np.savez_compressed, **arrays)
+        self.write("curves.npz", make, needed=True)
 
     def picture(self, name: str, draw: Callable[[], Any]) -> None:
         """A picture as ``draw()`` makes it; figures that stay open take memory."""
@@ -195,13 +211,8 @@ class Files:
 
         self.write(name, make)
 
-    def page(
-        self, table: "pd.DataFrame", options: argparse.Namespace, **arguments: Any
-    ) -> None:
+    def page(self, table: Any, options: argparse.Namespace, **arguments: Any) -> None:
         """report.html, as `jn.report` makes it of a comparison and more arguments."""
-        import jaxnoise as jn
-        from jaxnoise.results import strengths_of
-
         config = dict(vars(options))
         if config.get("stddev", 0) is None:
             noisy = table.loc[table["placement"] != "none", ["placement", "strength"]]
@@ -210,18 +221,12 @@ class Files:
         self.write("report.html", make)
 
     def tell_of(
-        self, result: "jn.SweepResult", options: argparse.Namespace, **content: Any
+        self, result: jn.SweepResult, options: argparse.Namespace, **content: Any
     ) -> None:
         """Into the summary: how it was made, and what it shows."""
-        self.summary |= {
-            "config": dict(vars(options)),
-            "versions": versions(),
-            "device": result.device,
-            "compile_seconds": result.compile_seconds,
-            "run_seconds": result.run_seconds,
-            "complete": result.complete,
-            **content,
-        }
+        told = ("device", "compile_seconds", "run_seconds", "complete")
+        self.summary |= {"config": dict(vars(options)), "versions": versions()}
+        self.summary |= {name: getattr(result, name) for name in told} | content
 
     def write_summary(self) -> None:
         """summary.json, of what is there so far."""
@@ -259,27 +264,6 @@ def as_json(content: Any) -> str:
     return json.dumps(plain, indent=2, allow_nan=False) + "\n"
 
 
-def curve_arrays(result: "jn.SweepResult") -> dict[str, Any]:
-    """Curves by name, and their axes."""
-    runs = result.runs.reset_index(drop=True)
-    cells = runs[["placement", "strength"]].drop_duplicates()
-    row = runs.merge(cells.reset_index(drop=True).reset_index())["index"].to_numpy()
-    axes: dict[str, Any] = {"seed": np.sort(runs["seed"].unique())}
-    if runs["split"].nunique() > 1:
-        axes["split"] = np.sort(runs["split"].unique())
-    at = (row, *(np.searchsorted(axis, runs[name]) for name, axis in axes.items()))
-    arrays = dict(axes)
-    for name, values in result.curves.items():
-        shape = (len(cells), *map(len, axes.values()), len(result.epochs))
-        arrays[name] = np.full(shape, np.nan, np.float32)
-        arrays[name][at] = values
-    return arrays | {
-        "placement": cells["placement"].to_numpy(str),
-        "strength": cells["strength"].to_numpy(float),
-        "epoch": result.epochs,
-    }
-
-
 def insert(text: str, table: str, name: str) -> str:
     """The text with a table between the marks that bear its name."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -290,14 +274,29 @@ def insert(text: str, table: str, name: str) -> str:
     return f"{before}{start}\n\n{table.strip()}\n\n{end}{after}"
 
 
+def insert_into(path: Path | None, table: str, name: str) -> str:
+    """Put a table into a page, if one is given; why it could not be written, or ""."""
+    if path is None:
+        return ""
+    return try_replacing(path, insert(path.read_text("utf-8"), table, name))
+
+
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Lines of cells, the first of them the heading, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = map(str.ljust, line, widths)
+        print("  ".join(cells).rstrip())
+
+
 def train_and_report(
-    train: Callable[[], "jn.SweepResult"], report: Callable[["jn.SweepResult"], int]
+    train: Callable[[], jn.SweepResult], report: Callable[[jn.SweepResult], int]
 ) -> int:
     """Report what was trained; after an error what had finished; the exit code."""
     try:
@@ -326,7 +325,7 @@ def store_of(options: argparse.Namespace, name: str = STORE) -> Path:
     return path
 
 
-def finish(result: "jn.SweepResult", options: argparse.Namespace, files: Files) -> int:
+def finish(result: jn.SweepResult, options: argparse.Namespace, files: Files) -> int:
     """The last lines: times, where the files are, and the exit code."""
     print(
         f"compiled in {result.compile_seconds:.1f} s, "
@@ -337,3 +336,64 @@ def finish(result: "jn.SweepResult", options: argparse.Namespace, files: Files) 
         print("interrupted: the files hold the finished runs alone", file=sys.stderr)
         return INTERRUPTED
     return files.code
+
+
+# Comparisons
+
+
+def quietly(function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    """`jn.compare` or `jn.select`, without the warnings that `print_cautions` says."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(compare|select): ", UserWarning)
+        return function(*args, **arguments)
+
+
+def difference_of(row: Mapping[str, Any]) -> Row:
+    """The difference in a row of a comparison, with its interval."""
+    return {"mean": row["difference"], "low": row["low"], "high": row["high"]}
+
+
+def with_interval(difference: Mapping[str, Any]) -> str:
+    """A difference and its interval as text."""
+    return "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**difference)
+
+
+def summarise(tables: Mapping[str, pd.DataFrame], compared: str) -> list[Row]:
+    """For each placement and strength: n, means and spreads, and the difference."""
+    rows = []
+    for i, row in enumerate(tables[compared].to_dict("records")):
+        scores = {name: table.iloc[i] for name, table in tables.items()}
+        cell = {name: row[name] for name in ("placement", "strength", "n", "diverged")}
+        means = {
+            n: {at: float(s[at]) for at in ("mean", "sd")} for n, s in scores.items()
+        }
+        difference = {"metric": compared} | difference_of(row)
+        noisy = row["placement"] != "none"
+        rows.append(
+            cell | {"metrics": means, "difference": difference if noisy else None}
+        )
+    return rows
+
+
+def print_rows(rows: Sequence[Row], shown: Mapping[str, int], compared: str) -> None:
+    """A row per placement and strength, for people: metrics with so many decimals."""
+    last = f"{in_words(compared)} difference to none [95 % interval]"
+    lines = [["placement", "strength", "n", *map(in_words, shown), last]]
+    for row in rows:
+        cells = [row["placement"], f"{row['strength']:g}", str(row["n"])]
+        for name, digits in shown.items():
+            score = row["metrics"][name]
+            cells.append(f"{score['mean']:.{digits}f} ± {score['sd']:.{digits}f}")
+        cells.append(with_interval(row["difference"]) if row["difference"] else "")
+        lines.append([cell.replace("nan", "-").replace("+-", "-") for cell in cells])
+    print_table(lines)
+
+
+def print_cautions(table: Any, rows: Sequence[Row]) -> None:
+    """What `jn.compare` warns of, and the placements and strengths that lost runs."""
+    if table.caution:
+        print(f"caution: {table.caution}.")
+    for row in rows:
+        if row["diverged"]:
+            cell = f"{row['placement']} {row['strength']:g}"
+            print(f"{cell}: {row['diverged']} diverged runs are left out")

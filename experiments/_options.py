@@ -107,13 +107,7 @@ def number(
 def countable(least: int) -> Callable[[str], int]:
     """What an option takes: an int that arrays can be counted by."""
     whole = number(int, f"an int of at least {least}", lambda n: n >= least)
-
-    def parsed(text: str) -> int:
-        if whole(text) >= 2**31:
-            raise argparse.ArgumentTypeError(f"must be less than 2**31, got {text}")
-        return whole(text)
-
-    return parsed
+    return number(whole, "less than 2**31", lambda n: n < 2**31)
 
 
 count, size = countable(1), countable(0)
@@ -163,11 +157,8 @@ def add_options(
 
 def check_placement(
     parser: Parser, options: argparse.Namespace, known: Sequence[str]
-) -> list[str]:
-    """The placements with noise; the option is a string, or a list of several names.
-
-    The strengths of ``--stddev`` are to fit them.
-    """
+) -> None:
+    """The parser's error if placements and strengths do not fit."""
     given = as_list(options.placement)
     if len(set(given)) < len(given):
         parser.error("argument --placement: placements must differ")
@@ -181,7 +172,6 @@ def check_placement(
         parser.error("argument --stddev: strengths must differ")
     if "labels" in noisy and max(strengths, default=0) > 1:
         parser.error("argument --stddev: of labels is a rate, at most 1")
-    return noisy
 
 
 def noisy_placements(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
@@ -205,6 +195,12 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     if options.seed + options.seeds > 2**32:
         parser.error("argument --seed: the last seed would be above 2**32 - 1")
     options.out = writable_directory(parser, options.out)
+
+
+def add_into(parser: Parser) -> None:
+    """The option of a page that a table is put into, beside a file of its own."""
+    told = "also put the table into this README"
+    parser.option("--into", Path, None, told, metavar="FILE")
 
 
 def check_into(parser: Parser, path: Path | None, name: str) -> None:

@@ -7,19 +7,20 @@ table of the choices' scores for `jn.compare`.
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _files import markdown
+from _files import Row, difference_of, print_table, quietly, with_interval
 from _recipes import NOTHING, parts_of
-from _words import difference_of, print_table, quietly, with_interval
 
 import jaxnoise as jn
 from jaxnoise.evidence.format import in_words, said
 from jaxnoise.evidence.table import lower_is_better
+from jaxnoise.results import cell_columns
 
 TABLE = tomllib.loads(Path(__file__).with_name("rivals.toml").read_text("utf-8"))
 TRAINED, TABLES = TABLE["rivals"], TABLE["tables"]
@@ -91,7 +92,7 @@ def with_own_strengths(
     runs: pd.DataFrame, grids: Mapping[str, Sequence[Any]]
 ) -> pd.DataFrame:
     """The runs of cells that were trained together, as if each had been alone."""
-    own = runs.drop(columns=strength_columns(runs))
+    own = runs.drop(columns=cell_columns(runs)[1:])
     own.insert(1, "strength", np.where(runs["placement"] == "none", 0.0, np.nan))
     for place, grid in grids.items():
         rows, parts = runs["placement"] == place, parts_of(place, grid[0])
@@ -125,67 +126,51 @@ def candidates(
     return found
 
 
-class Curves:
-    """The scores of runs at every measurement, by cell: arrays (unit, epoch)."""
+class Scores:
+    """The scores of runs: a unit is a split where there are several, else a seed."""
 
     def __init__(self, result: jn.SweepResult, sets: tuple[str, str]) -> None:
         self.result, self.sets = result, sets
         self.unit = "split" if result.runs["split"].nunique() > 1 else "seed"
         self.units = np.unique(result.runs[self.unit])
-        self._rows = {cell: rows for cell, rows in rows_by_cell(result.runs)}
 
-    def of(self, cell: Cell, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """On the rows that choose, and on those that judge; seeds are averaged."""
-        rows = self._rows[key_of(*cell)]
-        unit = np.searchsorted(self.units, self.result.runs[self.unit].to_numpy()[rows])
-        found = []
+    def curves(self, cell: Cell, metric: str) -> list[np.ndarray]:
+        """Of rows that choose and that judge, (unit, epoch); seeds are averaged."""
+        part = self.result.where(*cell)
+        unit = np.searchsorted(self.units, part.runs[self.unit])
+        counts, found = np.bincount(unit, minlength=len(self.units)), []
         for name in self.sets:
-            curve = self.result.curves[f"{name}_{metric}"][rows].astype(float)
-            curve[~self.result.runs["finite"].to_numpy(bool)[rows]] = np.nan
+            curve = part.curves[f"{name}_{metric}"].astype(float)
+            curve[~part.runs["finite"].to_numpy(bool)] = np.nan
             sums = np.zeros((len(self.units), curve.shape[1]))
             np.add.at(sums, unit, curve)
-            counts = np.bincount(unit, minlength=len(self.units))[:, None]
             with np.errstate(invalid="ignore"):
-                found.append(sums / counts)
-        return found[0], found[1]
+                found.append(sums / counts[:, None])
+        return found
 
-    def ended(self, each: Candidate, metric: str, gain: int) -> tuple[Any, Any]:
-        """Scores of a candidate by split: on rows that choose, on rows that judge."""
-        choosing, judging = self.of(each.cell, metric)
-        last = choosing.shape[1] - 1
-        at = np.full(len(choosing), last)
+    def ended(self, each: Candidate, metric: str) -> list[np.ndarray]:
+        """Of a candidate by unit: on rows that choose, on rows that judge."""
+        curves = self.curves(each.cell, metric)
+        count = curves[0].shape[1]
+        at: Any = count - 1
         if isinstance(each.stop, float):
-            at[:] = max(0, round(each.stop * (last + 1)) - 1)
+            at = max(0, round(each.stop * count) - 1)
         elif each.stop == EARLY:
-            at = np.nan_to_num(gain * smoothed(choosing), nan=-np.inf).argmax(axis=1)
+            at = where_best(smoothed(curves[0]), metric, axis=1)
         elif each.stop == BY_LOSS:
-            loss, _ = self.of(each.cell, "loss")
-            at = np.nan_to_num(loss, nan=np.inf).argmin(axis=1)
-        rows = np.arange(len(choosing))
-        return choosing[rows, at], judging[rows, at]
+            at = where_best(self.curves(each.cell, "loss")[0], "loss", axis=1)
+        return [curve[np.arange(len(curve)), at] for curve in curves]
+
+    def of(self, candidates: Sequence[Candidate], metric: str) -> np.ndarray:
+        """Of all candidates, no noise and no rival before them: (set, each, unit)."""
+        ways = [Candidate(NONE), *candidates]
+        return np.stack([self.ended(each, metric) for each in ways], axis=1)
 
 
-def key_of(placement: str, strength: Any) -> tuple[str, Any]:
-    """A cell as the key of a dict; strengths as float32, in which runs have them."""
-    parts = strength if isinstance(strength, Mapping) else {"": strength}
-    return placement, tuple(sorted((n, float(np.float32(s))) for n, s in parts.items()))
-
-
-def rows_by_cell(runs: pd.DataFrame) -> list[tuple[Any, np.ndarray]]:
-    """The rows of every placement and strength."""
-    columns = strength_columns(runs)
-    groups = runs.groupby(["placement", *columns], dropna=False, sort=False)
-    found = []
-    for (placement, *values), rows in groups.indices.items():
-        named = zip(columns, values, strict=True)
-        parts = {c.partition(".")[2]: v for c, v in named if v == v}
-        found.append((key_of(placement, parts), rows))
-    return found
-
-
-def strength_columns(runs: pd.DataFrame) -> list[str]:
-    """The strength, and its parts where it has several."""
-    return [c for c in runs if c == "strength" or c.startswith("strength.")]
+def where_best(scores: np.ndarray, metric: str, axis: int) -> np.ndarray:
+    """Where the best score is; what is no number is none."""
+    gain = -1 if lower_is_better(metric) else 1
+    return np.nan_to_num(gain * scores, nan=-np.inf).argmax(axis)
 
 
 def smoothed(curves: np.ndarray) -> np.ndarray:
@@ -200,7 +185,7 @@ def methods(
     options: Mapping[str, Sequence[Candidate]],
     metrics: Sequence[str],
     sets: tuple[str, str] = ("validation", "test"),
-    others: Mapping[str, Callable[[str], Any]] | None = None,
+    others: Mapping[str, Callable[[str], np.ndarray]] | None = None,
 ) -> pd.DataFrame:
     """The score of every method on every split, each chosen by the metric that judges.
 
@@ -209,52 +194,59 @@ def methods(
         options: by method its candidates; no noise and no rival is one more.
         metrics: without their set; a method is chosen anew for each.
         sets: the one that chooses, and the one that judges.
-        others: by name, of models that are no networks, ``metric ->`` two arrays
-            (candidate, split), of the rows that choose and of those that judge.
+        others: by name, of models that are no networks, ``metric ->`` an array (set,
+            candidate, split), of the rows that choose and of those that judge.
 
     Returns:
         A table with the columns placement (the method), strength, seed, split, the
         metrics on the judging set, and ``chosen_<metric>``, the number of the candidate
         with 0 for none.
     """
-    curves = Curves(result, sets)
-    tables = {"none": [], **options, **dict.fromkeys(others or {}, [])}
-    found = {}
-    for name in tables:
-        columns: dict[str, Any] = {curves.unit: curves.units}
+    scores, found = Scores(result, sets), []
+    ways: dict[str, Any] = {"none": partial(scores.of, [])}
+    ways |= {name: partial(scores.of, each) for name, each in options.items()}
+    for name, way in {**ways, **(others or {})}.items():
+        columns: dict[str, Any] = {"placement": name, scores.unit: scores.units}
         for metric in metrics:
-            better = -1 if lower_is_better(metric) else 1
-            if others and name in others:
-                sides = others[name](metric)  # of one split where seeds are the units
-                shape = len(sides[0]), len(curves.units)
-                sides = [np.broadcast_to(side, shape) for side in sides]
-                scores = list(zip(*sides, strict=True))
-            else:
-                ways = [Candidate(NONE), *tables[name]]
-                scores = [curves.ended(each, metric, better) for each in ways]
-            choosing, judging = (np.stack(each) for each in zip(*scores, strict=True))
-            gains = np.nan_to_num(better * choosing, nan=-np.inf)
-            pick = gains.argmax(axis=0)
+            sides = way(metric)  # other models have one split where seeds are units
+            shape = (*sides.shape[:2], len(scores.units))
+            choosing, judging = np.broadcast_to(sides, shape)
+            pick = where_best(choosing, metric, axis=0)
             columns[f"{sets[1]}_{metric}"] = judging[pick, np.arange(len(pick))]
             columns[f"chosen_{metric}"] = pick
-        found[name] = pd.DataFrame(columns).assign(placement=name)
-    table = pd.concat(found.values(), ignore_index=True)
-    other = {"split": "seed", "seed": "split"}[curves.unit]
+        found.append(pd.DataFrame(columns))
+    table = pd.concat(found, ignore_index=True)
+    other = {"split": "seed", "seed": "split"}[scores.unit]
     table = table.assign(strength=0.0, finite=True, **{other: 0})
     table.attrs["overlap"] = 0.0
     return table
 
 
-def compared_with(baseline: str, chosen: pd.DataFrame, metrics: list[str]) -> Any:
+def against(baseline: str, chosen: pd.DataFrame, metrics: list[str]) -> list[Row]:
     """All methods against one of them, in all metrics, which are one family."""
     rows = quietly(jn.compare, chosen, metric=metrics, baseline=baseline)
-    return rows if "metric" in rows else rows.assign(metric=metrics[0])
+    return [
+        {
+            "placement": row["placement"],
+            "metric": row.get("metric", metrics[0]),
+            **{name: row[name] for name in ("mean", "n", "verdict")},
+            "difference": difference_of(row),
+        }
+        for row in rows.to_dict("records")
+    ]
 
 
-def table(compared: Any, baseline: str) -> str:
-    """All metrics of all methods side by side, in Markdown."""
-    heading, *rows = _lines(compared, baseline)
-    return markdown(heading, rows)
+def side_by_side(rows: Sequence[Row], baseline: str) -> list[list[str]]:
+    """A heading, and a line a method: means, and differences to one of the methods."""
+    heading, lines = ["method"], dict[str, list[str]]()
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        heading += [in_words(metric), f"difference to {baseline}", "so it is"]
+    for row in rows:
+        told = with_interval(row["difference"]).replace("-", "−")
+        beside = [told, said(row["verdict"])]
+        line = lines.setdefault(row["placement"], [row["placement"]])
+        line += [f"{row['mean']:.4f}", *(beside if line[0] != baseline else ["", ""])]
+    return [heading, *lines.values()]
 
 
 def told_of(chosen: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
@@ -264,29 +256,10 @@ def told_of(chosen: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
     """
     found = {}
     for name, baseline in {"methods": "none", "against": ANY_RIVAL}.items():
-        rows = compared_with(baseline, chosen, metrics)
-        kept = rows[["placement", "metric", "mean", "n", "verdict"]].to_dict("records")
-        found[name] = [
-            each | {"difference": difference_of(row)}
-            for each, row in zip(kept, rows.to_dict("records"), strict=True)
-        ]
+        found[name] = against(baseline, chosen, metrics)
         print(f"\nchosen on validation rows, told on others, against {baseline}:")
-        print_table(_lines(rows, baseline))
+        print_table(side_by_side(found[name], baseline))
     return found
-
-
-def _lines(compared: Any, baseline: str) -> list[list[str]]:
-    """A heading, and a line a method: means, and differences to one of the methods."""
-    lines = [["method"]]
-    for metric in compared["metric"].unique():
-        lines[0] += [in_words(metric), f"difference to {baseline}", "so it is"]
-    for method, of_all in compared.groupby("placement", sort=False):
-        lines.append([str(method)])
-        for row in of_all.to_dict("records"):
-            told = with_interval(difference_of(row)).replace("-", "−")
-            beside = ["", ""] if method == baseline else [told, said(row["verdict"])]
-            lines[-1] += [f"{row['mean']:.4f}", *beside]
-    return lines
 
 
 def panels(compared: Any, label: str) -> Any:
@@ -316,8 +289,6 @@ def panels(compared: Any, label: str) -> Any:
         axes[0, 0].set_ylim(*sorted([1.2 * gain * worst, 1.2 * gain * best]))
     n, unit = int(noisy["n"].min()), compared.attrs["unit"]
     figure.supylabel(f"{label}, difference to none", fontsize="medium")
-    figure.supxlabel(
-        f"strength; band: 95 % interval over {n} {unit}s",
-        fontsize="medium",
-    )
+    band = f"band: 95 % interval over {n} {unit}s"
+    figure.supxlabel(f"strength; {band}", fontsize="medium")
     return figure

@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 
 import _options as o
 import flax.linen as nn
-from _files import STORE, Files, finish, store_of, train_and_report
+from _files import (
+    STORE,
+    Files,
+    Row,
+    finish,
+    print_cautions,
+    print_rows,
+    quietly,
+    store_of,
+    summarise,
+    train_and_report,
+)
 from _recipes import own_start, parts_of, recipe
 from _rivals import (
     candidates,
@@ -23,21 +34,13 @@ from _rivals import (
     methods,
     panels,
     rivals,
-    strength_columns,
     together,
     told_of,
     with_own_strengths,
 )
-from _words import (
-    Row,
-    print_cautions,
-    print_diverged,
-    print_rows,
-    quietly,
-    summarise,
-)
 
 import jaxnoise as jn
+from jaxnoise.results import cell_columns
 
 Parts = Mapping[str, Any]  # strengths by placement
 Sets = Sequence[jn.Data]  # a split each
@@ -170,89 +173,92 @@ def network(
     return build
 
 
-def command(
-    program: str,
-    about: str | None,
-    studies: Mapping[str, Study] | Callable[[argparse.Namespace], Sequence[Study]],
-    placements: Sequence[str],
-    *,
-    choice: tuple[str, Sequence[str], str] | None = None,
-    check: Callable[[o.Parser, argparse.Namespace], None] | None = None,
-    quick: Mapping[str, Any] = MappingProxyType({}),
-    **settings: Any,
-) -> Callable[..., int]:
-    """The ``main`` of a script: its options, and the studies that they ask for.
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """A script: its options, and the studies that they ask for. It is its ``main``.
 
-    Args:
+    Attributes:
         program: its name.
         about: its docstring.
         studies: by the name that chooses them, or a function of the options.
         placements: of all studies.
+        learning_rate: its default, as are the next three.
+        epochs: None for the study's own, as in the next.
+        batch_size: rows of a minibatch.
+        seeds: runs of each kind.
+        draws: of the data; None is data that is made up, which has no quick run.
         choice: an option that chooses among the studies, its values, and its help.
-        check: checks the script's own options.
+        about_noise: help of placements and strengths.
+        add: adds options of the script's own.
+        check: checks them.
         quick: what of them is other in a quick run.
-        **settings: of `script_parser`.
     """
 
-    def chosen(options: argparse.Namespace) -> Sequence[Study]:
-        if callable(studies):
-            return studies(options)
-        asked = getattr(options, choice[0]) if choice else "all"
-        return [study for name, study in studies.items() if asked in (name, "all")]
+    program: str
+    about: str | None
+    studies: Mapping[str, Study] | Callable[[argparse.Namespace], Sequence[Study]]
+    placements: Sequence[str]
+    _: dataclasses.KW_ONLY
+    learning_rate: float
+    epochs: int | None = None
+    batch_size: int | None = None
+    seeds: int = 1
+    draws: int | None = 20
+    choice: tuple[str, Sequence[str], str] | None = None
+    about_noise: tuple[str, str] = ABOUT
+    add: Callable[[o.Parser], None] | None = None
+    check: Callable[[o.Parser, argparse.Namespace], None] | None = None
+    quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def main(argv: Sequence[str] | None = None) -> int:
-        made = script_parser(program, about, placements, **settings)
-        if choice:
-            option, values, told = choice
-            made.option(f"--{option}", str, "all", told, choices=[*values, "all"])
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Take the options, run the studies; the exit code."""
+        made = self.parser()
         if getattr(made.parse_args(argv), "quick", False):
             toy = {"epochs": 1, "seeds": QUICK_SEEDS, "draws": 1}
-            made.set_defaults(**toy, placement=placements[0], **quick)
+            made.set_defaults(**toy, placement=self.placements[0], **self.quick)
         options = made.parse_args(argv)
-        o.check_placement(made, options, placements)
-        if check:
-            check(made, options)
+        o.check_placement(made, options, self.placements)
+        if self.check:
+            self.check(made, options)
         o.check_options(made, options)
-        return run_studies(made, options, chosen)
+        return run_studies(made, options, self.chosen)
 
-    return main
+    def chosen(self, options: argparse.Namespace) -> Sequence[Study]:
+        """The studies that are asked for."""
+        if callable(self.studies):
+            return self.studies(options)
+        asked = getattr(options, self.choice[0]) if self.choice else "all"
+        return [each for name, each in self.studies.items() if asked in (name, "all")]
 
-
-def script_parser(
-    program: str,
-    about: str | None,
-    placements: Sequence[str],
-    *,
-    learning_rate: float,
-    about_noise: tuple[str, str] = ABOUT,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    seeds: int = 1,
-    draws: int | None = 20,
-    add: Callable[[o.Parser], None] | None = None,
-) -> o.Parser:
-    """The options of a script, with its defaults; ``draws`` None is made-up data."""
-    made = o.Parser(program, about)
-    names, (where, strengths) = ["none", *placements, "all"], about_noise
-    told = f"{', '.join(names)}, or several of them: {where}"
-    several = {"nargs": "+", "metavar": "PLACE", "choices": names}
-    made.option("--placement", str, "all", told, **several)
-    made.option("--stddev", o.strength, None, strengths, nargs="+", metavar="S")
-    own = "" if epochs else OF_THE_STUDY
-    made.option("--epochs", o.count, epochs, f"passes through the train set{own}")
-    made.option("--batch-size", o.count, batch_size, f"rows of a minibatch{own}")
-    made.option("--learning-rate", o.positive, learning_rate, "of Adam")
-    if draws is not None:
-        told = "rows held out of the train rows to choose strengths on; 0 for none"
-        made.option("--validation", o.size, None, told + OF_THE_STUDY)
-        told = "draws of train and validation rows; more than one are the units of the "
-        made.option("--draws", o.count, draws, told + "intervals")
-        made.option("--data-seed", o.seed, 0, "seed of the first draw")
-    if add:
-        add(made)
-    out = f"results/{program.removesuffix('.py')}"
-    o.add_options(made, seeds=seeds, out=out, quick=None if draws is None else QUICK)
-    return made
+    def parser(self) -> o.Parser:
+        """The options, with their defaults."""
+        made = o.Parser(self.program, self.about)
+        names, (where, strengths) = ["none", *self.placements, "all"], self.about_noise
+        told = f"{', '.join(names)}, or several of them: {where}"
+        several = {"nargs": "+", "metavar": "PLACE", "choices": names}
+        made.option("--placement", str, "all", told, **several)
+        made.option("--stddev", o.strength, None, strengths, nargs="+", metavar="S")
+        own = "" if self.epochs else OF_THE_STUDY
+        told = f"passes through the train set{own}"
+        made.option("--epochs", o.count, self.epochs, told)
+        told = f"rows of a minibatch{own}"
+        made.option("--batch-size", o.count, self.batch_size, told)
+        made.option("--learning-rate", o.positive, self.learning_rate, "of Adam")
+        if self.draws is not None:
+            told = "rows held out of the train rows to choose strengths on; 0 for none"
+            made.option("--validation", o.size, None, told + OF_THE_STUDY)
+            told = "draws of train and validation rows; more than one are the units of "
+            made.option("--draws", o.count, self.draws, told + "the intervals")
+            made.option("--data-seed", o.seed, 0, "seed of the first draw")
+        if self.add:
+            self.add(made)
+        out = f"results/{self.program.removesuffix('.py')}"
+        quick = None if self.draws is None else QUICK
+        o.add_options(made, seeds=self.seeds, out=out, quick=quick)
+        if self.choice:
+            option, values, told = self.choice
+            made.option(f"--{option}", str, "all", told, choices=[*values, "all"])
+        return made
 
 
 def run_studies(
@@ -267,23 +273,22 @@ def run_studies(
         for study in studies(options):
             if asked == ["none"] or o.noisy_placements(options, study.strengths):
                 own = settled(study, options)
-                planned.append((study, own, data_of(study, own)))
+                planned.append((study, data_of(study, own), own))
     except (ValueError, ArithmeticError, ImportError, MemoryError) as error:
         made.error(f"the data cannot be made: {error}")
     if not planned:
         made.error(
             f"argument --placement: the network has no place {' or '.join(asked)}"
         )
-    for study, own, data in planned:
+    for study, data, own in planned:
         if len(planned) > 1:
             own.out = options.out / study.name
             own.out.mkdir(exist_ok=True)
         if study.choices:
             print(f"\n{study.name}: {data[0]}")
+        each = study, data, own
         try:
-            code = train_and_report(
-                partial(train, study, data, own), partial(report, study, data, own)
-            )
+            code = train_and_report(partial(train, *each), partial(report, *each))
         except ValueError as error:
             if not str(error).startswith("store "):
                 raise
@@ -336,11 +341,15 @@ def have_rivals(grids: Mapping[str, Any]) -> bool:
 
 def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResult:
     """All the runs: the placements asked for, and ``none`` on the same seeds."""
+
+    def build(place: str, strength: Any) -> jn.Recipe:
+        return study.recipe(parts_of(place, strength), options)
+
     grids, store = grids_of(study, options), STORE
-    recipes = {p: partial(placed, study, options, p) for p in ("none", *grids)}
+    recipes = {place: partial(build, place) for place in ("none", *grids)}
     if have_rivals(grids):
-        own = partial(placed, study, options, "")
-        recipes, grids, store = dict.fromkeys(recipes, own), together(grids), TOGETHER
+        recipes, store = dict.fromkeys(recipes, partial(build, "")), TOGETHER
+        grids = together(grids)
     every = 1 if study.every_epoch else -(-options.epochs // CURVE_POINTS)
     return jn.sweep(
         recipes,
@@ -356,24 +365,6 @@ def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResu
     )
 
 
-def placed(
-    study: Study, options: argparse.Namespace, place: str, strength: Any
-) -> jn.Recipe:
-    """The recipe of a placement, or of parts that say so themselves."""
-    return study.recipe(parts_of(place, strength), options)
-
-
-def chosen(
-    study: Study, data: Sets, options: argparse.Namespace, result: jn.SweepResult
-) -> dict[str, Any]:
-    """What splits choose of noises and rivals, printed, and for the summary."""
-    grids, judges = grids_of(study, options), ("validation", study.judged_on)
-    ways = candidates(study.main, grids)
-    others = study.others(data) if study.others else {}
-    table = methods(result, ways, study.metrics, judges, others)
-    return told_of(table, [f"{study.judged_on}_{m}" for m in study.metrics])
-
-
 def report(
     study: Study, data: Sets, options: argparse.Namespace, result: jn.SweepResult
 ) -> int:
@@ -385,31 +376,30 @@ def report(
     sets = [name for name in study.sets if f"{name}_loss" in result.runs]
     names = [f"{name}_{metric}" for name in sets for metric in study.metrics]
     with Files(options.out) as files:
-        columns = ["placement", *strength_columns(result.runs), "seed"]
-        columns += ["split"] * study.choices
+        columns = [*cell_columns(result.runs), "seed", *["split"] * study.choices]
         files.runs(result.runs[[*columns, *names, "finite"]])
         if not study.choices:
             files.curves(result)
-        files.tell_of(result, options)
+        count = jn.data.row_count(data[0].train)
+        known = {"study": study.name, "metric": told, "train_rows": count}
+        files.tell_of(result, options, **known)
         tables = {n: quietly(jn.compare, result, metric=n) for n in names}
         table, rows = tables[told], summarise(tables, told)
+        files.summary |= {"unit": table.attrs["unit"], "rows": rows}
         shown = Shown(result, data[0], options, told, table, rows)
-        files.summary |= {
-            "study": study.name,
-            "train_rows": jn.data.row_count(data[0].train),
-            "metric": told,
-            "unit": table.attrs["unit"],
-            "rows": rows,
-        }
         if not options.no_plots:
             study.draw(files, shown)
         print_rows(rows, study.shown or {f"{s}_{study.metric}": 4 for s in sets}, told)
         if study.notes:
             study.notes(shown)
-        print_cautions(table)
-        print_diverged(rows)
+        print_cautions(table, rows)
         if study.choices and "validation" in sets:
-            files.summary |= chosen(study, data, options, result)
+            judges = ("validation", study.judged_on)
+            others = study.others(data) if study.others else {}
+            ways = candidates(study.main, grids)
+            found = methods(result, ways, study.metrics, judges, others)
+            metrics = [f"{study.judged_on}_{m}" for m in study.metrics]
+            files.summary |= told_of(found, metrics)
         if study.more:
             files.summary |= study.more(files, shown)
         if options.report:

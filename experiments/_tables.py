@@ -1,7 +1,8 @@
 """Rivals on tables that are no networks: a linear model and gradient boosting."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from _rivals import TABLES
 import jaxnoise as jn
 
 SETS = "validation", "test"
-Scores = Callable[[str], Any]  # by metric, of both sets arrays (candidate, split)
+Scores = Callable[[str], np.ndarray]  # by metric (set, candidate, split)
+Fitted = Iterator[tuple[Any, Callable[[Any], Any]]]  # models, and what is asked of them
 
 
 def others(
@@ -25,57 +27,61 @@ def others(
     """
 
     def scores(data: Sequence[jn.Data]) -> dict[str, Scores]:
-        fits = {"linear model": linear, "gradient boosting": boosted}
-        return {
-            name: partial(score, [(d, fit(d, classes, TABLES[name])) for d in data])
-            for name, fit in fits.items()
-        }
-
-    def score(fitted: Sequence[tuple[jn.Data, Any]], metric: str) -> Any:
-        judge, found = functions[metric], []
-        for name in SETS:
-            by_split = [
-                [judge(y, data[name][1]).mean() for y in outputs[name]]
-                for data, outputs in fitted
-            ]
-            found.append(np.transpose(by_split))
+        found: dict[str, Scores] = {}
+        for name, fit in {"linear model": linear, "gradient boosting": boosted}.items():
+            found[name] = partial(score, data, [outputs(fit, name, d) for d in data])
         return found
+
+    def outputs(fit: Any, name: str, data: jn.Data) -> list[list[np.ndarray]]:
+        """By candidate and set."""
+        x, y = data.train
+        return [
+            [logits(ask(flat(data[each][0])), model, classes) for each in SETS]
+            for model, ask in fit(flat(x), np.ravel(y), classes, TABLES[name])
+        ]
+
+    def score(data: Sequence[jn.Data], found: Any, metric: str) -> np.ndarray:
+        judge = functions[metric]
+        by_split = [
+            [
+                [judge(z, d[s][1]).mean() for s, z in zip(SETS, c, strict=True)]
+                for c in candidates
+            ]
+            for d, candidates in zip(data, found, strict=True)
+        ]
+        return np.transpose(by_split)
 
     return scores
 
 
-def linear(data: jn.Data, classes: int | None, grid: Sequence[float]) -> Any:
-    """By set, the outputs at every penalty."""
+def linear(x: Any, y: Any, classes: int | None, grid: Sequence[float]) -> Fitted:
+    """A model a penalty."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    found: dict[str, list[np.ndarray]] = {name: [] for name in SETS}
-    x, y = data.train
     for c in grid:
         if classes is None:
-            model: Any = Ridge(alpha=1 / c)
+            ridge = Ridge(alpha=1 / c).fit(x, y)
+            yield ridge, ridge.predict
         else:
-            model = LogisticRegression(C=c, max_iter=1000)
-        model.fit(flat(x), np.ravel(y))
-        ask = model.predict if classes is None else model.decision_function
-        for name in SETS:
-            found[name].append(logits(ask(flat(data[name][0])), model, classes))
-    return found
+            model = LogisticRegression(C=c, max_iter=1000).fit(x, y)
+            yield model, model.decision_function
 
 
-def boosted(data: jn.Data, classes: int | None, grid: Sequence[int]) -> Any:
-    """By set, the outputs after every number of trees, of one fit."""
+def boosted(x: Any, y: Any, classes: int | None, grid: Sequence[int]) -> Fitted:
+    """Of one model what it says after every number of trees."""
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
     kind = GradientBoostingRegressor if classes is None else GradientBoostingClassifier
-    model: Any = kind(n_estimators=max(grid), random_state=0)
-    x, y = data.train
-    model.fit(flat(x), np.ravel(y))
+    model: Any = kind(n_estimators=max(grid), random_state=0).fit(x, y)
     way = "staged_predict" if classes is None else "staged_decision_function"
-    found = {}
-    for name in SETS:
-        stages = list(getattr(model, way)(flat(data[name][0])))
-        found[name] = [logits(stages[n - 1], model, classes) for n in grid]
-    return found
+    stages = getattr(model, way)
+    for n in grid:
+        yield model, partial(nth, stages, n)
+
+
+def nth(stages: Any, n: int, rows: np.ndarray) -> np.ndarray:
+    """What is said at one of the stages."""
+    return next(islice(stages(rows), n - 1, None))
 
 
 def flat(x: Any) -> np.ndarray:

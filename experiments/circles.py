@@ -84,6 +84,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
     """The one study, of the tutorial's network on its points."""
     noisy = o.noisy_placements(options, PLACES)
     best = jn.data.circles_bayes(options.data_noise)
+    label = "population accuracy (fraction of points)"
     circles = study.Study(
         name="circles",
         data=partial(points, options),
@@ -97,10 +98,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
         shown=SHOWN,
         title="Does noise help on the two circles?",
         question=question(noisy),
-        page={
-            "best": best.accuracy,
-            "label": "population accuracy (fraction of points)",
-        },
+        page={"best": best.accuracy, "label": label},
         choices=False,
         every_epoch=True,
         keep_params=True,
@@ -145,22 +143,19 @@ def draw(best: Any, files: Files, shown: study.Shown) -> None:
     if len(table) > 1:
         label = "accuracy gained over no noise"
         files.picture("differences.png", partial(plots.forest, table, label=label))
-    result, networks = shown.result, {}
+    result, logits = shown.result, {}
+    model = placed({}, shown.options).model  # noise is off at test time
     for row, kept in zip(result.runs.itertuples(), result.variables, strict=True):
         if row.finite and kept is not None:
             strength = "" if row.placement == "none" else f", {row.strength:g}"
-            networks[f"{row.placement}{strength}"] = kept
-    if networks:
-        files.picture("boundary.png", partial(boundary, networks, best, shown))
+            network = jax.jit(partial(model.apply, kept, train=False))
+            logits[f"{row.placement}{strength}"] = network
+    if logits:
+        files.picture("boundary.png", partial(boundary, logits, best, shown))
 
 
-def boundary(networks: Mapping[str, Any], best: Any, shown: study.Shown) -> Any:
+def boundary(logits: Mapping[str, Any], best: Any, shown: study.Shown) -> Any:
     """Where the first seed's networks change their mind."""
-    model = placed({}, shown.options).model  # noise is off at test time
-    logits = {
-        name: jax.jit(partial(model.apply, variables, train=False))
-        for name, variables in networks.items()
-    }
     figure = jn.plots.decision_regions(logits, shown.data, best_radius=best.radius)
     figure.suptitle(f"seed {shown.options.seed}", fontsize="medium")
     return figure
@@ -179,10 +174,8 @@ def question(placements: Sequence[str]) -> str:
 def print_notes(best: Any, shown: study.Shown) -> None:
     """What the table's columns are, and the strength that it has no column for."""
     rows = jn.data.row_count(shown.data.population)
-    notes = (
-        "±: one standard deviation over seeds; "
-        f"population: {rows:,} fresh points of the task"
-    )
+    notes = "±: one standard deviation over seeds; "
+    notes += f"population: {rows:,} fresh points of the task"
     if "both" in o.noisy_placements(shown.options, PLACES):
         stddev = shown.options.input_stddev
         notes += f"; both: noise of {stddev:g} on the inputs, too"
@@ -199,7 +192,7 @@ def tutorials_lines(best: Any, files: Files, shown: study.Shown) -> Mapping[str,
     return {"bayes": best._asdict()}
 
 
-main = study.command(
+main = study.Script(
     "circles.py",
     __doc__,
     studies,

@@ -20,12 +20,11 @@ from typing import Any
 import _options as o
 import pandas as pd
 from _claims.measures import ACCURACY, LOSS, Scores, all_claims
-from _claims.page import NAME, in_readme, page
+from _claims.page import NAME, in_readme, page, tables
 from _claims.plan import PLACES, PLAN, Size, run_count, train
 from _claims.rules import SCALE, Claim, judge
-from _files import INTERRUPTED, Files, insert, store_of, try_replacing
+from _files import INTERRUPTED, Files, insert_into, print_table, quietly, store_of
 from _rivals import panels
-from _words import print_table, quietly
 
 import jaxnoise as jn
 
@@ -45,9 +44,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--epochs", o.count, 4000, "passes through train rows")
     told = "judge the runs that are in --out again, and train nothing"
     parser.switch("--again", told)
-    parser.option(
-        "--into", Path, None, "also put the table into this README", metavar="FILE"
-    )
+    o.add_into(parser)
     if parser.parse_args(argv).quick:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(argv)
@@ -114,14 +111,10 @@ def report(results: Results, size: Size, options: argparse.Namespace) -> int:
         for each in results.values():
             written.tell_of(each, options)
         claims = judge(list(all_claims(scores, size)))
-        written.write("claims.md", page(size, claims, scores))
-        if options.into:
-            before, table = (
-                options.into.read_text("utf-8"),
-                in_readme(size, claims, scores),
-            )
-            if why := try_replacing(options.into, insert(before, table, NAME)):
-                written.missing[str(options.into)] = why
+        shown = tables(size, claims, scores)
+        written.write("claims.md", page(size, claims, shown))
+        if why := insert_into(options.into, in_readme(claims, shown), NAME):
+            written.missing[str(options.into)] = why
         runs, cost = run_count(size)
         written.summary |= {
             "runs": {"planned": runs, "cost": cost},

@@ -57,7 +57,7 @@ STUDIES = {
         "of MNIST's digits?",
     ),
 }
-main = study.command(
+main = study.Script(
     "digits_cnn.py",
     __doc__,
     STUDIES,

@@ -66,7 +66,7 @@ def add_train_size(parser: o.Parser) -> None:
     parser.option("--train-size", o.count, TRAIN_SIZES, "train rows", **several)
 
 
-main = study.command(
+main = study.Script(
     "few_labels.py",
     __doc__,
     studies,

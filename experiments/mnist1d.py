@@ -49,7 +49,7 @@ STUDIES = {
     )
     for name, model in MODELS.items()
 }
-main = study.command(
+main = study.Script(
     "mnist1d.py",
     __doc__,
     STUDIES,

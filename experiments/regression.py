@@ -17,10 +17,9 @@ import _options as o
 import _study as study
 import numpy as np
 import optax
-from _files import Files, store_of
+from _files import Files, print_table, store_of
 from _rivals import noises
 from _tables import others
-from _words import print_table
 
 import jaxnoise as jn
 
@@ -165,7 +164,7 @@ STUDIES = {
         **MLP,
     ),
 }
-main = study.command(
+main = study.Script(
     "regression.py",
     __doc__,
     STUDIES,

@@ -17,9 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import _options as o
-from _files import FAILED, SUMMARY, insert, markdown, read_summary, try_replacing
+from _files import (
+    FAILED,
+    SUMMARY,
+    insert_into,
+    markdown,
+    read_summary,
+    try_replacing,
+    with_interval,
+)
 from _rivals import ANY_NOISE
-from _words import with_interval
 
 from jaxnoise.evidence.format import in_words, said
 
@@ -45,9 +52,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--out", Path, Path("results"), "where files go")
     parser.switch("--again", "run no script whose files are there")
     parser.switch("--quick", "run the scripts at toy size")
-    parser.option(
-        "--into", Path, None, "also put the table into this README", metavar="FILE"
-    )
+    o.add_into(parser)
     options = parser.parse_args(argv)
     o.check_into(parser, options.into, NAME)
     options.out = o.writable_directory(parser, options.out)
@@ -71,9 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = table(studies)
     print(text, end="")
     failed = try_replacing(options.out / "verdicts.md", text)
-    if options.into:
-        readme = insert(options.into.read_text("utf-8"), text, NAME)
-        failed += try_replacing(options.into, readme)
+    failed += insert_into(options.into, text, NAME)
     return FAILED if failed else 0
 
 

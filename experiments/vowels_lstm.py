@@ -19,9 +19,8 @@ import _options as o
 import _study as study
 import flax.linen as nn
 import jax.numpy as jnp
-from _files import Files
+from _files import Files, difference_of, quietly, with_interval
 from _rivals import noises
-from _words import difference_of, quietly, with_interval
 from jaxtyping import Array
 
 import jaxnoise as jn
@@ -67,14 +66,13 @@ def masking(files: Files, shown: study.Shown) -> dict[str, Any]:
     """Noise on real steps alone minus noise on the padding, too, by strength."""
     runs, rows = shown.result.runs, []
     padded = runs[runs["placement"].isin(["padding-noisy", "padding-clean"])]
-    for strength, pair in padded.groupby("strength"):
+    for _, pair in padded.groupby("strength"):
         if pair["placement"].nunique() < 2:
             continue
         table = quietly(jn.compare, pair, metric=shown.metric, baseline="padding-noisy")
         (row,) = table[table["placement"] == "padding-clean"].to_dict("records")
-        told = ("difference", "low", "high", "verdict")
-        rows.append({"strength": float(strength), "n": int(row["n"])})
-        rows[-1] |= {name: row[name] for name in told}
+        told = ("strength", "n", "difference", "low", "high", "verdict")
+        rows.append({name: row[name] for name in told})
     if rows:
         print("noise on real steps alone minus on the padding, too, test accuracy:")
     for row in rows:
@@ -100,7 +98,7 @@ STUDIES = {
         more=masking,
     )
 }
-main = study.command("vowels_lstm.py", __doc__, STUDIES, PLACEMENTS, learning_rate=1e-2)
+main = study.Script("vowels_lstm.py", __doc__, STUDIES, PLACEMENTS, learning_rate=1e-2)
 
 if __name__ == "__main__":
     o.run(main)

@@ -13,18 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _rivals import (
-    candidates,
-    decayed,
-    key_of,
-    methods,
-    noises,
-    rivals,
-    rows_by_cell,
-)
+from _rivals import candidates, methods
 
 import jaxnoise as jn
-from _claims.plan import MAIN, PLACES, STUDIES, Size, data_of
+from _claims.plan import MAIN, STUDIES, Size, data_of, with_rivals
 from _claims.rules import DRAWS, THIS, Claim, Measure, measure, range_of
 
 STUDY = {THIS: "tutorial", DRAWS: "draws"}
@@ -38,16 +30,15 @@ class Scores:
 
     def __init__(self, results: Mapping[str, jn.SweepResult]) -> None:
         self.results = results
-        self._rows = {
-            study: dict(rows_by_cell(result.runs)) for study, result in results.items()
-        }
 
     def of(self, where: Where, metric: str = ACCURACY) -> pd.Series:
-        """The metric by unit; empty if no such run finished."""
-        if where[0] not in self.results:
+        """The metric by unit; empty if there is no such run, as at toy size."""
+        study, *cell = where
+        try:
+            runs = self.results[study].where(*cell).runs
+        except (KeyError, ValueError):
             return pd.Series(dtype=float)
-        runs = self.results[where[0]].runs.iloc[self._numbers(where)]
-        return runs.set_index("seed" if where[0] == "tutorial" else "split")[metric]
+        return runs.set_index("seed" if study == "tutorial" else "split")[metric]
 
     def difference(self, a: Where, b: Where, metric: str = ACCURACY) -> pd.Series:
         """The metric at a minus that at b, by the units that have both runs."""
@@ -55,7 +46,8 @@ class Scores:
 
     def curves(self, where: Where, name: str) -> np.ndarray:
         """Curves, a row a unit."""
-        return self.results[where[0]].curves[name][self._numbers(where)]
+        study, *cell = where
+        return self.results[study].where(*cell).curves[name]
 
     def rise_and_fall(self, where: Where) -> tuple[np.ndarray, np.ndarray, str]:
         """How far test accuracy rises to its peak, how far it then falls, and when.
@@ -82,17 +74,14 @@ class Scores:
     @cached_property
     def methods(self) -> pd.DataFrame:
         """Noise and its rivals on every draw, at the strength chosen there."""
-        (study,) = (each for each in STUDIES if each.name == "draws")
-        result = self.results["draws"]
-        there = {placement for placement, _ in self._rows["draws"]}
-        grids = (
-            noises(PLACES) | rivals() | decayed(MAIN) | {"both": study.cells["both"]}
-        )
+        result, (_, study, *_) = self.results["draws"], STUDIES
+        there = set(result.runs["placement"])
+        grids = with_rivals() | {"both": study.cells["both"]}
         grids = {name: grid for name, grid in grids.items() if name in there}
         options = candidates(MAIN, grids)
         options["inputs or hidden layer"] = options["input"] + options["hidden"]
-        metrics = ("accuracy", "loss", "brier")
-        return methods(result, options, metrics, ("validation", "population"))
+        metrics, judges = ("accuracy", "loss", "brier"), ("validation", "population")
+        return methods(result, options, metrics, judges)
 
     def by_draw(self, method: str, metric: str) -> pd.Series:
         """The metric of one method by draw."""
@@ -107,13 +96,6 @@ class Scores:
         means = [self.of(w, "validation_accuracy").mean() for w in found]
         sign = -1 if worst else 1
         return found[int(np.nan_to_num(sign * np.array(means), nan=-np.inf).argmax())]
-
-    def _numbers(self, where: Where) -> np.ndarray:
-        study, placement, strength = where
-        rows, nothing = self._rows[study], np.array([], int)
-        if strength is None:
-            return next((at for (p, _), at in rows.items() if p == placement), nothing)
-        return rows.get(key_of(placement, strength), nothing)
 
 
 def paired(a: pd.Series, b: pd.Series) -> pd.Series:
@@ -236,20 +218,17 @@ class Measured:
 
     def inputs(self, what: str) -> Numbers:
         """Of the 100 points: over draws, or of the tutorial's, a fact."""
-        mine, draws = STUDIES[:2]
-
-        def points(study: Any, draw: int) -> np.ndarray:
-            data = data_of(study, draw)
-            return np.concatenate([data["train"][0], data["test"][0]])
-
-        def inside(x: np.ndarray) -> float:
-            return float(((x >= 0) & (x <= 1)).all(axis=1).mean())
-
-        if self.study == "draws":
-            numbers = range(self.size.first, self.size.first + self.size.draws)
-            return [(what, [inside(points(draws, draw)) for draw in numbers], ".3f")]
-        x = points(mine, 0)
-        facts = {what: inside(x), "smallest input": x.min(), "largest": x.max()}
+        by_draw = self.study == "draws"
+        numbers = range(self.size.first, self.size.first + self.size.draws)
+        points = []
+        for draw in numbers if by_draw else [0]:
+            data = data_of(STUDIES[by_draw], draw)
+            points.append(np.concatenate([data["train"][0], data["test"][0]]))
+        shares = [((x >= 0) & (x <= 1)).all(axis=1).mean() for x in points]
+        if by_draw:
+            return [(what, shares, ".3f")]
+        (x,), (share,) = points, shares
+        facts = {what: share, "smallest input": x.min(), "largest": x.max()}
         return [(name, np.full(len(x), fact), ".3f") for name, fact in facts.items()]
 
     def looks_best(self, placements: Sequence[str]) -> Numbers:

@@ -48,11 +48,11 @@ def short_table(claims: Sequence[Claim]) -> str:
 
 def rivals_table(scores: Scores, baseline: str) -> str:
     """Every method against one of them, in accuracy, loss and Brier score."""
-    metrics = [ACCURACY, LOSS, BRIER]
-    if len(scores.methods["split"].unique()) < 2:
+    if scores.methods["split"].nunique() < 2:
         return "Too few draws to compare.\n"
-    compared = _rivals.compared_with(baseline, scores.methods, metrics)
-    return _rivals.table(compared, baseline)
+    rows = _rivals.against(baseline, scores.methods, [ACCURACY, LOSS, BRIER])
+    heading, *lines = _rivals.side_by_side(rows, baseline)
+    return markdown(heading, lines)
 
 
 def summary(size: Size, claims: Sequence[Claim]) -> str:
@@ -70,7 +70,17 @@ def summary(size: Size, claims: Sequence[Claim]) -> str:
     )
 
 
-def page(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
+def tables(size: Size, claims: Sequence[Claim], scores: Scores) -> dict[str, str]:
+    """What both pages show, by name."""
+    return {
+        "summary": summary(size, claims),
+        "claims": claims_table(claims),
+        "rivals": rivals_table(scores, "none"),
+        "against": rivals_table(scores, _rivals.ANY_NOISE),
+    }
+
+
+def page(size: Size, claims: Sequence[Claim], shown: dict[str, str]) -> str:
     """The whole of claims.md."""
     ranges = [
         (claim.says, claim.on, each.what, f"{each.claimed}")
@@ -78,45 +88,46 @@ def page(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
         for each in claim.deciding()
     ]
     first = PLAN["seed"] + size.first
-    template = Path(__file__).with_suffix(".md").read_text("utf-8")
-    return template.format(
-        summary=summary(size, claims),
-        claims=claims_table(claims),
-        rivals=rivals_table(scores, "none"),
-        against=rivals_table(scores, _rivals.ANY_NOISE),
-        ranges=markdown(("claim", "on", "number", "claimed"), ranges),
-        validation=PLAN["validation"],
-        population=f"{PLAN['population']:,}",
-        candidates=len(_rivals.TRAINED["dropout"]),
-        smoothed=_rivals.SMOOTHED,
-        early=_rivals.EARLY,
-        by_loss=_rivals.BY_LOSS,
-        any_noise=_rivals.ANY_NOISE,
-        any_rival=_rivals.ANY_RIVAL,
-        seeds=f"{first:,} to {first + size.draws - 1:,}",
-        frozen=FROZEN,
-        scale=SCALE,
-        bayes=jn.data.circles_bayes().accuracy,
-        alpha=ALPHA,
-        least_units=LEAST_UNITS,
-        most_lost=MOST_LOST,
+    return (
+        Path(__file__)
+        .with_suffix(".md")
+        .read_text("utf-8")
+        .format(
+            **shown,
+            ranges=markdown(("claim", "on", "number", "claimed"), ranges),
+            validation=PLAN["validation"],
+            population=f"{PLAN['population']:,}",
+            candidates=len(_rivals.TRAINED["dropout"]),
+            smoothed=_rivals.SMOOTHED,
+            early=_rivals.EARLY,
+            by_loss=_rivals.BY_LOSS,
+            any_noise=_rivals.ANY_NOISE,
+            any_rival=_rivals.ANY_RIVAL,
+            seeds=f"{first:,} to {first + size.draws - 1:,}",
+            frozen=FROZEN,
+            scale=SCALE,
+            bayes=jn.data.circles_bayes().accuracy,
+            alpha=ALPHA,
+            least_units=LEAST_UNITS,
+            most_lost=MOST_LOST,
+        )
     )
 
 
-def in_readme(size: Size, claims: Sequence[Claim], scores: Scores) -> str:
+def in_readme(claims: Sequence[Claim], shown: dict[str, str]) -> str:
     """The tables of claims and of rivals, the long ones folded."""
     return f"""\
-{summary(size, claims)}
+{shown["summary"]}
 
 {short_table(claims)}
 <details>
 <summary>{SUMMARY}</summary>
 
-{claims_table(claims)}
+{shown["claims"]}
 Each method at what a draw's validation rows choose for it, on fresh points:
 
-{rivals_table(scores, "none")}
+{shown["rivals"]}
 The same against the best of the noises, chosen alike:
 
-{rivals_table(scores, _rivals.ANY_NOISE)}
+{shown["against"]}
 </details>"""

@@ -29,6 +29,11 @@ BATCH_SIZE = 32
 MEASURED = 40  # times in a run
 
 
+def with_rivals() -> dict[str, list[Any]]:
+    """Noises and all that they are held against, with their candidates."""
+    return noises(PLACES) | rivals() | decayed(MAIN)
+
+
 class Study(NamedTuple):
     """Some cells on some data."""
 
@@ -45,11 +50,9 @@ class Study(NamedTuple):
 
     def grids(self) -> dict[str, list[Any]]:
         """Strengths by placement."""
-        grids = {name: list(grid) for name, grid in self.cells.items()}
-        more = noises(PLACES) | rivals() | decayed(MAIN) if self.rivals else {}
-        for name, grid in more.items():
-            grids[name] = grids.get(name, []) + grid
-        return grids
+        more = with_rivals() if self.rivals else {}
+        names = dict.fromkeys([*self.cells, *more])
+        return {n: [*self.cells.get(n, []), *more.get(n, [])] for n in names}
 
 
 STUDIES = tuple(Study(**study) for study in PLAN["study"])

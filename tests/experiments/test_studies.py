@@ -125,11 +125,13 @@ def test_cells_that_share_a_program(our):
         for place, grid in cells.items()
         for parts in grid
     ]
-    own = our.rivals.with_own_strengths(pd.DataFrame(rows).assign(seed=0), grids)
-    assert [*own][:2] == ["placement", "strength"]
-    found = [cell for cell, _ in our.rivals.rows_by_cell(own)]
     named = [("none", 0.0), *((p, s) for p, grid in grids.items() for s in grid)]
-    assert found == [our.rivals.key_of(*cell) for cell in named]
+    runs = pd.DataFrame(rows).assign(seed=range(len(named)))
+    own = our.rivals.with_own_strengths(runs, grids)
+    assert [*own][:2] == ["placement", "strength"]
+    result = jn.SweepResult(own, {}, np.arange(0), (None,) * len(own), True, 0, 0, "")
+    found = [result.where(*cell).runs["seed"].tolist() for cell in named]
+    assert found == [[seed] for seed in range(len(named))]
 
 
 @pytest.mark.slow
@@ -209,7 +211,8 @@ def made_up(curves, metric="accuracy"):
     arrays = {name: np.array(values, np.float32) for name, values in found.items()}
     arrays |= {name.replace(metric, "loss"): -a for name, a in arrays.items()}
     table, epochs = pd.DataFrame(rows, columns=names), np.arange(1, 11)
-    return jn.SweepResult(table, arrays, epochs, (None,), True, 0.0, 0.0, "made up")
+    made = (table, arrays, epochs, (None,) * len(table), True, 0.0, 0.0, "made up")
+    return jn.SweepResult(*made)
 
 
 def chosen(our, curves, ways, metric="accuracy"):
