@@ -26,10 +26,7 @@ ELSEWHERE = (  # than at a site of the model
     *("dropout", "weights", "gradients", "labels"),
     *("learning rate", "weight decay", "max-norm", "label smoothing"),
 )
-NOTHING = {
-    "learning rate": 1.0,
-    "max-norm": 1e6,
-}  # what does nothing; of others it is 0
+NOTHING = {"learning rate": 1.0, "max-norm": 1e6}  # what does nothing; of others 0
 
 
 def parts_of(placement: str, strength: Any) -> dict[str, Any]:
@@ -55,39 +52,29 @@ def recipe(
     A part that is none of `ELSEWHERE` is Gaussian noise at the model's site of that
     name. The defaults are the tutorial's.
     """
-    weights = labels = penalty = None
+    more: dict[str, Any] = {}
     if "weights" in parts:
-        weights = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
+        noise = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
+        more["weight_noise"] = noise
     if "labels" in parts:
-        labels = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
+        flips = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
+        more["label_noise"] = flips
     if "label smoothing" in parts:
-        penalty = smoothing(parts["label smoothing"])
-    return jn.Recipe(
-        model=model(**_sites(parts, dropout_at)),
-        loss=loss,
-        optimizer=_optimizer(parts, learning_rate, epsilon),
-        metrics=metrics,
-        weight_noise=weights,
-        label_noise=labels,
-        penalty=penalty,
-    )
+        more["penalty"] = smoothing(parts["label smoothing"])
+    network = model(**_sites(parts, dropout_at))
+    optimizer = _optimizer(parts, learning_rate, epsilon)
+    return jn.Recipe(network, loss, optimizer, metrics, **more)
 
 
 @dataclass(frozen=True)
-class OwnStart:
-    """A model whose initial weights depend on the train rows, beside the seed.
-
-    So every split starts from weights of its own, the same in all its placements, and
-    what is told of many splits is not told of one start.
-    """
+class Around:
+    """A model around another one."""
 
     module: Any
 
     def init(self, key: Array, x: Any) -> Any:
-        """Bits are summed as integers: exactly, in whatever order."""
-        rows = jax.tree.leaves(x)[0].astype(jnp.float32)
-        bits = jax.lax.bitcast_convert_type(rows, jnp.uint32).sum(dtype=jnp.uint32)
-        return as_model(self.module).init(jax.random.fold_in(key, bits), x)
+        """The module's own."""
+        return as_model(self.module).init(key, x)
 
     def apply(
         self, variables: Any, x: Any, *, train: bool, key: Array | None
@@ -96,21 +83,30 @@ class OwnStart:
         return as_model(self.module).apply(variables, x, train=train, key=key)
 
 
+class OwnStart(Around):
+    """A model whose initial weights depend on the train rows, beside the seed.
+
+    So every split starts from weights of its own, the same in all its placements, and
+    what is told of many splits is not told of one start.
+    """
+
+    def init(self, key: Array, x: Any) -> Any:
+        """Bits are summed as integers: exactly, in whatever order."""
+        rows = jax.tree.leaves(x)[0].astype(jnp.float32)
+        bits = jax.lax.bitcast_convert_type(rows, jnp.uint32).sum(dtype=jnp.uint32)
+        return super().init(jax.random.fold_in(key, bits), x)
+
+
 def own_start(made: jn.Recipe) -> jn.Recipe:
     """The recipe, with initial weights of every split's own."""
     return replace(made, model=OwnStart(made.model))
 
 
 @dataclass(frozen=True)
-class LeftOn:
+class LeftOn(Around):
     """Noise at test time, too: the mean probability of two classes over some passes."""
 
-    module: nn.Module
     passes: int
-
-    def init(self, key: Array, x: Any) -> Any:
-        """The module's own."""
-        return as_model(self.module).init(key, x)
 
     def apply(
         self, variables: Any, x: Any, *, train: bool, key: Array | None
@@ -134,16 +130,11 @@ def left_on(parts: Mapping[str, Any], passes: int) -> jn.Recipe:
     return replace(made, model=LeftOn(made.model, passes))
 
 
-def clean_backward(parts: Mapping[str, Any], *, units: int = UNITS) -> jn.Recipe:
+def clean_backward(parts: Mapping[str, Any]) -> jn.Recipe:
     """Noise on ``hidden`` and ``weights`` whose backward pass sees the clean values."""
-    return jn.Recipe(
-        model=CleanBackward(units, parts["hidden"]),
-        loss=jn.losses.binary_cross_entropy,
-        optimizer=_optimizer({}, LEARNING_RATE, EPSILON),
-        metrics=METRICS,
-        weight_noise=partial(jn.tree_add_gaussian_noise, stddev=parts["weights"]),
-        weight_gradient="clean",
-    )
+    model = partial(CleanBackward, UNITS, parts["hidden"])
+    made = recipe({"weights": parts["weights"]}, model)
+    return replace(made, weight_gradient="clean")
 
 
 class CleanBackward(nn.Module):

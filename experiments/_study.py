@@ -105,7 +105,6 @@ class Study:
         epochs: passes through the train rows.
         batch_size: rows of a minibatch.
         question: that its page answers.
-        title: of the page; None makes one.
         metric: without its set.
         judged_on: the set that it is judged by on.
         sets: that are measured.
@@ -130,7 +129,6 @@ class Study:
     epochs: int
     batch_size: int
     question: str
-    title: str | None = None
     metric: str = "accuracy"
     judged_on: str = "test"
     sets: Sequence[str] = ("train", "validation", "test")
@@ -142,7 +140,7 @@ class Study:
     every_epoch: bool = False
     keep_params: bool = False
     shown: Mapping[str, int] | None = None
-    page: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    page: dict[str, Any] = dataclasses.field(default_factory=dict)
     draw: Callable[[Files, Shown], None] = curves_and_strengths
     notes: Callable[[Shown], None] | None = None
     more: Callable[[Files, Shown], Mapping[str, Any]] | None = None
@@ -403,7 +401,7 @@ def report(
         if study.more:
             files.summary |= study.more(files, shown)
         if options.report:
-            title = study.title or f"Does noise help? {study.name}"
-            asked = {"title": title, "question": study.question, **study.page}
+            title = f"Does noise help? {study.name}"
+            asked = {"title": title, "question": study.question} | study.page
             files.page(table, options, **asked)
     return finish(result, options, files)

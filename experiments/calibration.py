@@ -9,15 +9,15 @@ replaces a page's table. A few minutes on two cores.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import _files as files
 import _options as o
 import numpy as np
 import pandas as pd
+from _files import FAILED, insert_into, markdown, replace_file
 from scipy.stats import t as student
 
 import jaxnoise as jn
@@ -30,15 +30,10 @@ from jaxnoise.evidence.rows import crossed_interval
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table
 FAILURES = 0.05  # the share of runs that fail, where they do so rarely
-Draw = Callable[[Any, Any], Any]
+NAME = "calibration"  # of its place in a README
 HEADING = ("situation", "rule", "stated", "measured", "± SE", "warned of", "draws")
-
-
-class Found(NamedTuple):
-    """What was counted: how often it was wrong, and how often warned of."""
-
-    wrong: np.ndarray
-    warned: np.ndarray | None = None
+Counted = tuple[np.ndarray, np.ndarray | None]  # what was wrong, and what warned of
+Draw = Callable[[Any, Any], Any]
 
 
 class Situation(NamedTuple):
@@ -47,14 +42,25 @@ class Situation(NamedTuple):
     Attributes:
         name: in words.
         rule: that judges.
-        tried: from a generator and a number of draws, what it was wrong in.
+        tried: from a generator and a number of draws, what it was wrong in, and what
+            was warned of where that is looked at.
         share: of the draws that are made; slow ones take fewer.
     """
 
     name: str
     rule: str
-    tried: Callable[[np.random.Generator, int], Found]
+    tried: Callable[[np.random.Generator, int], Counted]
     share: float = 1.0
+
+
+def one_by_one(once: Callable[..., Any]) -> Callable[..., Counted]:
+    """What is wrong in one draw, tried in many."""
+
+    @wraps(once)
+    def tried(rng: np.random.Generator, draws: int, **options: Any) -> Counted:
+        return np.array([once(rng, **options) for _ in range(draws)]), None
+
+    return tried
 
 
 def table(scores: np.ndarray, baseline: np.ndarray) -> pd.DataFrame:
@@ -64,19 +70,17 @@ def table(scores: np.ndarray, baseline: np.ndarray) -> pd.DataFrame:
     names = np.array(["none", *(f"noise {i}" for i in range(len(scores)))])
     columns = {"placement": names[cell], "strength": np.minimum(cell, 1.0)}
     columns |= {"seed": seed, "split": split, "accuracy": values.ravel()}
-    made = pd.DataFrame(columns)
-    made.attrs["overlap"] = 0.0
-    return made
+    return pd.DataFrame(columns)
 
 
 def compared(runs: pd.DataFrame, **options: Any) -> Any:
     """What `compare` says, which warns of so many comparisons."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return jn.compare(runs, metric="accuracy", **options)
+        return jn.compare(runs, metric="accuracy", **{"overlap": 0.0} | options)
 
 
-def alone(rows: Any) -> Found:
+def alone(rows: Any) -> Counted:
     """Which rows would get a verdict if each were the only comparison of its table."""
     others = rows[rows["verdict"] != "baseline"]
     said, warned = [], []
@@ -85,113 +89,83 @@ def alone(rows: Any) -> Found:
         said.append(verdict(n, cell.lost_share, ends, row.p))
         needed = SKEW * skewness(cell.unit_differences) ** 2
         warned.append(SKEW_SEEN <= n < needed)
-    return Found(np.isin(said, ["better", "worse"]), np.array(warned))
+    return np.isin(said, ["better", "worse"]), np.array(warned)
 
 
 def judged(
-    rng: np.random.Generator, draws: int, *, draw: Any, shape: Any, **options: Any
-) -> Found:
+    rng: np.random.Generator, draws: int, *, draw: Draw, shape: Any, **options: Any
+) -> Counted:
     """Single comparisons of differences that are drawn about 0."""
     found = []
     for start in range(0, draws, AT_ONCE):
-        count = min(AT_ONCE, draws - start)
-        d = draw(rng, (count, *shape))
-        rows = compared(table(d, np.zeros(shape)), **options)
-        found.append(alone(rows))
-    return Found(*map(np.concatenate, zip(*found, strict=True)))
+        d = draw(rng, (min(AT_ONCE, draws - start), *shape))
+        found.append(alone(compared(table(d, np.zeros(shape)), **options)))
+    wrong, warned = map(np.concatenate, zip(*found, strict=True))
+    return wrong, warned
 
 
-def families(
-    rng: np.random.Generator, draws: int, *, units: int, cells: int, **options: Any
-) -> Found:
-    """Tables of several strengths that share a baseline: is any of them false?"""
-    wrong = []
-    for _ in range(draws):
-        scores = rng.normal(size=(cells + 1, units, 1))
-        said = set(compared(table(scores[1:], scores[0]), **options)["verdict"])
-        wrong.append(bool(said & {"better", "worse"}))
-    return Found(np.array(wrong))
+@one_by_one
+def families(rng: Any, *, units: int, cells: int, stop: str) -> bool:
+    """A table of several strengths that share a baseline: is any of them false?"""
+    scores = rng.normal(size=(cells + 1, units, 1))
+    said = compared(table(scores[1:], scores[0]), stop=stop)["verdict"]
+    return said.isin(["better", "worse"]).any()
 
 
-def peeking(rng: np.random.Generator, draws: int, *, units: int, rule: str) -> Found:
+@one_by_one
+def peeking(rng: Any, *, units: int, rule: str) -> bool:
     """Looking after each unit from the sixth on: is anything ever found?"""
-    wrong = []
-    for _ in range(draws):
-        d = rng.normal(size=units)
-        if rule == ANYTIME:
-            wrong.append(log_e(d).max() >= -np.log(ALPHA))
-            continue
-        n = np.arange(2, units + 1)
-        mean = d.cumsum()[1:] / n
-        spread = np.sqrt(np.maximum((d**2).cumsum()[1:] / n - mean**2, 0) * n / (n - 1))
-        t = np.abs(mean) / spread * np.sqrt(n)  # that of each number of units
-        wrong.append((t > student.ppf(1 - ALPHA / 2, n - 1))[LEAST_UNITS - 2 :].any())
-    return Found(np.array(wrong))
+    d = rng.normal(size=units)
+    if rule == ANYTIME:
+        return log_e(d).max() >= -np.log(ALPHA)
+    n = np.arange(2, units + 1)
+    mean = d.cumsum()[1:] / n
+    spread = np.sqrt(np.maximum((d**2).cumsum()[1:] / n - mean**2, 0) * n / (n - 1))
+    t = np.abs(mean) / spread * np.sqrt(n)  # that of each number of units
+    return (t > student.ppf(1 - ALPHA / 2, n - 1))[LEAST_UNITS - 2 :].any()
 
 
-def lost(
-    rng: np.random.Generator, draws: int, *, units: int, share: float, how: str
-) -> Found:
+@one_by_one
+def lost(rng: Any, *, units: int, share: float, how: str) -> bool:
     """The worst runs with noise are NaN, or not in the table."""
-    wrong: list[np.ndarray] = []
-    for _ in range(draws):
-        none, noisy = rng.normal(size=(2, units))
-        gone = np.argsort(noisy)[: round(share * units)]
-        noisy[gone] = np.nan
-        runs = table(noisy[None, :, None], none[:, None])
-        if how == "absent":
-            runs = runs.dropna()
-            runs.attrs["overlap"] = 0.0
-        wrong.append(alone(compared(runs)).wrong)
-    return Found(np.concatenate(wrong))
+    none, noisy = rng.normal(size=(2, units))
+    noisy[np.argsort(noisy)[: round(share * units)]] = np.nan
+    runs = table(noisy[None, :, None], none[:, None])
+    wrong, _ = alone(compared(runs.dropna() if how == "absent" else runs))
+    return wrong.item()
 
 
-def folds(rng: np.random.Generator, draws: int, *, overlap: float) -> Found:
-    """Ten times ten folds, whose differences have a correlation of 0.1."""
-
-    def draw(rng: Any, shape: Any) -> np.ndarray:
-        common = rng.normal(0, np.sqrt(0.1), (shape[0], 1, 1))
-        return common + rng.normal(0, np.sqrt(0.9), shape)
-
-    return judged(rng, draws, draw=draw, shape=(1, 100), overlap=overlap)
+def of_folds(rng: Any, shape: Any) -> np.ndarray:
+    """Differences of ten times ten folds, which have a correlation of 0.1."""
+    common = rng.normal(0, np.sqrt(0.1), (shape[0], 1, 1))
+    return common + rng.normal(0, np.sqrt(0.9), shape)
 
 
-def on_rows(
-    rng: np.random.Generator, draws: int, *, rows: int, seeds: int, kept: bool
-) -> Found:
+@one_by_one
+def on_rows(rng: Any, *, rows: int, seeds: int, kept: bool) -> bool:
     """Two models that are as good on all rows there are, on one test set."""
-    wrong = []
-    for _ in range(draws):
-        hard = rng.normal(1.5, 1.5, rows) + rng.normal(size=(2, 1, rows))
-        right = hard + rng.normal(0, 0.7, (2, seeds, rows)) > 0
-        d = right[1].astype(float) - right[0]
-        found = crossed_interval(d) if kept else t_interval(d.mean(1))
-        wrong.append(found.p < ALPHA)
-    return Found(np.array(wrong))
+    hard = rng.normal(1.5, 1.5, rows) + rng.normal(size=(2, 1, rows))
+    right = hard + rng.normal(0, 0.7, (2, seeds, rows)) > 0
+    d = right[1].astype(float) - right[0]
+    return (crossed_interval(d) if kept else t_interval(d.mean(1))).p < ALPHA
 
 
-def alike(
-    rng: np.random.Generator, draws: int, *, draw: Any, units: int, rope: float
-) -> Found:
+@one_by_one
+def alike(rng: Any, *, draw: Draw, units: int, rope: float) -> bool:
     """Differences whose mean is at the end of the rope: are they "equivalent"?"""
-    wrong = []
-    for _ in range(draws):
-        d = rope + draw(rng, (1, units, 1))
-        said = compared(table(d, np.zeros((units, 1))), rope=rope)["verdict"][1]
-        wrong.append(said == "equivalent")
-    return Found(np.array(wrong))
+    d = rope + draw(rng, (1, units, 1))
+    said = compared(table(d, np.zeros((units, 1))), rope=rope)["verdict"][1]
+    return said == "equivalent"
 
 
 def missed(
-    rng: np.random.Generator, draws: int, *, draw: Any, units: int, rule: str
-) -> Found:
+    rng: np.random.Generator, draws: int, *, draw: Draw, units: int, rule: str
+) -> Counted:
     """Intervals of the mean difference that do not hold 0."""
     d = draw(rng, (draws, units))
-    if rule == ANYTIME:
-        low, high = confidence_sequence(d)
-    else:
-        _, low, high, _ = t_interval(d)
-    return Found((low > 0) | (high < 0))
+    fixed = rule == FIXED
+    low, high = t_interval(d)[1:3] if fixed else confidence_sequence(d)
+    return (low > 0) | (high < 0), None
 
 
 def failures(rng: Any, shape: Any, *, size: float = 1.0) -> np.ndarray:
@@ -230,45 +204,42 @@ NORMAL, *SYMMETRIC = [*DRAWS][:6]
 SKEWED = [*DRAWS][6:]
 
 
-def comparisons(names: Sequence[str], sizes: Sequence[int], kind: str = "") -> Any:
-    """Single comparisons of some numbers of units."""
-    for name in names:
-        for n in sizes:
-            tried = partial(judged, draw=DRAWS[name], shape=(n, 1))
-            yield Situation(f"{kind}{name}, n = {n}", FIXED, tried)
-
-
-def symmetric() -> Iterator[Situation]:
-    """Differences as the tests take them."""
-    yield from comparisons([NORMAL], (6, 10, 30, 100))
-    yield from comparisons(SYMMETRIC, (10, 30))
-    yield Situation(
-        "5 seeds in 10 splits", FIXED, partial(judged, draw=nested, shape=(5, 10))
-    )
+def situations() -> Iterator[Situation]:
+    """All rows of the table."""
+    yield from single({NORMAL: (6, 10, 30, 100)})
+    yield from single(dict.fromkeys(SYMMETRIC, (10, 30)))
+    many = partial(judged, draw=nested, shape=(5, 10))
+    yield Situation("5 seeds in 10 splits", FIXED, many)
     for cells, n, rule in ((8, 10, FIXED), (40, 30, FIXED), (8, 30, ANYTIME)):
         tried = partial(families, units=n, cells=cells, stop=rule)
         yield Situation(f"any of {cells} strengths, n = {n}", rule, tried, 2 / cells)
-
-
-def other() -> Iterator[Situation]:
-    """What goes wrong with looking, lost runs, folds and test rows."""
-    for units in (30, 100, 300, 1_000):
+    yield from single(dict.fromkeys(SKEWED, (10, 30, 100)), "skewed: ")
+    for n in (30, 100, 300, 1_000):
         for rule in (FIXED, ANYTIME):
-            tried = partial(peeking, units=units, rule=rule)
-            yield Situation(f"looking always, from 6 to {units}", rule, tried)
-    for share, how, units in (
+            tried = partial(peeking, units=n, rule=rule)
+            yield Situation(f"looking always, from 6 to {n}", rule, tried)
+    for share, how, n in (
         (0.05, "NaN", 100),
         (0.05, "absent", 100),
         (0.2, "absent", 30),
     ):
-        tried = partial(lost, units=units, share=share, how=how)
-        yield Situation(f"worst {share:.0%} {how}, n = {units}", FIXED, tried, 0.25)
+        tried = partial(lost, units=n, share=share, how=how)
+        yield Situation(f"worst {share:.0%} {how}, n = {n}", FIXED, tried, 0.25)
     for overlap in (0.0, 1 / 9):
-        name = f"10 x 10 folds, overlap = {overlap:.2g}"
-        yield Situation(name, FIXED, partial(folds, overlap=overlap))
+        tried = partial(judged, draw=of_folds, shape=(1, 100), overlap=overlap)
+        yield Situation(f"10 x 10 folds, overlap = {overlap:.2g}", FIXED, tried)
     for kept, rule in ((False, "seeds alone"), (True, "rows kept")):
         tried = partial(on_rows, rows=1_000, seeds=10, kept=kept)
         yield Situation("one test set of 1000 rows, 10 seeds", rule, tried, 0.5)
+    yield from intervals()
+
+
+def single(sizes: Mapping[str, Sequence[int]], kind: str = "") -> Iterator[Situation]:
+    """Comparisons of some numbers of units, each alone."""
+    for name, each in sizes.items():
+        for n in each:
+            tried = partial(judged, draw=DRAWS[name], shape=(n, 1))
+            yield Situation(f"{kind}{name}, n = {n}", FIXED, tried)
 
 
 def intervals() -> Iterator[Situation]:
@@ -284,12 +255,6 @@ def intervals() -> Iterator[Situation]:
             yield Situation(f"interval misses: {name}, n = {n}", FIXED, tried)
     tried = partial(missed, draw=DRAWS[NORMAL], units=100, rule=ANYTIME)
     yield Situation("interval misses at some n up to 100: normal", ANYTIME, tried, 0.25)
-
-
-def situations() -> list[Situation]:
-    """All rows of the table."""
-    skewed = comparisons(SKEWED, (10, 30, 100), "skewed: ")
-    return [*symmetric(), *skewed, *other(), *intervals()]
 
 
 def measured(situation: Situation, number: int, draws: int) -> dict[str, Any]:
@@ -316,32 +281,27 @@ def as_markdown(found: pd.DataFrame) -> str:
         warned = "-" if np.isnan(row.warned) else f"{row.warned:.0%}"
         shown = [f"{100 * share:.1f} %" for share in shares]
         rows.append([row.situation, row.rule, *shown, warned, f"{row.draws}"])
-    return files.markdown(HEADING, rows)
+    return markdown(HEADING, rows)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure every situation, print the table, write it."""
     parser = o.Parser("calibration.py", __doc__)
-    parser.option("--draws", o.countable(1), 2_000, "of most situations")
+    parser.option("--draws", o.count, 2_000, "of most situations")
     parser.option("--out", Path, Path("results/calibration"), "where files go")
-    parser.option("--into", Path, None, "page whose table is replaced")
+    o.add_into(parser)
     options = parser.parse_args(arguments)
+    o.check_into(parser, options.into, NAME)
     options.out = o.writable_directory(parser, options.out)
     rows = []
-    for number, situation in enumerate(situations()):
-        rows.append(measured(situation, number, options.draws))
-        last = rows[-1]
-        print(
-            f"{last['situation']} ({last['rule']}): {last['measured']:.3f}", flush=True
-        )
+    for number, each in enumerate(situations()):
+        rows.append(measured(each, number, options.draws))
+        print(f"{each.name} ({each.rule}): {rows[-1]['measured']:.3f}", flush=True)
     found = pd.DataFrame(rows)
     text = as_markdown(found)
-    files.replace_file(options.out / "calibration.csv", found.to_csv(index=False))
-    files.replace_file(options.out / "calibration.md", text + "\n")
-    if options.into:
-        content = files.insert(options.into.read_text("utf-8"), text, "calibration")
-        files.replace_file(options.into, content)
-    return 0
+    replace_file(options.out / "calibration.csv", found.to_csv(index=False))
+    replace_file(options.out / "calibration.md", text + "\n")
+    return FAILED if insert_into(options.into, text, NAME) else 0
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
     """The one study, of the tutorial's network on its points."""
     noisy = o.noisy_placements(options, PLACES)
     best = jn.data.circles_bayes(options.data_noise)
+    title = "Does noise help on the two circles?"
     label = "population accuracy (fraction of points)"
     circles = study.Study(
         name="circles",
@@ -96,9 +97,8 @@ def studies(options: argparse.Namespace) -> list[study.Study]:
         judged_on="population",
         sets=SETS,
         shown=SHOWN,
-        title="Does noise help on the two circles?",
         question=question(noisy),
-        page={"best": best.accuracy, "label": label},
+        page={"title": title, "best": best.accuracy, "label": label},
         choices=False,
         every_epoch=True,
         keep_params=True,

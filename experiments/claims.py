@@ -150,9 +150,9 @@ def in_json(claim: Claim) -> dict[str, Any]:
 def print_claims(claims: Sequence[Claim]) -> None:
     """A line a claim, with the first number that decides it."""
     lines = [["claim", "on", "n", "first number [95 % interval]", "verdict"]]
-    for claim in claims:
-        first = str(claim.deciding()[0])
-        lines.append([claim.says, claim.on, str(claim.units()), first, claim.verdict])
+    for each in claims:
+        first = f"{each.deciding()[0]}"
+        lines.append([each.says, each.on, f"{each.units()}", first, each.verdict])
     print_table(lines)
 
 

@@ -9,6 +9,7 @@ whatever stopped it: the runs are in ``runs.sqlite`` in ``--out``.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ LOST = "distributed.deploy.lost-worker-timeout"
 def recipes(units: int = 500) -> Mapping[str, Any]:
     """By placement; no module's functions, so that they travel to any worker."""
 
-    def recipe(**noise: Any) -> jn.Recipe:
+    def recipe(place: str, stddev: Any) -> jn.Recipe:
+        noisy = place in STRENGTHS
+        noise: Any = {f"{place}_noise": jn.GaussianNoise(stddev)} if noisy else {}
         return jn.Recipe(
             model=jn.MLP((units,), 1, **noise),
             loss=jn.losses.binary_cross_entropy,
@@ -36,10 +39,7 @@ def recipes(units: int = 500) -> Mapping[str, Any]:
             metrics={"accuracy": jn.metrics.binary_accuracy},
         )
 
-    def placed(place: str) -> Any:
-        return lambda stddev: recipe(**{f"{place}_noise": jn.GaussianNoise(stddev)})
-
-    return {"none": lambda _: recipe(), **{place: placed(place) for place in STRENGTHS}}
+    return {place: partial(recipe, place) for place in ("none", *STRENGTHS)}
 
 
 @contextmanager
