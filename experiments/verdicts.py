@@ -111,16 +111,10 @@ def table(studies: Sequence[dict[str, Any]]) -> str:
 
 def best(study: dict[str, Any]) -> list[list[str]]:
     """A line a metric: the best noise against none and against the best rival."""
-    lines = []
-    for row in study["methods"]:
-        if row["placement"] != "none":
-            continue
-        noise = [
-            told(each)
-            for baseline in ("methods", "against")
-            for each in study[baseline]
-            if (each["placement"], each["metric"]) == (ANY_NOISE, row["metric"])
-        ]
+    lines, both = [], [*study["methods"], *study["against"]]
+    noises = [each for each in both if each["placement"] == ANY_NOISE]
+    for row in (each for each in study["methods"] if each["placement"] == "none"):
+        noise = [told(each) for each in noises if each["metric"] == row["metric"]]
         unit = study["unit"] + ("" if row["n"] == 1 else "s")
         rows = f"{study['train_rows']:,}"
         name = in_words(row["metric"].removeprefix("test_"))

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -278,8 +279,13 @@ def test_models_of_tables(our):
         assert np.isfinite(ask("loss")).all()
     model = LogisticRegression(C=10.0, max_iter=1000).fit(x, y)
     expected = log_loss(y, model.predict_proba(x))
-    found = our.tables.others(functions, 4)([data])["linear model"]("loss")[0][-1, 0]
-    np.testing.assert_allclose(found, expected, rtol=0.01)
+    found = our.tables.others(functions, 4)([data])
+    np.testing.assert_allclose(found["linear model"]("loss")[0, -1, 0], expected, 0.01)
+    few = GradientBoostingClassifier(n_estimators=5, random_state=0).fit(x, y)
+    expected = log_loss(y, few.predict_proba(x))
+    np.testing.assert_allclose(
+        found["gradient boosting"]("loss")[0, 0, 0], expected, 0.01
+    )
 
 
 # The vowels
