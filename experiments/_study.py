@@ -401,7 +401,6 @@ def report(
         if study.more:
             files.summary |= study.more(files, shown)
         if options.report:
-            title = f"Does noise help? {study.name}"
-            asked = {"title": title, "question": study.question} | study.page
-            files.page(table, options, **asked)
+            asked = {"title": f"Does noise help? {study.name}"} | study.page
+            files.page(table, options, question=study.question, **asked)
     return finish(result, options, files)
