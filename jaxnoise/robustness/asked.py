@@ -91,6 +91,20 @@ def as_points(name: str, x: Any) -> Float[Array, " points *axes"]:
 
 def classes_of(asked: Asked, x: Array) -> int:
     """The number of classes that logits tell apart; refused where they are none."""
+    _check_traced(asked, x)
+    logits = as_array("the model's logits", asked(x))
+    if logits.shape[:1] != x.shape[:1] or logits.ndim > 2:
+        raise ValueError(
+            "model must return logits of shape (rows, classes), or (rows, 1) for two "
+            f"classes, got {logits.shape} for {len(x)} rows."
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError("model must return finite logits, got NaN or infinity.")
+    return max(2, *logits.shape[1:])
+
+
+def _check_traced(asked: Asked, x: Array) -> None:
+    """Refuse what JAX cannot trace, and what ends in probabilities."""
     try:
         program = jax.jit(asked.apply).trace(asked.variables, x)
     except (
@@ -105,15 +119,6 @@ def classes_of(asked: Asked, x: Array) -> int:
         raise ValueError(
             f"model must return logits, got probabilities: leave its {word} out."
         )
-    logits = as_array("the model's logits", asked(x))
-    if logits.shape[:1] != x.shape[:1] or logits.ndim > 2:
-        raise ValueError(
-            "model must return logits of shape (rows, classes), or (rows, 1) for two "
-            f"classes, got {logits.shape} for {len(x)} rows."
-        )
-    if not np.isfinite(logits).all():
-        raise ValueError("model must return finite logits, got NaN or infinity.")
-    return max(2, *logits.shape[1:])
 
 
 def decided(logits: Float[Array, " rows *classes"]) -> Int[Array, " rows"]:

@@ -272,16 +272,12 @@ def _of_sweep(
             "result_or_models must be a result with keep_params=True, as a sweep of "
             "this process returned it; give trained models by name instead."
         )
-    parts = [*cell_columns(result.runs), "seed", "split"]
-    strengths = {_identity(run.columns()): run for run in result.origin.runs}
+    names = result.runs[[*cell_columns(result.runs), "seed", "split"]]
+    planned = {_identity(run.columns()): run for run in result.origin.runs}
     made: dict[Any, Any] = {}
-    for row, variables in zip(
-        result.runs.to_dict("records"), result.variables, strict=True
-    ):
-        if variables is None:
-            continue
-        identity = {name: row[name] for name in parts}
-        run = strengths[_identity(identity)]
+    kept = zip(names.to_dict("records"), result.variables, strict=True)
+    for identity, variables in ((i, v) for i, v in kept if v is not None):
+        run = planned[_identity(identity)]
         cell = run.placement, repr(run.strength)
         if cell not in made:
             recipe = result.origin.recipes[run.placement](run.strength)
@@ -355,9 +351,9 @@ def _curve(
     runs = pd.DataFrame(names)
     shown_levels = [float(f"{level:.7g}") for level in levels.tolist()]
     columns = [f"{score} at {level:g}" for level in shown_levels]
-    long = runs.loc[runs.index.repeat(len(columns))].reset_index(drop=True)
-    long["stddev"] = np.tile(shown_levels, len(runs))
-    long[score] = scores.reshape(-1)
+    tested = pd.DataFrame({"stddev": np.tile(shown_levels, len(runs))})
+    repeated = runs.loc[runs.index.repeat(len(columns))].reset_index(drop=True)
+    long = repeated.join(tested.assign(**{score: scores.reshape(-1)}))
     found, there = None, set(runs["placement"])
     if isinstance(source, SweepResult) and baseline in there and len(there) > 1:
         wide = pd.concat([runs, pd.DataFrame(scores, columns=columns)], axis=1)
