@@ -175,6 +175,14 @@ def test_tables(fitted):
     np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+def test_frames_of_polars(fitted):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(X, schema=list("abcd"))
+    model = classifier().fit(frame, polars.Series(Y))
+    np.testing.assert_array_equal(model.predict_proba(frame), fitted.predict_proba(X))
+    assert list(model.feature_names_in_) == list("abcd")
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("x", "y", "message"),

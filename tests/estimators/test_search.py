@@ -1,5 +1,8 @@
 """The search: scores of GridSearchCV, and what is said of noise."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -111,6 +114,35 @@ def test_static_parameters_loop_and_a_baseline_is_added(tmp_path):
     first = search.cv_results_["mean_test_score"]
     np.testing.assert_array_equal(
         search.fit(X, Y, groups=groups).cv_results_["mean_test_score"], first
+    )
+
+
+def test_two_classes_and_early_stopping_score_as_in_grid_search():
+    """One logit tells them apart; epochs count where they tell when to stop."""
+    X2, y2 = X[50:], np.array(["no", "yes"])[Y[50:] - 1]
+    grid = {"input_noise": [0.0, 0.3]}
+    for stop in (False, True):
+        net = jn.NoisyMLPClassifier(**FEW, early_stopping=stop)
+        options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+        ours = jn.NoiseSearchCV(net, grid, n_seeds=[0], **options).fit(X2, y2)
+        theirs = GridSearchCV(net, grid, **options).fit(X2, y2)
+        np.testing.assert_allclose(
+            ours.cv_results_["mean_test_score"],
+            theirs.cv_results_["mean_test_score"],
+            rtol=1e-12,
+        )
+
+
+@pytest.mark.slow
+def test_processes_train_the_same():
+    net = jn.NoisyMLPClassifier(**FEW)
+    options = {"cv": 2, "n_seeds": 1, "refit": False}
+    grid = {"input_noise": [0.0, 0.3]}
+    here = jn.NoiseSearchCV(net, grid, **options).fit(X, Y)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        there = jn.NoiseSearchCV(net, grid, executor=pool, **options).fit(X, Y)
+    np.testing.assert_array_equal(
+        here.cv_results_["mean_test_score"], there.cv_results_["mean_test_score"]
     )
 
 
