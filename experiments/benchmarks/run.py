@@ -24,10 +24,11 @@ from _files import as_json, try_replacing, versions  # noqa: E402
 from benchmark_report import Report, Unlike  # noqa: E402
 from keras_benchmark import keras  # noqa: E402
 from picture import draw  # noqa: E402
+from sklearn_benchmark import sklearn  # noqa: E402
 from worker import CORES  # noqa: E402
 
 ALL = b.circles, b.networks, keras, b.layer, b.conv, b.scaling, b.store, b.command
-BENCHMARKS = {each.__name__: each for each in (*ALL, b.accelerator)}
+BENCHMARKS = {each.__name__: each for each in (*ALL, sklearn, b.accelerator)}
 TABLES = tomllib.loads((HERE / "sizes.toml").read_text("utf-8"))
 
 

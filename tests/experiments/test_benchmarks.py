@@ -267,3 +267,18 @@ def test_unknown_benchmark():
     assert done.returncode == 2
     assert "benchmark must be one of circles, networks, keras, layer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_searches_and_fits(tmp_path):
+    done = run("sklearn", "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "benchmarks.json").read_text())
+    found = {(e["benchmark"], e["name"]): e["value"] for e in report["entries"]}
+    for what in ("search", "fit"):
+        for name in ("jaxnoise", "MLPClassifier"):
+            assert found[f"sklearn {what}", f"{name}, {what}"] > 0
+    assert {r["benchmark"] for r in report["ratios"]} >= {
+        "sklearn search",
+        "sklearn fit",
+    }
