@@ -23,9 +23,10 @@ from scipy.stats import t as student
 import jaxnoise as jn
 from jaxnoise.evidence.anytime import confidence_sequence, log_e
 from jaxnoise.evidence.compare import SKEW, SKEW_SEEN
-from jaxnoise.evidence.judge import LEAST_UNITS, verdict
+from jaxnoise.evidence.judge import verdict
 from jaxnoise.evidence.paired import ALPHA, skewness, t_interval
 from jaxnoise.evidence.rows import crossed_interval
+from jaxnoise.evidence.units import LEAST_UNITS
 
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table

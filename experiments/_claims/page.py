@@ -14,8 +14,9 @@ import jaxnoise as jn
 from _claims.measures import ACCURACY, BRIER, LOSS, Scores
 from _claims.plan import PLAN, Size, run_count
 from _claims.rules import DRAWS, FAILS, HOLDS, OPEN, SCALE, THIS, Claim
-from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.judge import MOST_LOST
 from jaxnoise.evidence.paired import ALPHA
+from jaxnoise.evidence.units import LEAST_UNITS
 
 FROZEN = "bf4b638 of 27 November 2026"
 HEADING = ("claim", "by", "on", "n", "what the runs show, 95 % intervals", "verdict")

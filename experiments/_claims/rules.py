@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.judge import MOST_LOST
 from jaxnoise.evidence.paired import ALPHA, holm, t_interval
+from jaxnoise.evidence.units import LEAST_UNITS
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 SCALE = 1 / 70  # of accuracy: one of the tutorial's test points, "little" and "marked"

@@ -55,7 +55,7 @@ class NoiseSearchCV(BaseSearchCV):
             its variance, and a step of 3 is fine enough, as scores are flat about the
             best strength. Weights are about 0.1 in size, so that 0.1 is as much as they
             are; and labels are seldom wrong more often than one in five.
-        cv: folds, or a splitter; a verdict takes 6 folds or more, 10 are better.
+        cv: folds, or a splitter; a verdict takes 5 folds or more, 10 are better.
         n_seeds: networks for each candidate and fold: ``n`` takes the estimator's
             ``random_state`` and those that follow, a sequence is taken as is.
         scoring: as for ``GridSearchCV``: a name, a function, or several.
@@ -99,7 +99,7 @@ class NoiseSearchCV(BaseSearchCV):
         >>> len(search.cv_results_["params"])
         3
         >>> search.answer_[:38]
-        'No verdict, as 2 folds are too few (6 '
+        'No verdict, as 2 folds are too few (5 '
     """
 
     def __init__(

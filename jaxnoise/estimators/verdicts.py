@@ -10,7 +10,7 @@ import pandas as pd
 from jaxnoise.checks import shown
 from jaxnoise.estimators.candidates import Candidate
 from jaxnoise.evidence.compare import Comparison, compare
-from jaxnoise.evidence.judge import LEAST_UNITS
+from jaxnoise.evidence.units import fewest_units
 
 BASELINE = "none"
 
@@ -113,8 +113,8 @@ def answer(rows: Comparison, metric: str, seeds: int) -> str:
     if begin:
         return f"{begin}{told}."
     return (
-        f"No verdict, as {folds} {unit}s are too few ({LEAST_UNITS} at least, 10 are "
-        f"better: cv=10): at best, {told}."
+        f"No verdict, as {folds} {unit}s are too few ({fewest_units(facts['overlap'])} "
+        f"at least, 10 are better: cv=10): at best, {told}."
     )
 
 

@@ -20,19 +20,17 @@ from jaxnoise.checks import warn
 from jaxnoise.evidence import paired
 from jaxnoise.evidence.cells import Cell, key_of
 from jaxnoise.evidence.format import FEW_UNITS, cell_titles, table_text, which_is_better
-from jaxnoise.evidence.judge import (
-    LEAST_UNITS,
-    Judgement,
-    judgements,
-)
+from jaxnoise.evidence.judge import Judgement, judgements
 from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.table import OUTER, Source, opened, runs_of
 from jaxnoise.evidence.units import (
+    LEAST_UNITS,
     PAIR_BY,
     Evidence,
     Options,
     check_options,
     evidence_of,
+    fewest_units,
 )
 from jaxnoise.results import cell_columns
 
@@ -311,11 +309,12 @@ def compare(
           a lost pair as the largest difference, against the mean's sign, as far as
           the mean keeps it.
         * diverged: runs that are not finite (or beyond 1e300).
-        * verdict, the first that holds: ``"none"`` with fewer than 6 units or more than
-          5 % of the pairs lost; ``"equivalent"`` if two one-sided tests put the mean
-          inside ±rope at p < 0.05, adjusted by Holm's procedure, of 10 units or more
-          that are not all tied, no pair lost; ``"better"`` or ``"worse"`` if p_holm <
-          0.05 and the interval excludes 0; ``"no evidence"``.
+        * verdict, the first that holds: ``"none"`` with fewer than 6 units, or 5 folds
+          that overlap, or more than 5 % of the pairs lost; ``"equivalent"`` if two
+          one-sided tests put the mean inside ±rope at p < 0.05, adjusted by Holm's
+          procedure, of 10 units or more that are not all tied, no pair lost;
+          ``"better"`` or ``"worse"`` if p_holm < 0.05 and the interval excludes 0;
+          ``"no evidence"``.
 
         The baseline's own verdict is ``"baseline"``, its differences NaN, as is the
         interval of a single unit. If all differences are the same d, the interval is
@@ -471,9 +470,10 @@ def few_units(n: int | np.integer, facts: dict[str, Any]) -> str:
     """What is to be said of so many units; "" if they are enough for intervals."""
     if n >= FEW_UNITS:
         return ""
+    least = fewest_units(facts["overlap"])
     text = (
         f"{n} {'unit is' if n == 1 else 'units are'} few: below {FEW_UNITS} intervals "
-        f"are a guide, and below {LEAST_UNITS} there is no verdict"
+        f"are a guide, and below {least} there is no verdict"
     )
     if facts["unit"] in ("split", OUTER) and facts["overlap"] != 0:
         text += "; repeats= of jn.data.folds makes more"

@@ -17,9 +17,8 @@ from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.format import FEW_UNITS
 from jaxnoise.evidence.paired import ALPHA, t_interval
 from jaxnoise.evidence.rows import new_rows_interval
-from jaxnoise.evidence.units import Evidence
+from jaxnoise.evidence.units import LEAST_UNITS, Evidence, fewest_units
 
-LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
 MOST_LOST = 0.05  # of the pairs
 FLIPPING = 1  # each use of a key has draws of its own
 
@@ -59,6 +58,7 @@ def judgements(family: Sequence[Evidence]) -> list[Judgement]:
             p_holm[i],
             p_alike=p_alike[i],
             lower_is_better=evidence.lower,
+            least=fewest_units(evidence.overlap),
         )
         tests = float(p[i]), float(p_holm[i]), _e_value(evidence, cell)
         found[id(cell)] = Judgement(low, high, *ends, *tests, said)
@@ -169,14 +169,15 @@ def verdict(
     *,
     p_alike: float = np.nan,
     lower_is_better: bool = False,
+    least: int = LEAST_UNITS,
 ) -> str:
     """What may be said of a difference: the first rule that holds.
 
-    ``lost`` is the share of pairs that are lost, and ``p_alike`` the adjusted p of "it
-    is not smaller than the rope".
+    ``lost`` is the share of pairs that are lost, ``p_alike`` the adjusted p of "it is
+    not smaller than the rope", and ``least`` the fewest units of any verdict.
     """
     low, high = interval
-    if units < LEAST_UNITS or lost > MOST_LOST:
+    if units < least or lost > MOST_LOST:
         return "none"
     if p_alike < ALPHA:
         return "equivalent"

@@ -15,10 +15,10 @@ from jaxnoise.checks import warn
 from jaxnoise.evidence.cells import Cell
 from jaxnoise.evidence.compare import judged
 from jaxnoise.evidence.format import table_text
-from jaxnoise.evidence.judge import LEAST_UNITS
 from jaxnoise.evidence.paired import CONFIDENCE, holm, spread
 from jaxnoise.evidence.table import Source
 from jaxnoise.evidence.units import (
+    LEAST_UNITS,
     Evidence,
     Options,
     check_options,

@@ -27,6 +27,8 @@ from jaxnoise.evidence.table import (
 
 PAIR_BY = ("seed", "split")
 STOPS = ("fixed", "anytime")
+LEAST_UNITS = 6  # below, no sign-flip p is under 0.05
+LEAST_FOLDS = 5  # that overlap: the corrected t is wrong in at most 2.5 % of such
 
 
 class Options(TypedDict, total=False):
@@ -207,6 +209,11 @@ def _of_splits(
     if OUTER in units and options.get("outer") is None:
         taken.append(units)
     return overlap, " and ".join(taken) + ": as the data says" * bool(taken), []
+
+
+def fewest_units(overlap: float | None) -> int:
+    """Below, there is no verdict."""
+    return LEAST_FOLDS if overlap else LEAST_UNITS
 
 
 def check_number(

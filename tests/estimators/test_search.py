@@ -108,7 +108,7 @@ def test_static_parameters_loop_and_a_baseline_is_added(tmp_path):
     search.fit(X, Y, groups=groups)
     assert len(search.cv_results_["params"]) == 2
     assert list(search.comparison_["verdict"])[-1] == "baseline"
-    assert "2 folds are too few (6 at least" in search.answer_
+    assert "2 folds are too few (5 at least" in search.answer_
     assert search.best_estimator_.hidden_noise == 0.1
     assert len(jn.Store(tmp_path / "runs.db").runs) == 6
     first = search.cv_results_["mean_test_score"]

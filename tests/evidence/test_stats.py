@@ -12,7 +12,8 @@ from scipy.stats import ttest_1samp
 import jaxnoise as jn
 from jaxnoise.evidence.anytime import confidence_sequence, e_holm, log_e
 from jaxnoise.evidence.judge import verdict
-from jaxnoise.evidence.paired import holm, sign_flip_p, wilson
+from jaxnoise.evidence.paired import holm, sign_flip_p, t_interval, wilson
+from jaxnoise.evidence.units import LEAST_FOLDS
 
 COLUMNS = [
     *["placement", "strength", "n", "mean", "sd", "median", "iqm"],
@@ -608,9 +609,8 @@ def test_too_many_comparisons_warn_once():
         seen.append([str(each.message) for each in caught])
         possible = (n, comparisons) == (10, 25)
         assert ("better" in set(rows["verdict"])) == possible
-    few = (
-        "units are few: below 10 intervals are a guide, and below 6 there is no verdict"
-    )
+    few = "units are few: below 10 intervals are a guide, and below"
+    no = "there is no verdict"
     stuck = (
         "no verdict of better or worse is possible, however large the difference: it"
     )
@@ -618,11 +618,32 @@ def test_too_many_comparisons_warn_once():
         [],
         [f"compare: with 26 comparisons of 10 seeds {stuck} takes 11."],
         [
-            f"compare: 6 {few}; with 2 comparisons of 6 seeds {stuck} takes 7.",
-            f"compare: 6 {few}.",
+            f"compare: 6 {few} 6 {no}; with 2 comparisons of 6 seeds {stuck} takes 7.",
+            f"compare: 6 {few} 5 {no}.",
         ],
-        [f"compare: 5 {few}."] * 2,
+        [f"compare: 5 {few} {least} {no}." for least in (6, 5)],
     ]
+
+
+def test_five_folds_that_overlap_have_a_verdict():
+    """Folds that correlate by 1/k, for which the corrected t is exact, and a shift."""
+    rng, draws, k = np.random.default_rng(0), 4000, 5
+    own, shared = rng.normal(size=(draws, k)), rng.normal(size=(draws, 1))
+    d = np.sqrt(1 - 1 / k) * own + np.sqrt(1 / k) * shared
+    t = t_interval(d, overlap=1 / (k - 1))
+    said = [
+        verdict(k, 0.0, (low, high), p, least=LEAST_FOLDS)
+        for low, high, p in zip(t.low, t.high, t.p, strict=True)
+    ]
+    wrong = np.mean([each in ("better", "worse") for each in said])
+    assert wrong == pytest.approx(0.05, abs=5 * np.sqrt(0.05 * 0.95 / draws))
+    for folds, expected in ((5, "better"), (4, "none")):
+        a = draw(0, (1, folds)) / 100
+        scores = {("none", 0.0): a, ("x", 0.1): a + 0.1 + draw(1, (1, folds)) / 100}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rows = jn.compare(table(scores), metric="accuracy", overlap=1 / (folds - 1))
+        assert rows["verdict"].tolist() == ["baseline", expected]
 
 
 @pytest.mark.bad_input  # a type checker stands between caller and callee

@@ -185,7 +185,7 @@ def test_outer_folds_of_the_data_are_the_units():
         "overlap 0.25 and 4 outer folds: as the data says"
     )
     assert warned == [
-        "compare: 4 units are few: below 10 intervals are a guide, and below 6 there "
+        "compare: 4 units are few: below 10 intervals are a guide, and below 5 there "
         "is no verdict; repeats= of jn.data.folds makes more."
     ]
     some = result.where(split=[3, 4, 6, 7, 8, 10])  # whatever splits there are

@@ -25,7 +25,7 @@ from jaxnoise.evidence.format import (
     short,
     which_is_better,
 )
-from jaxnoise.evidence.judge import LEAST_UNITS, MOST_LOST
+from jaxnoise.evidence.judge import MOST_LOST
 from jaxnoise.evidence.many import ManyComparison
 from jaxnoise.evidence.paired import ALPHA
 from jaxnoise.evidence.plots.page import ON_DARK
@@ -36,7 +36,7 @@ from jaxnoise.evidence.report.sentences import answer, limits
 from jaxnoise.evidence.report.tables import FILTERS, names_of, versions
 from jaxnoise.evidence.select import Selection, chosen
 from jaxnoise.evidence.table import Source, lower_is_better, runs_of
-from jaxnoise.evidence.units import Options, evidence_of
+from jaxnoise.evidence.units import Options, evidence_of, fewest_units
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
@@ -220,7 +220,7 @@ def _templates() -> jinja2.Environment:
     environment.filters |= FILTERS
     environment.globals |= {"on_light": PALETTE, "on_dark": ON_DARK}
     environment.globals |= {"alpha": ALPHA, "most_lost": MOST_LOST}
-    environment.globals |= {"few_units": FEW_UNITS, "least_units": LEAST_UNITS}
+    environment.globals |= {"few_units": FEW_UNITS, "fewest_units": fewest_units}
     environment.globals |= {"version": version("jaxnoise"), "versions": versions}
     return environment
 

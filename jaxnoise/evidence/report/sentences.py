@@ -17,10 +17,10 @@ from jaxnoise.evidence.compare import (
     titled_groups,
 )
 from jaxnoise.evidence.format import cell_titles, in_words, said
-from jaxnoise.evidence.judge import LEAST_UNITS, judgements
+from jaxnoise.evidence.judge import judgements
 from jaxnoise.evidence.select import Selection
 from jaxnoise.evidence.table import runs_of
-from jaxnoise.evidence.units import evidence_of
+from jaxnoise.evidence.units import evidence_of, fewest_units
 from jaxnoise.results import SweepResult
 
 STILL = 0.05  # of a curve's whole way; less is no movement
@@ -66,8 +66,10 @@ def _counts(others: Comparison) -> list[str]:
             every = "all " if n == len(others) else ""
             counts.append(f"{every}{n} {'is' if n == 1 else 'are'} {words}")
     undecided = others[others["verdict"] == "none"]
-    few = int((undecided["n"] < LEAST_UNITS).sum())
-    reasons = {f"for fewer than {LEAST_UNITS} {others.attrs['unit']}s": few}
+    facts = others.attrs
+    least = fewest_units(facts["overlap"])
+    few = int((undecided["n"] < least).sum())
+    reasons = {f"for fewer than {least} {facts['unit']}s": few}
     reasons["for lost pairs"] = len(undecided) - few
     if len(undecided):
         why = enumerated([f"{n} {reason}" for reason, n in reasons.items() if n])
