@@ -26,7 +26,7 @@ from jaxnoise.evidence.compare import SKEW, SKEW_SEEN
 from jaxnoise.evidence.judge import verdict
 from jaxnoise.evidence.paired import ALPHA, skewness, t_interval
 from jaxnoise.evidence.rows import crossed_interval
-from jaxnoise.evidence.units import LEAST_UNITS
+from jaxnoise.evidence.units import LEAST_UNITS, fewest_units
 
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table
@@ -84,10 +84,10 @@ def compared(runs: pd.DataFrame, **options: Any) -> Any:
 def alone(rows: Any) -> Counted:
     """Which rows would get a verdict if each were the only comparison of its table."""
     others = rows[rows["verdict"] != "baseline"]
-    said, warned = [], []
+    said, warned, least = [], [], fewest_units(rows.attrs["overlap"])
     for row, cell in zip(others.itertuples(), others.cells, strict=True):
         n, ends = len(cell.unit_differences), (row.low, row.high)
-        said.append(verdict(n, cell.lost_share, ends, row.p))
+        said.append(verdict(n, cell.lost_share, ends, row.p, least=least))
         needed = SKEW * skewness(cell.unit_differences) ** 2
         warned.append(SKEW_SEEN <= n < needed)
     return np.isin(said, ["better", "worse"]), np.array(warned)
@@ -136,10 +136,10 @@ def lost(rng: Any, *, units: int, share: float, how: str) -> bool:
     return wrong.item()
 
 
-def of_folds(rng: Any, shape: Any) -> np.ndarray:
-    """Differences of ten times ten folds, which have a correlation of 0.1."""
-    common = rng.normal(0, np.sqrt(0.1), (shape[0], 1, 1))
-    return common + rng.normal(0, np.sqrt(0.9), shape)
+def of_folds(rng: Any, shape: Any, *, folds: int) -> np.ndarray:
+    """Differences of k folds, perhaps repeated, which have a correlation of 1/k."""
+    common = rng.normal(0, np.sqrt(1 / folds), (shape[0], 1, 1))
+    return common + rng.normal(0, np.sqrt(1 - 1 / folds), shape)
 
 
 @one_by_one
@@ -227,12 +227,16 @@ def situations() -> Iterator[Situation]:
         tried = partial(lost, units=n, share=share, how=how)
         yield Situation(f"worst {share:.0%} {how}, n = {n}", FIXED, tried, 0.25)
     for overlap in (0.0, 1 / 9):
-        tried = partial(judged, draw=of_folds, shape=(1, 100), overlap=overlap)
+        draw = partial(of_folds, folds=10)
+        tried = partial(judged, draw=draw, shape=(1, 100), overlap=overlap)
         yield Situation(f"10 x 10 folds, overlap = {overlap:.2g}", FIXED, tried)
     for kept, rule in ((False, "seeds alone"), (True, "rows kept")):
         tried = partial(on_rows, rows=1_000, seeds=10, kept=kept)
         yield Situation("one test set of 1000 rows, 10 seeds", rule, tried, 0.5)
     yield from intervals()
+    draw = partial(of_folds, folds=5)
+    tried = partial(judged, draw=draw, shape=(1, 5), overlap=1 / 4)
+    yield Situation("5 folds, overlap = 0.25", FIXED, tried)
 
 
 def single(sizes: Mapping[str, Sequence[int]], kind: str = "") -> Iterator[Situation]:

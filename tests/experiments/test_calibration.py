@@ -13,6 +13,7 @@ CHEAP = {
     ("worst 5% NaN, n = 100", "fixed"): (60, 0.06),
     ("worst 20% absent, n = 30", "fixed"): (40, 0.06),
     ("10 x 10 folds, overlap = 0.11", "fixed"): (400, 0.05),
+    ("5 folds, overlap = 0.25", "fixed"): (400, 0.05),
     ("equivalent at the end of the rope: normal, n = 10", "fixed"): (60, 0.05),
 }
 WARNED = {
