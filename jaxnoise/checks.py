@@ -113,6 +113,12 @@ def is_count(value: Any) -> bool:
     return whole and bool(value >= 1)
 
 
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is no int of at least 1."""
+    if not is_count(value):
+        raise TypeError(f"{name} must be an int of at least 1, got {shown(value)}.")
+
+
 def single_key(key: Any) -> Array:
     """``key``, refused unless it is one typed Threefry key."""
     if type(key).__module__.startswith("flax.nnx"):

@@ -106,6 +106,17 @@ def strength_columns(strength: Any) -> dict[str, Any]:
     return columns
 
 
+def planned_runs(result: "SweepResult") -> list[Any]:
+    """Of each row the run as it was planned, with its strength as it was given."""
+
+    def name(columns: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+        return frozenset((k, v) for k, v in columns.items() if v == v)  # NaN: has none
+
+    planned = {name(run.columns()): run for run in result.origin.runs}
+    identity = [*cell_columns(result.runs), *_RUN]
+    return [planned[name(row)] for row in result.runs[identity].to_dict("records")]
+
+
 def runs_table(
     identities: Iterable[Mapping[str, Any]], results: Sequence[Any]
 ) -> pd.DataFrame:

@@ -181,18 +181,24 @@ class Perceptron:
 
 
 @dataclass(frozen=True)
-class _Measured(Pickled):
+class _Around(Pickled):
+    """What stands around a model, and has its variables."""
+
+    model: Model
+
+    def init(self, key: Array, x: Any) -> Variables:
+        """Those of the model."""
+        return self.model.init(key, x)
+
+
+@dataclass(frozen=True)
+class _Measured(_Around):
     """A model whose clean pass, which epochs are measured by, may be left out.
 
     A number says so, so that a fit and a search share one program, and all bits.
     """
 
-    model: Model
     measured: Any
-
-    def init(self, key: Array, x: Any) -> Variables:
-        """Those of the model."""
-        return self.model.init(key, x)
 
     def apply(
         self, variables: Variables, x: Any, *, train: bool, key: Array | None
@@ -210,15 +216,10 @@ class _Measured(Pickled):
 
 
 @dataclass(frozen=True)
-class NoisyInputs(Pickled):
+class NoisyInputs(_Around):
     """A model behind the protocol with Gaussian noise on what it gets."""
 
-    model: Model
     stddev: Any
-
-    def init(self, key: Array, x: Any) -> Variables:
-        """Those of the model."""
-        return self.model.init(key, x)
 
     def apply(
         self, variables: Variables, x: Any, *, train: bool, key: Array | None

@@ -24,7 +24,7 @@ from flax.core.tracers import current_trace
 from jax.extend.core import set_current_trace, take_current_trace
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnoise.checks import NOISE, check_function, is_count, shown
+from jaxnoise.checks import NOISE, check_count, check_function
 from jaxnoise.noise import draw, functions, layer
 from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Values
 from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
@@ -507,10 +507,7 @@ class NoisyDense(TrainOnly):
     use_bias: bool = True
 
     def __post_init__(self) -> None:
-        if not is_count(self.features):
-            raise TypeError(
-                f"features must be an int of at least 1, got {shown(self.features)}."
-            )
+        check_count("features", self.features)
         draw.check_strength("stddev_init", self.stddev_init)
         super().__post_init__()
 

@@ -28,7 +28,7 @@ from flax import nnx
 from flax.errors import TraceContextError
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxnoise.checks import NOISE, check_function, is_count, shown, single_key
+from jaxnoise.checks import NOISE, check_count, check_function, shown, single_key
 from jaxnoise.noise import draw, functions
 from jaxnoise.noise.draw import Axes, Mask, Values
 from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
@@ -525,10 +525,7 @@ class NoisyDense(TrainOnly):
     def __post_init__(self) -> None:
         sizes, rngs = (self.in_features, self.out_features), self.rngs
         for name, size in zip(("in_features", "out_features"), sizes, strict=True):
-            if not is_count(size):
-                raise TypeError(
-                    f"{name} must be an int of at least 1, got {shown(size)}."
-                )
+            check_count(name, size)
         start = vars(self).pop("stddev_init")
         draw.check_strength("stddev_init", start)
         super().__post_init__()

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 from jaxnoise import metrics
 from jaxnoise.checks import (
     NOISE,
+    check_count,
     check_function,
-    is_count,
     name_of,
     shown,
     single_key,
@@ -27,7 +27,7 @@ from jaxnoise.models.sites import Network
 from jaxnoise.noise.draw import key_of_place
 from jaxnoise.noise.functions import add_gaussian_noise
 from jaxnoise.noise.linen import Noise
-from jaxnoise.results import SweepResult, cell_columns
+from jaxnoise.results import SweepResult, cell_columns, in_order, planned_runs
 from jaxnoise.robustness.asked import EXPECTED, Asked, Trained, as_asked, by_devices
 
 AT_ONCE = 1024  # rows, which bounds memory
@@ -118,8 +118,7 @@ def noise_curve(
         >>> curve.runs["accuracy"].round(1).tolist()
         [1.0, 0.6, 0.5, 0.5]
     """
-    if not is_count(draws):
-        raise TypeError(f"draws must be an int of at least 1, got {shown(draws)}.")
+    check_count("draws", draws)
     check_function("noise", noise, NOISE, 3)
     levels = _as_levels(stddevs)
     x, y = _rows(data)
@@ -272,23 +271,15 @@ def _of_sweep(
             "result_or_models must be a result with keep_params=True, as a sweep of "
             "this process returned it; give trained models by name instead."
         )
-    names = result.runs[[*cell_columns(result.runs), "seed", "split"]]
-    planned = {_identity(run.columns()): run for run in result.origin.runs}
     made: dict[Any, Any] = {}
-    kept = zip(names.to_dict("records"), result.variables, strict=True)
-    for identity, variables in ((i, v) for i, v in kept if v is not None):
-        run = planned[_identity(identity)]
+    kept = zip(planned_runs(result), result.variables, strict=True)
+    for run, variables in ((run, v) for run, v in kept if v is not None):
         cell = run.placement, repr(run.strength)
         if cell not in made:
             recipe = result.origin.recipes[run.placement](run.strength)
             asked = as_asked(Trained(recipe.model, variables))
             made[cell] = _Scores(_noisy(asked, site, noise), *_first(recipe, metric))
-        yield identity, made[cell], variables
-
-
-def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    known = {k: v for k, v in row.items() if v == v}  # NaN: another placement's leaf
-    return tuple(sorted((k, v) for k, v in known.items()))
+        yield run.columns(), made[cell], variables
 
 
 def _first(recipe: Any, metric: Any) -> tuple[Any, str]:
@@ -348,7 +339,7 @@ def _curve(
     baseline: str,
 ) -> NoiseCurve:
     """The tables of what was found."""
-    runs = pd.DataFrame(names)
+    runs = in_order(pd.DataFrame(names))
     shown_levels = [float(f"{level:.7g}") for level in levels.tolist()]
     columns = [f"{score} at {level:g}" for level in shown_levels]
     tested = pd.DataFrame({"stddev": np.tile(shown_levels, len(runs))})

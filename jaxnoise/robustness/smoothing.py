@@ -19,7 +19,7 @@ import pandas as pd
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jaxnoise.checks import is_count, shown, single_key
+from jaxnoise.checks import check_count, shown, single_key
 from jaxnoise.noise.functions import add_gaussian_noise
 from jaxnoise.robustness.asked import (
     as_asked,
@@ -83,8 +83,8 @@ def certify(
            label  radius
         0      1    0.69
     """
-    _check_count("n0", n0)
-    _check_count("n", n)
+    check_count("n0", n0)
+    check_count("n", n)
     if n < n0:
         raise ValueError(f"n must be at least n0, {n0}, got {n}.")
     _check_share("alpha", alpha)
@@ -138,7 +138,7 @@ def smoothed_predict(
         >>> jn.smoothed_predict(lambda x: x, x, stddev=1.0, key=jax.random.key(0))
         array([ 1, -1,  0])
     """
-    _check_count("n", n)
+    check_count("n", n)
     _check_share("alpha", alpha)
     counts = _voter(model, x, stddev)(single_key(key), n)
     second, first = np.sort(counts, axis=1)[:, -2:].T
@@ -199,11 +199,6 @@ def lower_bound(successes: Any, trials: int, alpha: float) -> np.ndarray:
     k = np.asarray(successes)
     some = np.maximum(k, 1)
     return np.where(k > 0, betaincinv(some, trials - some + 1, alpha), 0.0)
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not is_count(value):
-        raise TypeError(f"{name} must be an int of at least 1, got {shown(value)}.")
 
 
 def _check_share(name: str, value: Any) -> None:

@@ -13,7 +13,7 @@ from jaxnoise.checks import shown
 from jaxnoise.data import Data
 from jaxnoise.evidence.plots import style
 from jaxnoise.model import as_model
-from jaxnoise.results import SweepResult, cell_columns, strengths_of
+from jaxnoise.results import SweepResult, cell_columns, planned_runs, strengths_of
 
 CLASSES = ((style.VERMILLION, "o"), (style.BLUE, "^"))
 
@@ -138,12 +138,7 @@ def _over_time(
             "returned; give functions by title instead."
         )
     panels = {}
-    for number, row in enumerate(result.runs.to_dict("records")):
-        (run,) = (
-            each
-            for each in result.origin.runs
-            if all(row[name] == value for name, value in each.columns().items())
-        )
+    for number, run in enumerate(planned_runs(result)):
         apply = as_model(result.origin.recipes[run.placement](run.strength).model).apply
         for epoch in asked:
             variables = result.variables_at[epoch][number]
