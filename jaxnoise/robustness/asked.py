@@ -5,7 +5,7 @@ rows, which programs are compiled for once, whatever the variables. `by_devices`
 such programs: the devices share the runs or points, which changes no number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,9 +17,13 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from jaxnoise.checks import as_array, check_callable, shown
+from jaxnoise.data import Data
 from jaxnoise.model import CURE, as_model, probabilities_by
+from jaxnoise.models.sites import Network
+from jaxnoise.results import SweepResult, planned_runs
 
 AXIS = "asked"
+SETS = ("population", "test")
 EXPECTED = "a function x -> logits, or a trained model such as jaxnoise.refit returns"
 
 
@@ -70,11 +74,89 @@ class _Clean:
 def as_asked(model: Any) -> Asked:
     """A function, or what has a model and its variables, as an `Asked`."""
     if hasattr(model, "model") and hasattr(model, "variables"):
-        return Asked(_Clean(model.model), model.variables)
+        return Asked(_Clean(_quiet(model.model)), model.variables)
     check_callable("model", model, EXPECTED)
     if hasattr(model, "predict"):  # an estimator, or a Keras model
         raise TypeError(f"model must be {EXPECTED}, got {shown(model)}.")
     return Asked(_Function(model), None)
+
+
+def _quiet(model: Any) -> Any:
+    """A network of ours without noise: one for all places and strengths of it."""
+    if not isinstance(model, Network):
+        return model
+    off: Any = dict.fromkeys(noise_fields(model))
+    return model.clone(**off)
+
+
+def noise_fields(model: Network) -> list[str]:
+    """The fields that hold noise."""
+    return [f for f in type(model).__dataclass_fields__ if f.endswith("_noise")]
+
+
+class AskedRun(NamedTuple):
+    """A run of a sweep, or a model by name.
+
+    Attributes:
+        columns: placement, strength, seed and split.
+        asked: its trained model.
+        recipe: of the run; None for a model by name.
+    """
+
+    columns: dict[str, Any]
+    asked: Asked
+    recipe: Any
+
+
+def runs_of(source: Any) -> list[AskedRun]:
+    """The runs of a sweep that kept their variables, or models by name."""
+    if isinstance(source, SweepResult):
+        return list(_of_sweep(source))
+    if isinstance(source, Mapping) and source:
+        return [
+            AskedRun(
+                {"placement": name, "strength": 0.0, "seed": 0, "split": 0},
+                as_asked(model),
+                None,
+            )
+            for name, model in source.items()
+        ]
+    raise TypeError(
+        "result_or_models must be a SweepResult with keep_params=True, or map "
+        f"names to models, each {EXPECTED}; got {shown(source)}."
+    )
+
+
+def _of_sweep(result: SweepResult) -> Iterator[AskedRun]:
+    if result.origin is None or all(each is None for each in result.variables):
+        raise ValueError(
+            "result_or_models must be a result with keep_params=True, as a sweep of "
+            "this process returned it; give trained models by name instead."
+        )
+    made: dict[Any, Any] = {}
+    kept = zip(planned_runs(result), result.variables, strict=True)
+    for run, variables in ((run, v) for run, v in kept if v is not None):
+        cell = run.placement, repr(run.strength)
+        if cell not in made:
+            made[cell] = result.origin.recipes[run.placement](run.strength)
+        asked = as_asked(Trained(made[cell].model, variables))
+        yield AskedRun(run.columns(), asked, made[cell])
+
+
+def rows_of(data: Any) -> Any:
+    """The rows that are scored, as arrays."""
+    if isinstance(data, Data):
+        name = next((name for name in SETS if name in data), None)
+        if name is None:
+            raise ValueError(
+                f"data must have a set 'population' or 'test', got {', '.join(data)}; "
+                "give a pair, such as data.validation."
+            )
+        data = data[name]
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        raise TypeError(f"data must be a jn.Data or a pair (x, y), got {shown(data)}.")
+    x, y = jax.tree.map(jnp.asarray, tuple(data))
+    return x, y.astype(jnp.int32) if y.dtype == bool else y
 
 
 def as_points(name: str, x: Any) -> Float[Array, " points *axes"]:
@@ -128,6 +210,26 @@ def decided(logits: Float[Array, " rows *classes"]) -> Int[Array, " rows"]:
         return jnp.where(jnp.isnan(z), -1, (z > 0).astype(jnp.int32))
     undefined = jnp.isnan(logits).any(axis=1)
     return jnp.where(undefined, -1, logits.argmax(axis=1).astype(jnp.int32))
+
+
+def by_programs(
+    programs: Sequence[Callable[[Any, Any], Any]], whole: Any, runs: Sequence[AskedRun]
+) -> list[Any]:
+    """What each run's program makes of ``whole`` and ``(places, variables)``.
+
+    Runs of equal programs go together; places count them.
+    """
+    groups: dict[Any, list[int]] = {}
+    for i, program in enumerate(programs):
+        groups.setdefault(program, []).append(i)
+    found: list[Any] = [None] * len(runs)
+    for program, members in groups.items():
+        given = [runs[i].asked.variables for i in members]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *given)
+        parts = by_devices(program, whole, (np.arange(len(members)), stacked))
+        for place, i in enumerate(members):
+            found[i] = jax.tree.map(lambda leaf, at=place: leaf[at], parts)
+    return found
 
 
 def by_devices(function: Callable[[Any, Any], Any], whole: Any, mapped: Any) -> Any:

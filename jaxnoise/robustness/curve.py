@@ -1,6 +1,6 @@
 """How scores fall as test-time noise grows, and what noise in training buys there."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,20 +18,17 @@ from jaxnoise.checks import (
     check_count,
     check_function,
     name_of,
-    shown,
     single_key,
 )
-from jaxnoise.data import Data
 from jaxnoise.evidence.compare import Comparison, compare
 from jaxnoise.models.sites import Network
 from jaxnoise.noise.draw import key_of_place
 from jaxnoise.noise.functions import add_gaussian_noise
 from jaxnoise.noise.linen import Noise
-from jaxnoise.results import SweepResult, cell_columns, in_order, planned_runs
-from jaxnoise.robustness.asked import EXPECTED, Asked, Trained, as_asked, by_devices
+from jaxnoise.results import SweepResult, cell_columns, in_order
+from jaxnoise.robustness.asked import Asked, by_programs, noise_fields, rows_of, runs_of
 
 AT_ONCE = 1024  # rows, which bounds memory
-SETS = ("population", "test")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,20 +118,15 @@ def noise_curve(
     check_count("draws", draws)
     check_function("noise", noise, NOISE, 3)
     levels = _as_levels(stddevs)
-    x, y = _rows(data)
-    asked = list(_asked(result_or_models, site, noise, metric, y))
+    x, y = rows_of(data)
+    runs = runs_of(result_or_models)
+    programs = [
+        _Scores(_noisy(run.asked, site, noise), *_score(run.recipe, metric, y))
+        for run in runs
+    ]
     whole = single_key(key), x, y, levels, draws
-    groups: dict[Any, list[int]] = {}
-    for i, (_, program, _) in enumerate(asked):
-        groups.setdefault(program, []).append(i)
-    scores = np.empty((len(asked), len(levels)))
-    for program, members in groups.items():
-        given = [asked[i][2] for i in members]
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *given)
-        runs = np.arange(len(members)), stacked
-        scores[members] = by_devices(program, whole, runs)
-    names = [identity for identity, _, _ in asked]
-    score = asked[0][1].score
+    scores = np.array(by_programs(programs, whole, runs), float)
+    names, score = [run.columns for run in runs], programs[0].score
     return _curve(result_or_models, names, levels, scores, score, site, baseline)
 
 
@@ -226,13 +218,8 @@ def _with_level(key: Array, x: Array, *, noise: Any, level: Any) -> Array:
 def _noisy(asked: Asked, site: str, noise: Any) -> Callable[..., Any]:
     """Outputs with noise at a site, of a model of ours or another."""
     model, field = getattr(asked.apply, "model", None), f"{site}_noise"
-    if isinstance(model, Network):
-        fields = [f for f in type(model).__dataclass_fields__ if f.endswith("_noise")]
-        off: Any = dict.fromkeys(fields)
-        model = model.clone(**off)
-        if field in fields:
-            return _NoisySite(model, field, noise)
-        asked = as_asked(Trained(model, asked.variables))
+    if isinstance(model, Network) and field in noise_fields(model):
+        return _NoisySite(model, field, noise)
     if site == "input":
         return _NoisyInput(asked.apply, noise)
     if site == "weights" and model is not None:
@@ -243,57 +230,13 @@ def _noisy(asked: Asked, site: str, noise: Any) -> Callable[..., Any]:
     )
 
 
-def _asked(
-    source: Any, site: str, noise: Any, metric: Any, y: Any
-) -> Iterator[tuple[dict[str, Any], _Scores, Any]]:
-    """Of each run its identity, its program and its variables."""
-    if isinstance(source, SweepResult):
-        yield from _of_sweep(source, site, noise, metric)
-    elif isinstance(source, Mapping) and source:
-        score = _score_of(metric, y)
-        for name, model in source.items():
-            asked = as_asked(model)
-            identity = {"placement": name, "strength": 0.0, "seed": 0, "split": 0}
-            program = _Scores(_noisy(asked, site, noise), *score)
-            yield identity, program, asked.variables
-    else:
-        raise TypeError(
-            "result_or_models must be a SweepResult with keep_params=True, or map "
-            f"names to models, each {EXPECTED}; got {shown(source)}."
-        )
-
-
-def _of_sweep(
-    result: SweepResult, site: str, noise: Any, metric: Any
-) -> Iterator[tuple[dict[str, Any], _Scores, Any]]:
-    if result.origin is None or all(each is None for each in result.variables):
-        raise ValueError(
-            "result_or_models must be a result with keep_params=True, as a sweep of "
-            "this process returned it; give trained models by name instead."
-        )
-    made: dict[Any, Any] = {}
-    kept = zip(planned_runs(result), result.variables, strict=True)
-    for run, variables in ((run, v) for run, v in kept if v is not None):
-        cell = run.placement, repr(run.strength)
-        if cell not in made:
-            recipe = result.origin.recipes[run.placement](run.strength)
-            asked = as_asked(Trained(recipe.model, variables))
-            made[cell] = _Scores(_noisy(asked, site, noise), *_first(recipe, metric))
-        yield run.columns(), made[cell], variables
-
-
-def _first(recipe: Any, metric: Any) -> tuple[Any, str]:
-    """The metric of a recipe, and its name."""
+def _score(recipe: Any, metric: Any, y: Any) -> tuple[Any, str]:
+    """The metric that is given, is the first of the recipe, or fits the targets."""
     if metric is not None:
         return metric, name_of(metric)
-    name = next(iter(recipe.metrics), "loss")
-    return recipe.metrics.get(name, recipe.loss), name
-
-
-def _score_of(metric: Any, y: Any) -> tuple[Any, str]:
-    """For functions: the metric that is given, or that fits the targets."""
-    if metric is not None:
-        return metric, name_of(metric)
+    if recipe is not None:
+        name = next(iter(recipe.metrics), "loss")
+        return recipe.metrics.get(name, recipe.loss), name
     if jnp.issubdtype(y.dtype, jnp.integer):
         binary = y.ndim == 2 and y.shape[1] == 1
         return metrics.binary_accuracy if binary else metrics.accuracy, "accuracy"
@@ -311,22 +254,6 @@ def _as_levels(stddevs: Any) -> Array:
     if len({*levels.tolist()}) < len(levels):
         raise ValueError(f"stddevs must be distinct, got {list(stddevs)}.")
     return jnp.asarray(levels)
-
-
-def _rows(data: Any) -> Any:
-    """The rows that are scored, as arrays."""
-    if isinstance(data, Data):
-        name = next((name for name in SETS if name in data), None)
-        if name is None:
-            raise ValueError(
-                f"data must have a set 'population' or 'test', got {', '.join(data)}; "
-                "give a pair, such as data.validation."
-            )
-        data = data[name]
-    if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise TypeError(f"data must be a jn.Data or a pair (x, y), got {shown(data)}.")
-    x, y = jax.tree.map(jnp.asarray, tuple(data))
-    return x, y.astype(jnp.int32) if y.dtype == bool else y
 
 
 def _curve(
