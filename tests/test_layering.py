@@ -11,7 +11,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "pickling": "",
     "results": "checks",
     "losses": "checks",
-    "metrics": "losses",
+    "metrics": "checks losses",
     "data": "checks",
     "noise": "checks pickling",
     "model": "checks pickling",

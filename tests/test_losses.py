@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import expit, log_softmax
-from sklearn.metrics import brier_score_loss
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, log_loss
 
 import jaxnoise as jn
 
@@ -161,6 +162,75 @@ def test_brier_scores():
     np.testing.assert_allclose(two, 2 * found, rtol=1e-5)
 
 
+def test_negative_log_likelihood():
+    """scikit-learn's, of one logit and of several."""
+    labels = rng.integers(0, 3, size=N)
+    several = jn.metrics.negative_log_likelihood(Z, labels)
+    p = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    np.testing.assert_allclose(several.mean(), log_loss(labels, p), rtol=1e-5)
+    z, t = Z[:, :1], (labels == 0)[:, None].astype(np.int32)
+    for one in (z, z[:, 0]):
+        found = jn.metrics.negative_log_likelihood(one, t.reshape(one.shape))
+        np.testing.assert_allclose(found.mean(), log_loss(t, expit(z)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("bins", [1, 7, 15])
+def test_expected_calibration_error(bins):
+    """From scikit-learn's curve of confidences and right decisions."""
+    labels = rng.integers(0, 3, size=N)
+    p = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    confidence, right = p.max(1), p.argmax(1) == labels
+    found, said = calibration_curve(right, confidence, n_bins=bins)
+    counts = np.histogram(confidence, np.linspace(0, 1, bins + 1))[0]
+    expected = (counts[counts > 0] * np.abs(found - said)).sum() / N
+    for targets in (labels, np.eye(3)[labels]):
+        got = jn.metrics.expected_calibration_error(Z, targets, bins=bins)
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+    two, one = np.hstack([0 * Z[:, :1], Z[:, :1]]), (labels == 0).astype(np.int32)
+    for name in ("expected_calibration_error", "debiased_calibration_error"):
+        function = partial(getattr(jn.metrics, name), bins=bins)
+        np.testing.assert_allclose(
+            function(two, one), jax.jit(function)(Z[:, 0], one), rtol=1e-5
+        )
+
+
+def test_calibration_errors_by_hand():
+    """Two of 3/4 sure of which one is right, one sure and wrong of all but nothing."""
+    z = np.log(np.float32([[3.0], [3.0], [1 / 3], [1e9]]))
+    t = np.int32([[1], [0], [0], [0]])
+    both = z[:2], t[:2]
+    assert jn.metrics.expected_calibration_error(*both) == pytest.approx(0.25)
+    debiased = jn.metrics.debiased_calibration_error(*both)
+    assert debiased == pytest.approx(0.25**2 - 0.25 / 1)
+    expected = (3 * abs(0.75 - 2 / 3) + 1) / 4
+    assert jn.metrics.expected_calibration_error(z, t) == pytest.approx(expected)
+    debiased = jn.metrics.debiased_calibration_error(z, t)
+    share = 2 / 3  # right of those that are 3/4 sure; a single row counts as 0
+    squares = (0.75 - share) ** 2 - share * (1 - share) / 2
+    assert debiased == pytest.approx(3 / 4 * squares, rel=1e-5)
+    edge = np.float32([[0.0], [9.0]]), np.int32([[1], [1]])
+    found = jn.metrics.binned("", *edge, 2)  # a bin has its upper end
+    np.testing.assert_allclose(found, [[1, 1], [0.5, expit(9)], [0, 1]], rtol=1e-6)
+    undefined = np.float32([[np.nan], [1.0]]), np.int32([[1], [1]])
+    assert np.isnan(jn.metrics.expected_calibration_error(*undefined))
+
+
+@pytest.mark.parametrize("off", [0.0, 0.1])
+def test_the_debiased_calibration_error_has_no_luck_in_it(off):
+    """Its mean is the square of how far confidences are off: 0 if they are right."""
+    draws, rows = 4000, 40
+    own = np.random.default_rng(1)
+    said = own.choice([0.6, 0.75, 0.9], size=(draws, rows))
+    t = (own.random((draws, rows)) < said - off).astype(np.int32)
+    z = np.log(said / (1 - said)).astype(np.float32)
+    found = np.asarray(jax.vmap(jn.metrics.debiased_calibration_error)(z, t))
+    error = 5 * found.std() / np.sqrt(draws)
+    assert error < 0.002
+    assert found.mean() == pytest.approx(off**2, abs=error)
+    biased = jax.vmap(jn.metrics.expected_calibration_error)(z, t).mean()
+    assert biased > off + 10 * error
+
+
 def test_what_is_undefined_scores_nan():
     """Neither right nor wrong, as the engine leaves all metrics of such a run."""
     bad = rng.random(Z.shape) < 0.1
@@ -200,7 +270,13 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_no_array_of_numbers(name):
     function = FUNCTIONS[name]
-    classes = name in ("losses.softmax_cross_entropy", "metrics.accuracy")
+    several = (
+        "accuracy",
+        "_calibration_error",
+        "log_likelihood",
+        "softmax_cross_entropy",
+    )
+    classes = name.endswith(several) and "binary" not in name
     z, t = np.zeros((5, 3), np.float32), np.zeros(5 if classes else (5, 3), int)
     first, second = list(inspect.signature(function).parameters)[:2]
     texts = ("a", b"a", ["a", "b"], np.full((5, 3), "a"))  # no names of types
