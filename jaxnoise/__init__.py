@@ -42,7 +42,8 @@ and `sweep_until` finds out; `compare_many` asks several data sets.
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
 `noise_curve` says what training with noise buys under noise at test time;
 `smoothed_predict` asks for the majority over noisy copies, `certify` within which
-radius it holds, and `certified_accuracy` for how many rows.
+radius it holds, and `certified_accuracy` for how many rows; `calibration` says whether
+its probabilities can be believed.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:
@@ -125,6 +126,7 @@ if TYPE_CHECKING:
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
+    from jaxnoise.robustness.calibration import calibration as calibration
     from jaxnoise.robustness.curve import noise_curve as noise_curve
     from jaxnoise.robustness.smoothing import certified_accuracy as certified_accuracy
     from jaxnoise.robustness.smoothing import certify as certify
@@ -143,6 +145,7 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "nnx": "jaxnoise.nnx",
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",
+    "calibration": "jaxnoise.robustness.calibration:calibration",
     "certify": "jaxnoise.robustness.smoothing:certify",
     "certified_accuracy": "jaxnoise.robustness.smoothing:certified_accuracy",
     "noise_curve": "jaxnoise.robustness.curve:noise_curve",

@@ -205,7 +205,7 @@ def negative_log_likelihood(
     """
     name = "negative_log_likelihood"
     logits, targets = as_arrays(name, logits=logits, targets=targets)
-    loss = binary_cross_entropy if _is_binary(logits) else softmax_cross_entropy
+    loss = binary_cross_entropy if is_binary(logits) else softmax_cross_entropy
     return loss(logits, targets)
 
 
@@ -296,7 +296,7 @@ def binned(
     """
     check_count("bins", bins)
     logits, targets = as_arrays(name, logits=logits, targets=targets)
-    if _is_binary(logits):
+    if is_binary(logits):
         confidence = jax.nn.sigmoid(jnp.abs(logits))
         right = _right(name, logits, targets)
     else:
@@ -306,6 +306,11 @@ def binned(
     each = jnp.stack([jnp.ones_like(right), confidence, right])
     found = jnp.zeros((3, bins), each.dtype)
     return found.at[:, place.reshape(-1)].add(each.reshape(3, -1))
+
+
+def is_binary(logits: Array) -> bool:
+    """Whether a row has one logit, of two classes."""
+    return logits.ndim < 2 or logits.shape[-1] == 1
 
 
 def __dir__() -> list[str]:
@@ -320,11 +325,6 @@ TAKE_LOGITS = (
     exact_match,
     negative_log_likelihood,
 )  # and no probabilities
-
-
-def _is_binary(logits: Array) -> bool:
-    """Whether a row has one logit, of two classes."""
-    return logits.ndim < 2 or logits.shape[-1] == 1
 
 
 def _right(name: str, logits: ArrayLike, targets: ArrayLike) -> Float[Array, "..."]:

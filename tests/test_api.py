@@ -71,6 +71,7 @@ def test_the_public_list():
         "add_gaussian_noise",
         "add_noise",
         "alpha_dropout",
+        "calibration",
         "certified_accuracy",
         "certify",
         "clipped",

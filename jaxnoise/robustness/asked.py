@@ -13,15 +13,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
+from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from jaxnoise.checks import as_array, check_callable, shown
 from jaxnoise.data import Data
+from jaxnoise.evidence.compare import Comparison, compare
 from jaxnoise.model import CURE, as_model, probabilities_by
 from jaxnoise.models.sites import Network
 from jaxnoise.results import SweepResult, planned_runs
 
+AT_ONCE = 1024  # rows, which bounds memory
 AXIS = "asked"
 SETS = ("population", "test")
 EXPECTED = "a function x -> logits, or a trained model such as jaxnoise.refit returns"
@@ -143,6 +147,17 @@ def _of_sweep(result: SweepResult) -> Iterator[AskedRun]:
         yield AskedRun(run.columns(), asked, made[cell])
 
 
+def compared(
+    source: Any, runs: pd.DataFrame, metrics: Sequence[str], baseline: str
+) -> Comparison | None:
+    """The runs of a sweep against those of the baseline; None where there is none."""
+    there = set(runs["placement"])
+    if not isinstance(source, SweepResult) or baseline not in there or len(there) < 2:
+        return None
+    runs.attrs = {**source.runs.attrs}
+    return compare(runs, metric=list(metrics), baseline=baseline)
+
+
 def rows_of(data: Any) -> Any:
     """The rows that are scored, as arrays."""
     if isinstance(data, Data):
@@ -210,6 +225,25 @@ def decided(logits: Float[Array, " rows *classes"]) -> Int[Array, " rows"]:
         return jnp.where(jnp.isnan(z), -1, (z > 0).astype(jnp.int32))
     undefined = jnp.isnan(logits).any(axis=1)
     return jnp.where(undefined, -1, logits.argmax(axis=1).astype(jnp.int32))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The clean outputs of runs for rows, of which so many are asked at once."""
+
+    apply: Callable[[Any, Any], Any]
+
+    def __call__(self, x: Any, runs: Any) -> Any:
+        """Of each run the outputs for all rows."""
+
+        def of_run(run: Any) -> Any:
+            def of_row(row: Any) -> Any:
+                alone = jax.tree.map(lambda leaf: leaf[None], row)
+                return self.apply(run[1], alone)[0]
+
+            return lax.map(of_row, x, batch_size=AT_ONCE)
+
+        return lax.map(of_run, runs)
 
 
 def by_programs(

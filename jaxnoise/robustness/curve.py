@@ -20,15 +20,21 @@ from jaxnoise.checks import (
     name_of,
     single_key,
 )
-from jaxnoise.evidence.compare import Comparison, compare
+from jaxnoise.evidence.compare import Comparison
 from jaxnoise.models.sites import Network
 from jaxnoise.noise.draw import key_of_place
 from jaxnoise.noise.functions import add_gaussian_noise
 from jaxnoise.noise.linen import Noise
 from jaxnoise.results import SweepResult, cell_columns, in_order
-from jaxnoise.robustness.asked import Asked, by_programs, noise_fields, rows_of, runs_of
-
-AT_ONCE = 1024  # rows, which bounds memory
+from jaxnoise.robustness.asked import (
+    AT_ONCE,
+    Asked,
+    by_programs,
+    compared,
+    noise_fields,
+    rows_of,
+    runs_of,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -272,9 +278,6 @@ def _curve(
     tested = pd.DataFrame({"stddev": np.tile(shown_levels, len(runs))})
     repeated = runs.loc[runs.index.repeat(len(columns))].reset_index(drop=True)
     long = repeated.join(tested.assign(**{score: scores.reshape(-1)}))
-    found, there = None, set(runs["placement"])
-    if isinstance(source, SweepResult) and baseline in there and len(there) > 1:
-        wide = pd.concat([runs, pd.DataFrame(scores, columns=columns)], axis=1)
-        wide.attrs = {**source.runs.attrs}
-        found = compare(wide, metric=columns, baseline=baseline)
+    wide = pd.concat([runs, pd.DataFrame(scores, columns=columns)], axis=1)
+    found = compared(source, wide, columns, baseline)
     return NoiseCurve(long, found, score, site)

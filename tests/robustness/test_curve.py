@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 import pandas as pd
 import pytest
 from scipy.stats import norm
@@ -15,32 +14,10 @@ from jaxnoise.training.sweep import TrainedModel
 KEY, LEVELS, ROWS, DRAWS = jax.random.key(0), [0.0, 0.5, 2.0], 2500, 8
 
 
-def recipe(stddev):
-    return jn.Recipe(
-        model=jn.MLP((6,), 1, hidden_noise=jn.GaussianNoise(stddev)),
-        loss=jn.losses.binary_cross_entropy,
-        optimizer=optax.adam(1e-2),
-        metrics={"accuracy": jn.metrics.binary_accuracy},
-    )
-
-
 @pytest.fixture(scope="module")
 def rows():
     x = jax.random.normal(jax.random.key(1), (ROWS, 1))
     return x, x > 0
-
-
-@pytest.fixture(scope="module")
-def result():
-    return jn.sweep(
-        {"none": recipe, "hidden": recipe},
-        strengths={"hidden": [0.1, 1.0]},
-        data=jn.data.circles(population=1500),
-        seeds=10,
-        epochs=5,
-        batch_size=30,
-        keep_params=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +112,7 @@ def test_a_site_is_noisy_as_its_layer_is(result, rows):
     data = jn.data.circles(population=400)["population"]
     runs = result.where("hidden", seed=0)
     found = jn.noise_curve(runs, data, [0.0, 1.0], key=KEY, site="hidden", draws=400)
-    model, (x, y) = recipe(1.0).model, data
+    model, (x, y) = result.origin.recipes["hidden"](1.0).model, data
     for cell, variables in enumerate(runs.variables):
 
         def score(key, train):
@@ -232,9 +209,9 @@ def test_bad_input(given, message):
         jn.noise_curve(*places, **arguments)
 
 
-def test_variables_must_have_been_kept():
-    result = jn.sweep(
-        {"none": recipe},
+def test_variables_must_have_been_kept(result):
+    without = jn.sweep(
+        {"none": result.origin.recipes["none"]},
         strengths={},
         data=jn.data.circles(population=50),
         seeds=1,
@@ -242,4 +219,4 @@ def test_variables_must_have_been_kept():
         batch_size=30,
     )
     with pytest.raises(ValueError, match="a result with keep_params=True"):
-        jn.noise_curve(result, PAIR, [0.1], key=KEY)
+        jn.noise_curve(without, PAIR, [0.1], key=KEY)

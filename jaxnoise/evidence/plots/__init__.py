@@ -10,6 +10,7 @@ compute none of their own: what they take is a result, a table of runs, or a
 
 from jaxnoise.evidence.plots.curves import learning_curves as learning_curves
 from jaxnoise.evidence.plots.curves import noise_curve as noise_curve
+from jaxnoise.evidence.plots.curves import reliability as reliability
 from jaxnoise.evidence.plots.differences import forest as forest
 from jaxnoise.evidence.plots.differences import score_distribution as score_distribution
 from jaxnoise.evidence.plots.differences import seed_slopes as seed_slopes
@@ -26,6 +27,7 @@ __all__ = [
     "learning_curves",
     "noise_curve",
     "noise_matrix",
+    "reliability",
     "scatter",
     "score_distribution",
     "sets_forest",

@@ -145,6 +145,52 @@ def noise_curve(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes
     return axes
 
 
+def reliability(found: Any, *, label: str | None = None, ax: Any = None) -> Axes:
+    """Draw accuracy against confidence, a line a placement and strength.
+
+    Lines are means over the runs, at the mean confidence of a bin, bands one standard
+    deviation to both sides. Below the dotted diagonal a model is surer than it is
+    right, above it less sure. Bins with fewer than 1 % of the rows are left out.
+
+    Args:
+        found: what `jaxnoise.calibration` returned.
+        label: of the vertical axis; None takes "accuracy".
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        TypeError: if ``ax`` is no axes.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jax.random.logistic(jax.random.key(0), (500, 1))
+        >>> y = (jax.random.logistic(jax.random.key(1), (500, 1)) < x).astype(int)
+        >>> found = jn.calibration({"too sure": lambda x: 3 * x}, (x, y))
+        >>> jn.plots.reliability(found).get_xlabel()
+        'confidence'
+    """
+    axes = style.new_axes(ax)
+    bins = found.bins[found.bins["share"] >= 0.01]
+    titles = cell_titles(bins)
+    groups = bins.groupby(cell_columns(bins), sort=False, dropna=False)
+    ends = [bins["confidence"].min(), 1]
+    axes.plot(ends, ends, **style.best_style(), label="as sure as right")
+    for i, (title, (_, group)) in enumerate(zip(titles, groups, strict=True)):
+        look = style.placement_style(i)
+        wide = group.pivot_table("accuracy", ["seed", "split"], "bin")
+        confidence = group.groupby("bin")["confidence"].mean().to_numpy()
+        _band(axes, confidence, wide.to_numpy(), title, (look["color"], "-", ""))
+        axes.plot(confidence, wide.mean(), linestyle="", **look)
+    axes.set_xlabel("confidence")
+    style.score_label(axes, label, "accuracy")
+    style.plain(axes)
+    handles, _ = axes.get_legend_handles_labels()
+    style.legend_beside(ax, [axes], handles, ["line: mean of the runs", "band: ± 1 sd"])
+    return axes
+
+
 def _judged(comparison: Comparison) -> dict[Any, str]:
     """The verdict of each cell and metric."""
     found = {}
