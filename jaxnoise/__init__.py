@@ -43,7 +43,7 @@ strengths; `straight_through` has a clean backward pass; `max_norm` is a rival o
 `noise_curve` says what training with noise buys under noise at test time;
 `smoothed_predict` asks for the majority over noisy copies, `certify` within which
 radius it holds, and `certified_accuracy` for how many rows; `calibration` says whether
-its probabilities can be believed.
+its probabilities can be believed, and `predict_averaged` leaves its noise on.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:
@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
+    from jaxnoise.robustness.averaging import predict_averaged as predict_averaged
     from jaxnoise.robustness.calibration import calibration as calibration
     from jaxnoise.robustness.curve import noise_curve as noise_curve
     from jaxnoise.robustness.smoothing import certified_accuracy as certified_accuracy
@@ -149,6 +150,7 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "certify": "jaxnoise.robustness.smoothing:certify",
     "certified_accuracy": "jaxnoise.robustness.smoothing:certified_accuracy",
     "noise_curve": "jaxnoise.robustness.curve:noise_curve",
+    "predict_averaged": "jaxnoise.robustness.averaging:predict_averaged",
     "smoothed_predict": "jaxnoise.robustness.smoothing:smoothed_predict",
     "describe": "jaxnoise.models.describe:describe",
     "strip_noise": "jaxnoise.models.strip:strip_noise",
