@@ -214,7 +214,8 @@ def _averaged(
         said = {"clean": clean, "averaged": mean} if mean.shape[1] == 1 else {}
         columns = {name: values[:, 0] for name, values in said.items()}
     else:
-        columns = {"clean": decided(clean), "averaged": decided(mean)}
+        labels = (np.asarray(decided(jnp.asarray(p))) for p in (clean, mean))
+        columns = dict(zip(("clean", "averaged"), labels, strict=True))
         columns |= {"majority": votes.argmax(1), "probability": mean.max(1)}
         columns |= {"votes": votes.max(1) / n}
     least = spread.max(axis=1)
