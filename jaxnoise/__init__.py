@@ -44,6 +44,7 @@ strengths; `straight_through` has a clean backward pass; `max_norm` is a rival o
 `smoothed_predict` asks for the majority over noisy copies, `certify` within which
 radius it holds, and `certified_accuracy` for how many rows; `calibration` says whether
 its probabilities can be believed, and `predict_averaged` leaves its noise on.
+`robustness_report` puts all of that on one page.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from jaxnoise.robustness.averaging import predict_averaged as predict_averaged
     from jaxnoise.robustness.calibration import calibration as calibration
     from jaxnoise.robustness.curve import noise_curve as noise_curve
+    from jaxnoise.robustness.report import robustness_report as robustness_report
     from jaxnoise.robustness.smoothing import certified_accuracy as certified_accuracy
     from jaxnoise.robustness.smoothing import certify as certify
     from jaxnoise.robustness.smoothing import smoothed_predict as smoothed_predict
@@ -151,6 +153,7 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "certified_accuracy": "jaxnoise.robustness.smoothing:certified_accuracy",
     "noise_curve": "jaxnoise.robustness.curve:noise_curve",
     "predict_averaged": "jaxnoise.robustness.averaging:predict_averaged",
+    "robustness_report": "jaxnoise.robustness.report:robustness_report",
     "smoothed_predict": "jaxnoise.robustness.smoothing:smoothed_predict",
     "describe": "jaxnoise.models.describe:describe",
     "strip_noise": "jaxnoise.models.strip:strip_noise",

@@ -30,7 +30,7 @@ PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
 MODEL_FIRST = {"certify", "describe", "noise_curve", "predict_averaged"}
-MODEL_FIRST |= {"smoothed_predict"}
+MODEL_FIRST |= {"robustness_report", "smoothed_predict"}
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
 RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
@@ -94,6 +94,7 @@ def test_the_public_list():
         "refit",
         "relative",
         "report",
+        "robustness_report",
         "salt_and_pepper",
         "seeds_needed",
         "select",

@@ -77,6 +77,8 @@ class _Clean:
 
 def as_asked(model: Any) -> Asked:
     """A function, or what has a model and its variables, as an `Asked`."""
+    if isinstance(model, Asked):
+        return model
     if hasattr(model, "model") and hasattr(model, "variables"):
         return Asked(_Clean(_quiet(model.model)), model.variables)
     check_callable("model", model, EXPECTED)

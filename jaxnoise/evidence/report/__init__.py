@@ -112,12 +112,9 @@ def report(
         >>> "There is no verdict on input, 0.1 against none" in page
         True
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, got {type(path).__name__}.")
-    if config is not None and not isinstance(config, Mapping):
-        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
+    check_page(path, config)
     if isinstance(result, ManyComparison):
-        return _write(Path(path), _rendered("many.html", filled(result, title)))
+        return write_page(path, "many.html", filled(result, title))
     runs = runs_of(source_of(result), "result")
     if metric is None and not isinstance(result, Comparison):
         metric = _default_metric(runs)
@@ -133,7 +130,15 @@ def report(
         "figures": illustrations(rows, name, best=best, label=label),
         "config": config,
     }
-    return _write(Path(path), _rendered("report.html", content))
+    return write_page(path, "report.html", content)
+
+
+def check_page(path: Any, config: Any) -> None:
+    """Refuse what is no path, or no mapping, before anything is computed."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path, got {type(path).__name__}.")
+    if config is not None and not isinstance(config, Mapping):
+        raise TypeError(f"config must be a mapping, got {type(config).__name__}.")
 
 
 def _found(
@@ -225,10 +230,13 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def _rendered(name: str, content: Mapping[str, Any]) -> str:
-    """A page, which tells who wrote it and when."""
+def write_page(
+    path: str | os.PathLike[str], name: str, content: Mapping[str, Any]
+) -> Path:
+    """Fill a template, which tells who wrote it and when, and write the page."""
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%MZ")
-    return legible(_templates().get_template(name).render(content, date=date))
+    page = _templates().get_template(name).render(content, date=date)
+    return _write(Path(path), legible(page))
 
 
 def _write(path: Path, page: str) -> Path:

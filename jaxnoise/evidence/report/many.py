@@ -32,13 +32,16 @@ def filled(many: ManyComparison, title: str | None) -> dict[str, Any]:
         "title": title or f"Would noise help? {many.sets['set'].nunique()} data sets",
         "rows": list(zip(summary.itertuples(), names, strict=True)),
         "tables": [
-            _table("Over the data sets", summary),
-            _table("On each data set", compared[["set", "metric", *cells, *SHOWN]]),
+            titled_table("Over the data sets", summary),
+            titled_table(
+                "On each data set", compared[["set", "metric", *cells, *SHOWN]]
+            ),
         ],
         "figures": [(name, *each) for name, each in zip(names, drawn, strict=True)],
     }
 
 
-def _table(caption: str, table: pd.DataFrame) -> tuple[str, list[str], Any]:
+def titled_table(caption: str, table: pd.DataFrame) -> tuple[str, list[str], Any]:
+    """A table as the template takes it."""
     heads = [in_words(name) for name in table]
     return caption, heads, table_text(table).to_numpy().tolist()

@@ -1,0 +1,261 @@
+"""All that a trained network stands, measured in one call and written on one page."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Array
+
+from jaxnoise.checks import check_count, single_key
+from jaxnoise.evidence import plots
+from jaxnoise.evidence.compare import Comparison
+from jaxnoise.evidence.format import (
+    cell_titles,
+    difference_decimals,
+    in_words,
+    signed,
+)
+from jaxnoise.evidence.plots.page import drawn_for_page
+from jaxnoise.evidence.report import check_page, write_page
+from jaxnoise.evidence.report.many import titled_table
+from jaxnoise.evidence.report.sentences import enumerated
+from jaxnoise.results import SweepResult, cell_columns, in_order
+from jaxnoise.robustness.asked import compared, rows_of, runs_of
+from jaxnoise.robustness.calibration import Calibration, calibration
+from jaxnoise.robustness.curve import NoiseCurve, noise_curve
+from jaxnoise.robustness.smoothing import certified_accuracy, certify
+
+IDENTITY = ("placement", "strength", "seed", "split")
+SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)  # of the standard deviation of x
+RADII = np.linspace(0, 2, 9)  # in standard deviations of the noise that certifies
+CERTIFIED_AT = RADII[2]
+QUESTION = "What do these networks stand, and what does noise in training buy there?"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Robustness:
+    """What `measured` returns.
+
+    Attributes:
+        scores: a row a run: placement, strength, seed and split, and a column for each
+            score, on clean rows and otherwise.
+        comparison: of all scores with the runs without noise, adjusted for one another;
+            None where `noise_curve` has none.
+        curve: under noise on the inputs.
+        certified: a row a run and radius, as `certified_accuracy` has them.
+        calibration: of the clean probabilities.
+        stddev: of the noise that certifies.
+    """
+
+    scores: pd.DataFrame
+    comparison: Comparison | None
+    curve: NoiseCurve
+    certified: pd.DataFrame
+    calibration: Calibration
+    stddev: float
+
+
+def robustness_report(
+    result_or_models: SweepResult | Mapping[str, Any],
+    data: Any,
+    path: str | os.PathLike[str],
+    *,
+    key: Array,
+    stddevs: Sequence[float] | None = None,
+    draws: int = 20,
+    points: int = 100,
+    n: int = 400,
+    baseline: str = "none",
+    title: str | None = None,
+    question: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Measure what classifiers stand, and write it as one HTML page.
+
+    The page needs no network and no other file: an answer in words for every score,
+    what noise in training buys in it, tables, figures, and what it cannot say. Scores
+    are accuracy under noise on the inputs at test time, certified accuracy at half the
+    standard deviation of the noise that certifies, and the calibration of clean
+    probabilities.
+
+    Args:
+        result_or_models: as for `noise_curve`; outputs are logits, as for `certify`.
+        data: as for `noise_curve`; x is an array.
+        path: the file to write, as for `report`.
+        key: a typed key.
+        stddevs: of noise at test time, as for `noise_curve`; None takes 0, 0.1, 0.25,
+            0.5 and 1 standard deviations of x. The median of those above 0 certifies.
+        draws: as for `noise_curve`.
+        points: rows, evenly spaced, that are certified.
+        n: draws of a certificate, as for `certify`.
+        baseline: as for `noise_curve`.
+        title: of the page; None makes one.
+        question: that the page answers; None makes one.
+        config: names and values of what the runs were made with, shown as they are.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: as `noise_curve`, `calibration` and `certify` raise it.
+        OSError: if the file cannot be written.
+
+    Example:
+        >>> import tempfile, jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = jax.random.normal(jax.random.key(0), (200, 1))
+        >>> models = {"a line": lambda x: 3 * x, "a constant": jnp.ones_like}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = jn.robustness_report(
+        ...         models, (x, x > 0), f"{folder}/page.html", key=jax.random.key(1)
+        ...     ).read_text("utf-8")
+        >>> "What this page cannot say" in page
+        True
+    """
+    check_page(path, config)
+    asked: Any = {"stddevs": stddevs, "draws": draws, "points": points, "n": n}
+    found = measured(result_or_models, data, key=key, baseline=baseline, **asked)
+    return robustness_page(found, path, title, question, config)
+
+
+def measured(
+    result_or_models: SweepResult | Mapping[str, Any],
+    data: Any,
+    *,
+    key: Array,
+    stddevs: Sequence[float] | None = None,
+    draws: int = 20,
+    points: int = 100,
+    n: int = 400,
+    baseline: str = "none",
+) -> Robustness:
+    """Measure what `robustness_report` writes; its arguments are told there."""
+    check_count("points", points)
+    x, y = rows_of(data)
+    if stddevs is None:
+        stddevs = [float(f"{share * np.std(x):.2g}") for share in SHARES]
+    if not (noisy := [each for each in stddevs if each > 0]):
+        raise ValueError(f"stddevs must have one above 0, got {list(stddevs)}.")
+    at = float(np.median(noisy))
+    keys = jax.random.split(single_key(key), 2)
+    asked: Any = {"key": keys[0], "draws": draws, "baseline": baseline}
+    curve = noise_curve(result_or_models, (x, y), stddevs, **asked)
+    sure = calibration(result_or_models, (x, y), baseline=baseline)
+    rows = np.unique(np.linspace(0, len(x) - 1, points).astype(int))
+    certified = _certified(result_or_models, x[rows], y[rows], at, keys[1], n)
+    radius, error = CERTIFIED_AT * at, "expected_calibration_error"
+    scores = _by_level(curve, sure.runs)
+    there = certified[certified["radius"] == radius]["accuracy"]
+    scores[f"certified accuracy at {radius:g}"] = there.to_numpy()
+    scores[error] = sure.runs[error]
+    told = compared(result_or_models, scores, _scores_of(scores), baseline)
+    return Robustness(scores, told, curve, certified, sure, at)
+
+
+def _by_level(curve: NoiseCurve, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a run: its clean accuracy, and its score under all noise of a curve."""
+    found = runs[[*cell_columns(runs), "seed", "split", "accuracy"]].copy()
+    levels = curve.runs["stddev"].unique()
+    scores = curve.runs[curve.score].to_numpy().reshape(-1, len(levels))
+    for level, column in zip(levels, scores.T, strict=True):
+        if level > 0:
+            found[f"{curve.score} at {level:g}"] = column
+    return found
+
+
+def _scores_of(table: pd.DataFrame) -> list[str]:
+    return [name for name in table if name not in {*cell_columns(table), *IDENTITY}]
+
+
+def _certified(
+    source: Any, x: Array, y: Array, stddev: float, key: Array, n: int
+) -> pd.DataFrame:
+    """The certified accuracy of every run at every radius."""
+    labels = np.asarray(y).reshape(len(y), -1)
+    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(1)
+    tables = []
+    for run in runs_of(source):
+        found = certify(run.asked, x, stddev=stddev, key=key, n=n)
+        table = certified_accuracy(found, labels, RADII * stddev)
+        tables.append(table.assign(**run.columns))
+    return in_order(pd.concat(tables, ignore_index=True))
+
+
+def robustness_page(
+    found: Robustness,
+    path: str | os.PathLike[str],
+    title: str | None = None,
+    question: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write what was measured as `robustness_report` does."""
+    drawn = [
+        (caption, *drawn_for_page(draw, f"figure-{i + 1}"))
+        for i, (caption, draw) in enumerate(_figures(found))
+    ]
+    content = {
+        "title": title or "What these networks stand",
+        "question": question or QUESTION,
+        "answers": list(_answers(found.comparison)),
+        "tables": [titled_table(caption, table) for caption, table in _tables(found)],
+        "figures": drawn,
+        "stddev": found.stddev,
+        "config": config,
+    }
+    return write_page(path, "robustness.html", content)
+
+
+def _answers(comparison: Comparison | None) -> Iterator[str]:
+    """A sentence a score: which placements are better and worse there."""
+    if comparison is None:
+        yield "Models by name are shown, and not compared: one of each may be luck."
+        return
+    for metric in comparison.metrics:
+        rows = comparison.of(metric)
+        others = rows[rows["verdict"] != "baseline"]
+        texts = pd.Series(cell_titles(others), others.index) + " ("
+        digits = difference_decimals(others)
+        for name, mark in (("difference", " ["), ("low", ", "), ("high", "])")):
+            texts += [f"{signed(value, digits)}{mark}" for value in others[name]]
+        parts = []
+        for verdict in ("better", "worse"):
+            if len(there := texts[others["verdict"] == verdict]):
+                parts.append(f"{verdict} {enumerated([*there])}")
+        told = "; ".join(parts) or "no difference that could not be luck"
+        yield f"{in_words(metric).capitalize()}: {told}."
+
+
+def _tables(found: Robustness) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Tables with their captions."""
+    cells = cell_columns(found.scores)
+    if found.comparison is not None:
+        told = found.comparison[found.comparison["verdict"] != "baseline"]
+        columns = ["metric", *cells, *"n difference low high p_holm verdict".split()]
+        table = pd.DataFrame(told[columns])
+        table["metric"] = table["metric"].map(in_words)
+        yield "What noise in training buys", table
+    means = found.scores.groupby(cells, sort=False, dropna=False)
+    turned = means[_scores_of(found.scores)].mean().T
+    turned.columns, turned.index = cell_titles(found.scores), turned.index.map(in_words)
+    yield "Mean scores", turned.rename_axis("score").reset_index()
+    sure = found.calibration.runs
+    by = sure.groupby(cells, sort=False, dropna=False)
+    yield "Calibration, clean rows", by[_scores_of(sure)].mean().reset_index()
+
+
+def _figures(found: Robustness) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """What draws them, with their captions."""
+    score = in_words(found.curve.score)
+    caption = f"Mean {score} against noise on the inputs at test time."
+    yield caption, partial(plots.noise_curve, found.curve)
+    if found.curve.comparison is not None:
+        caption = f"What training with noise buys in {score}, at each strength."
+        yield caption, partial(plots.noise_matrix, found.curve)
+    caption = "Accuracy against confidence: below the diagonal networks are too sure."
+    yield caption, partial(plots.reliability, found.calibration)
