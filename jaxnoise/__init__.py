@@ -40,7 +40,8 @@ call `use_all_cores` first. `describe` tells what the noise in a model does, and
 and `sweep_until` finds out; `compare_many` asks several data sets.
 `clipped`, `relative` and `snr_db` change a noise; `strength_prior` holds up `Learnable`
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
-`noise_curve` says what training with noise buys under noise at test time;
+`noise_curve` says what training with noise buys under noise at test time, and
+`corruption_panel` what it buys under the `corruptions` of images, series and tables;
 `smoothed_predict` asks for the majority over noisy copies, `certify` within which
 radius it holds, and `certified_accuracy` for how many rows; `calibration` says whether
 its probabilities can be believed, and `predict_averaged` leaves its noise on.
@@ -127,9 +128,11 @@ if TYPE_CHECKING:
     from jaxnoise.evidence.report import report as report
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
+    from jaxnoise.robustness import corruptions as corruptions
     from jaxnoise.robustness.averaging import predict_averaged as predict_averaged
     from jaxnoise.robustness.calibration import calibration as calibration
     from jaxnoise.robustness.curve import noise_curve as noise_curve
+    from jaxnoise.robustness.panel import corruption_panel as corruption_panel
     from jaxnoise.robustness.report import robustness_report as robustness_report
     from jaxnoise.robustness.smoothing import certified_accuracy as certified_accuracy
     from jaxnoise.robustness.smoothing import certify as certify
@@ -150,6 +153,8 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "report": "jaxnoise.evidence.report:report",
     "calibration": "jaxnoise.robustness.calibration:calibration",
     "certify": "jaxnoise.robustness.smoothing:certify",
+    "corruption_panel": "jaxnoise.robustness.panel:corruption_panel",
+    "corruptions": "jaxnoise.robustness.corruptions",
     "certified_accuracy": "jaxnoise.robustness.smoothing:certified_accuracy",
     "noise_curve": "jaxnoise.robustness.curve:noise_curve",
     "predict_averaged": "jaxnoise.robustness.averaging:predict_averaged",

@@ -127,7 +127,7 @@ def noise_curve(
     x, y = rows_of(data)
     runs = runs_of(result_or_models)
     programs = [
-        _Scores(_noisy(run.asked, site, noise), *_score(run.recipe, metric, y))
+        Scores(*_noisy(run.asked, site, noise), *score_of(run.recipe, metric, y))
         for run in runs
     ]
     whole = single_key(key), x, y, levels, draws
@@ -137,53 +137,62 @@ def noise_curve(
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """Of runs of one program the mean score at each strength."""
+class Scores:
+    """Of runs of one program the mean score in each condition, a row of a pytree."""
 
-    outputs: Callable[..., Any]  # (variables, key, x, stddev) -> outputs
+    spoilt: Callable[..., Any]  # (key, x, condition) -> x, which all runs meet
+    outputs: Callable[..., Any]  # (variables, key, x, condition) -> outputs
     metric: Callable[[Any, Any], Array]
     score: str
 
-    def __call__(self, whole: Any, runs: Any) -> Float[Array, "runs strengths"]:
-        key, x, y, levels, draws = whole
+    def __call__(self, whole: Any, runs: Any) -> Float[Array, "runs conditions"]:
+        """The scores, a block of rows at a time."""
+        key, x, y, conditions, draws = whole
         rows = len(jax.tree.leaves(x)[0])
         size = min(rows, AT_ONCE)
         blocks = -(-rows // size)
         places = jnp.arange(blocks * size).reshape(blocks, size)
+        nothing = jnp.zeros((len(jax.tree.leaves(conditions)[0]), len(runs[0])))
 
-        def of_run(run: Any) -> Array:
-            def of_block(total: Array, place: Array) -> tuple[Array, None]:
-                there = place < rows  # the last block is filled up
-                xs, ys = jax.tree.map(lambda leaf: leaf[place % rows], (x, y))
-                block = jax.random.fold_in(key, place[0])
+        def of_block(total: Array, place: Array) -> tuple[Array, None]:
+            there = place < rows  # the last block is filled up
+            xs, ys = jax.tree.map(lambda leaf: leaf[place % rows], (x, y))
+            block = jax.random.fold_in(key, place[0])
 
-                def of_draw(draw: Any, total: Array) -> Array:
-                    fresh = jax.random.fold_in(block, draw)
+            def of_draw(draw: Any, total: Array) -> Array:
+                fresh = jax.random.fold_in(block, draw)
 
-                    def at(level: Array) -> Array:
-                        values = self.metric(self.outputs(run[1], fresh, xs, level), ys)
-                        return jnp.where(there, values, 0).sum(dtype=jnp.float32)
+                def under(condition: Any) -> Float[Array, " runs"]:
+                    met = self.spoilt(fresh, xs, condition)
 
-                    return total + lax.map(at, levels)
+                    def of_run(run: Any) -> Array:
+                        outputs = self.outputs(run[1], fresh, met, condition)
+                        values = jnp.where(there, self.metric(outputs, ys), 0)
+                        return values.sum(dtype=jnp.float32)
 
-                sums = lax.fori_loop(0, draws, of_draw, jnp.zeros(len(levels)))
-                return total + sums / rows, None
+                    return lax.map(of_run, runs)
 
-            total, _ = lax.scan(of_block, jnp.zeros(len(levels)), places)
-            return total / draws
+                return total + lax.map(under, conditions)
 
-        return lax.map(of_run, runs)
+            return total + lax.fori_loop(0, draws, of_draw, nothing) / rows, None
+
+        return lax.scan(of_block, nothing, places)[0].T / draws
 
 
 @dataclass(frozen=True)
-class _NoisyInput:
-    """The clean outputs for noisy inputs."""
+class Met:
+    """The outputs for inputs as they come."""
 
-    asked: Callable[[Any, Any], Any]
-    noise: Callable[..., Array]
+    apply: Callable[[Any, Any], Any]
 
-    def __call__(self, variables: Any, key: Array, x: Any, level: Array) -> Any:
-        return self.asked(variables, self.noise(key, x, level))
+    def __call__(self, variables: Any, _: Array, x: Any, __: Any) -> Any:
+        """The outputs."""
+        return self.apply(variables, x)
+
+
+def as_it_is(_: Array, x: Any, __: Any) -> Any:
+    """``x``, not spoilt."""
+    return x
 
 
 @dataclass(frozen=True)
@@ -221,22 +230,22 @@ def _with_level(key: Array, x: Array, *, noise: Any, level: Any) -> Array:
     return noise(key, x, level)
 
 
-def _noisy(asked: Asked, site: str, noise: Any) -> Callable[..., Any]:
-    """Outputs with noise at a site, of a model of ours or another."""
+def _noisy(asked: Asked, site: str, noise: Any) -> tuple[Any, Any]:
+    """The inputs, and outputs, with noise at a site, of a model of ours or another."""
     model, field = getattr(asked.apply, "model", None), f"{site}_noise"
     if isinstance(model, Network) and field in noise_fields(model):
-        return _NoisySite(model, field, noise)
+        return as_it_is, _NoisySite(model, field, noise)
     if site == "input":
-        return _NoisyInput(asked.apply, noise)
+        return noise, Met(asked.apply)
     if site == "weights" and model is not None:
-        return _NoisyWeights(asked.apply, noise)
+        return as_it_is, _NoisyWeights(asked.apply, noise)
     raise ValueError(
         "site must be 'input', or of a trained model also 'weights' or a site of our "
         f"networks that it has, got {site!r}."
     )
 
 
-def _score(recipe: Any, metric: Any, y: Any) -> tuple[Any, str]:
+def score_of(recipe: Any, metric: Any, y: Any) -> tuple[Any, str]:
     """The metric that is given, is the first of the recipe, or fits the targets."""
     if metric is not None:
         return metric, name_of(metric)
