@@ -14,7 +14,7 @@ NAMES = sorted(
     and not inspect.ismodule(getattr(jn, name))
     and getattr(getattr(jn, name), "__module__", "").startswith("jaxnoise")
 )
-MODULES = (jn.losses, jn.metrics, jn.data, jn.plots)
+MODULES = (jn.losses, jn.metrics, jn.data, jn.plots, jn.corruptions)
 NNX = {f"nnx.{name}": getattr(jn.nnx, name) for name in dir(jn.nnx)}
 KERAS = {f"keras.{name}": getattr(jn.keras, name) for name in dir(jn.keras)}
 FUNCTIONS = {name: getattr(jn, name) for name in NAMES} | {
@@ -29,8 +29,15 @@ HELPERS = {"data.row_count"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
-MODEL_FIRST = {"certify", "describe", "noise_curve", "predict_averaged"}
-MODEL_FIRST |= {"robustness_report", "smoothed_predict"}
+MODEL_FIRST = {
+    "certify",
+    "corruption_panel",
+    "describe",
+    "noise_curve",
+    "predict_averaged",
+    "robustness_report",
+    "smoothed_predict",
+}
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
 RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
@@ -79,6 +86,7 @@ def test_the_public_list():
         "compare",
         "compare_many",
         "concat",
+        "corruption_panel",
         "describe",
         "drop_units",
         "flip_labels",

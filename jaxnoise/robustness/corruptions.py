@@ -20,13 +20,13 @@ There are no published severities for series and tables: these are ours.
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Num
+from jaxtyping import Array, ArrayLike, Float, Num
 
 from jaxnoise.checks import shown, single_key
 from jaxnoise.models.rnn import as_series
@@ -67,11 +67,12 @@ OPTIONS = {
     "means": "of the features, such as those of the train rows; None takes those of x.",
 }
 
-Images = Float[ArrayLike, "rows height width channels"]
-Series = Float[ArrayLike, "rows steps channels"]
-Table = Float[ArrayLike, "rows features"]
-Severity = Num[ArrayLike, ""]
-Steps = Bool[ArrayLike, "rows steps"] | None
+Images = Float[Array, "rows height width channels"]
+Series = Float[Array, "rows steps channels"]
+Table = Float[Array, "rows features"]
+Severity = Num[Array, ""]
+Steps: TypeAlias = Any  # Bool[Array, "rows steps"] | None
+Function = Callable[..., Array]
 
 
 class Corruption(NamedTuple):
@@ -83,7 +84,7 @@ class Corruption(NamedTuple):
         severities: what grows, and how far in the five of them.
     """
 
-    function: Callable[..., Array]
+    function: Function
     rank: int
     severities: str
 
@@ -91,10 +92,10 @@ class Corruption(NamedTuple):
 REGISTRY: dict[str, Corruption] = {}
 
 
-def _corruption(rank: int, what: str, *levels: float) -> Any:
+def _corruption(rank: int, what: str, *levels: float) -> Callable[[Function], Function]:
     """Make a corruption of a function that gets the severity's level in its place."""
 
-    def register(function: Callable[..., Array]) -> Callable[..., Array]:
+    def register(function: Function) -> Function:
         @wraps(function)
         def corrupt(key: Array, x: Any, severity: Any, **options: Any) -> Array:
             x, single = checked(rank, x), single_key(key)
@@ -265,7 +266,7 @@ def occlusion(key: Array, x: Images, severity: Severity) -> Array:
     place = standard_uniform(key, (2, len(x), 1)) * (1 - severity)
 
     def covered(size: int, start: Array) -> Array:
-        at = (np.arange(size) + 0.5) / size
+        at = (jnp.arange(size) + 0.5) / size
         return (at >= start) & (at < start + severity)
 
     rows, columns = covered(x.shape[1], place[0]), covered(x.shape[2], place[1])

@@ -24,6 +24,7 @@ from jaxnoise.evidence.compare import Comparison
 from jaxnoise.models.sites import Network
 from jaxnoise.noise.draw import key_of_place
 from jaxnoise.noise.functions import add_gaussian_noise
+from jaxnoise.noise.layer import keys_shared
 from jaxnoise.noise.linen import Noise
 from jaxnoise.results import SweepResult, cell_columns, in_order
 from jaxnoise.robustness.asked import (
@@ -223,7 +224,8 @@ class _NoisySite:
         layer = Noise(partial(_with_level, noise=self.noise, level=level))
         field: Any = {self.field: layer}
         model = self.clean.clone(**field)
-        return model.apply(variables, x, train=True, rngs={"noise": key})
+        with keys_shared(True):  # along runs, which are paired
+            return model.apply(variables, x, train=True, rngs={"noise": key})
 
 
 def _with_level(key: Array, x: Array, *, noise: Any, level: Any) -> Array:

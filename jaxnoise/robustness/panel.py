@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array
 
 from jaxnoise.checks import check_count, check_function, single_key
-from jaxnoise.evidence.compare import Comparison
+from jaxnoise.evidence.compare import Comparison, compare
 from jaxnoise.evidence.table import lower_is_better
 from jaxnoise.models.rnn import as_series
 from jaxnoise.noise.draw import call_masked
@@ -35,19 +35,30 @@ class CorruptionPanel:
             corruption "clean", of severity 0, is none.
         errors: a row a run: for each corruption the corruption error, and their means,
             ``mce`` and ``relative_mce``.
-        comparison: what `compare` says of every placement and strength, against the
-            runs without noise, all adjusted for one another: of the metrics ``"<score>
-            at clean"``, ``"<score> at <corruption>"``, the mean over severities, and
-            ``mce``. None without such runs, and of models by name.
+        means: a row a run: the mean score over the severities of each corruption,
+            ``"<score> at <corruption>"``, and ``"<score> at clean"``, and ``mce``.
+        comparison: what `compare` says of ``"<score> at clean"`` and ``mce`` of every
+            placement and strength, against the runs without noise, all adjusted for one
+            another. None without such runs, and of models by name.
         score: the name of the column.
         reference: the placement or model whose errors are the unit of ``errors``.
     """
 
     runs: pd.DataFrame
     errors: pd.DataFrame
+    means: pd.DataFrame
     comparison: Comparison | None
     score: str
     reference: str
+
+    def by_corruption(self) -> Comparison | None:
+        """The same for ``"<score> at <corruption>"``, a larger family of its own."""
+        if self.comparison is None:
+            return None
+        names = [name for name in self.means if f"{name}".startswith(self.score)][1:]
+        return compare(
+            self.means, metric=names, baseline=self.comparison.attrs["baseline"]
+        )
 
     def __repr__(self) -> str:
         cells = cell_columns(self.runs)
@@ -118,7 +129,7 @@ def corruption_panel(
         >>> panel.errors[["placement", "mce"]].round(1)
           placement  mce
         0       one  1.0
-        1      mean  0.5
+        1      mean  0.3
     """
     check_count("draws", draws)
     x, y = rows_of(data)
@@ -146,8 +157,8 @@ def corruption_panel(
     means = np.hstack([scores[:, :1], scores[:, 1:].reshape(shape).mean(2)])
     columns = [f"{score} at {name}" for name in (CLEAN, *functions)]
     wide = table.join(pd.DataFrame(means, columns=columns)).assign(mce=errors["mce"])
-    found = compared(result_or_models, wide, [*columns, "mce"], baseline)
-    return CorruptionPanel(long, table.join(errors), found, score, unit)
+    found = compared(result_or_models, wide, [columns[0], "mce"], baseline)
+    return CorruptionPanel(long, table.join(errors), wide, found, score, unit)
 
 
 @dataclass(frozen=True)

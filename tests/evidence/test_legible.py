@@ -17,7 +17,8 @@ from matplotlib.colors import to_rgb
 import jaxnoise as jn
 from jaxnoise.evidence import report
 from jaxnoise.evidence.plots import curves, differences, page, planes, style
-from jaxnoise.evidence.plots.strengths import DARK, MISSING, label_side_by_side
+from jaxnoise.evidence.plots.maps import DARK, MISSING
+from jaxnoise.evidence.plots.strengths import label_side_by_side
 
 TEXT, GRAPHICS = 4.5, 3  # least contrast to what is behind, which WCAG 2.2 asks
 APART = 12  # least distance of two colours in CIELAB; 2.3 can just be noticed

@@ -27,7 +27,7 @@ def grey(value, rows=ROWS):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_battery(name):
-    """Compiled over keys and severities as alone, kept in form, and ever further off."""
+    """Compiled over keys and severities as alone, kept in form, ever further off."""
     function, rank, _ = REGISTRY[name]
     assert getattr(jn.corruptions, name) is function
     x, keys = sample(rank), jnp.stack([KEY, jax.random.key(7)])

@@ -14,14 +14,16 @@ from jaxnoise.evidence.plots.curves import reliability as reliability
 from jaxnoise.evidence.plots.differences import forest as forest
 from jaxnoise.evidence.plots.differences import score_distribution as score_distribution
 from jaxnoise.evidence.plots.differences import seed_slopes as seed_slopes
+from jaxnoise.evidence.plots.maps import corruption_panel as corruption_panel
+from jaxnoise.evidence.plots.maps import noise_matrix as noise_matrix
+from jaxnoise.evidence.plots.maps import strength_heatmap as strength_heatmap
 from jaxnoise.evidence.plots.planes import decision_regions as decision_regions
 from jaxnoise.evidence.plots.planes import scatter as scatter
 from jaxnoise.evidence.plots.sets import sets_forest as sets_forest
-from jaxnoise.evidence.plots.strengths import noise_matrix as noise_matrix
 from jaxnoise.evidence.plots.strengths import strength_curve as strength_curve
-from jaxnoise.evidence.plots.strengths import strength_heatmap as strength_heatmap
 
 __all__ = [
+    "corruption_panel",
     "decision_regions",
     "forest",
     "learning_curves",
