@@ -24,7 +24,6 @@ import _options as o
 import _study as study
 import digits_cnn
 import jax
-import mnist1d
 import numpy as np
 import pandas as pd
 from _claims.page import SIGNS
@@ -122,6 +121,7 @@ def scores_of(found: Robustness, plan: Mapping[str, Any]) -> pd.DataFrame:
     return table[[*cell_columns(table), "seed", "split"]].assign(
         clean=table["accuracy"],
         noise=table[f"accuracy at {at:g}"],
+        corrupted=table["accuracy of corrupted rows"],
         certified=table[certified],
         calibration=-table["expected_calibration_error"],
     )
@@ -145,11 +145,21 @@ CIRCLES = study.Study(
     sets=("train", "population"),
     train_size=30,
 )
+SERIES = study.Study(
+    name="mnist1d",
+    data=jn.data.mnist1d,
+    recipe=study.network(partial(jn.MLP, (100, 100), 10)),
+    strengths={},
+    epochs=40,
+    batch_size=100,
+    question="",
+    train_size=2000,
+)
 STUDIES = {
     "circles": task("circles", CIRCLES),
     "digits": task("digits", digits_cnn.STUDIES["digits"], train_size=400),
     "mnist5k": task("mnist5k", digits_cnn.STUDIES["mnist5k"], train_size=500),
-    "mnist1d": task("mnist1d", mnist1d.STUDIES["mlp"], train_size=2000),
+    "mnist1d": task("mnist1d", SERIES),
 }
 script = study.Script(
     "robustness.py",

@@ -29,6 +29,7 @@ from jaxnoise.results import SweepResult, cell_columns, in_order
 from jaxnoise.robustness.asked import compared, rows_of, runs_of
 from jaxnoise.robustness.calibration import Calibration, calibration
 from jaxnoise.robustness.curve import NoiseCurve, noise_curve
+from jaxnoise.robustness.panel import CorruptionPanel, corruption_panel
 from jaxnoise.robustness.smoothing import certified_accuracy, certify
 
 IDENTITY = ("placement", "strength", "seed", "split")
@@ -48,6 +49,7 @@ class Robustness:
         comparison: of all scores with the runs without noise, adjusted for one another;
             None where `noise_curve` has none.
         curve: under noise on the inputs.
+        panel: under corruptions.
         certified: a row a run and radius, as `certified_accuracy` has them.
         calibration: of the clean probabilities.
         stddev: of the noise that certifies.
@@ -56,6 +58,7 @@ class Robustness:
     scores: pd.DataFrame
     comparison: Comparison | None
     curve: NoiseCurve
+    panel: CorruptionPanel
     certified: pd.DataFrame
     calibration: Calibration
     stddev: float
@@ -68,6 +71,7 @@ def robustness_report(
     *,
     key: Array,
     stddevs: Sequence[float] | None = None,
+    corruptions: Any = None,
     draws: int = 20,
     points: int = 100,
     n: int = 400,
@@ -80,9 +84,9 @@ def robustness_report(
 
     The page needs no network and no other file: an answer in words for every score,
     what noise in training buys in it, tables, figures, and what it cannot say. Scores
-    are accuracy under noise on the inputs at test time, certified accuracy at half the
-    standard deviation of the noise that certifies, and the calibration of clean
-    probabilities.
+    are accuracy under noise on the inputs at test time and of corrupted rows, certified
+    accuracy at half the standard deviation of the noise that certifies, and the
+    calibration of clean probabilities.
 
     Args:
         result_or_models: as for `noise_curve`; outputs are logits, as for `certify`.
@@ -91,6 +95,7 @@ def robustness_report(
         key: a typed key.
         stddevs: of noise at test time, as for `noise_curve`; None takes 0, 0.1, 0.25,
             0.5 and 1 standard deviations of x. The median of those above 0 certifies.
+        corruptions: as for `corruption_panel`.
         draws: as for `noise_curve`.
         points: rows, evenly spaced, that are certified.
         n: draws of a certificate, as for `certify`.
@@ -104,7 +109,7 @@ def robustness_report(
 
     Raises:
         TypeError: if an argument is of the wrong kind.
-        ValueError: as `noise_curve`, `calibration` and `certify` raise it.
+        ValueError: as the functions for its parts raise it.
         OSError: if the file cannot be written.
 
     Example:
@@ -119,7 +124,8 @@ def robustness_report(
         True
     """
     check_page(path, config)
-    asked: Any = {"stddevs": stddevs, "draws": draws, "points": points, "n": n}
+    asked: Any = {"stddevs": stddevs, "corruptions": corruptions, "draws": draws}
+    asked |= {"points": points, "n": n}
     found = measured(result_or_models, data, key=key, baseline=baseline, **asked)
     return robustness_page(found, path, title, question, config)
 
@@ -130,6 +136,7 @@ def measured(
     *,
     key: Array,
     stddevs: Sequence[float] | None = None,
+    corruptions: Any = None,
     draws: int = 20,
     points: int = 100,
     n: int = 400,
@@ -143,19 +150,23 @@ def measured(
     if not (noisy := [each for each in stddevs if each > 0]):
         raise ValueError(f"stddevs must have one above 0, got {list(stddevs)}.")
     at = float(np.median(noisy))
-    keys = jax.random.split(single_key(key), 2)
+    keys = jax.random.split(single_key(key), 3)
     asked: Any = {"key": keys[0], "draws": draws, "baseline": baseline}
     curve = noise_curve(result_or_models, (x, y), stddevs, **asked)
+    spoilt: Any = {"key": keys[2], "baseline": baseline}
+    panel = corruption_panel(result_or_models, (x, y), corruptions, **spoilt)
     sure = calibration(result_or_models, (x, y), baseline=baseline)
     rows = np.unique(np.linspace(0, len(x) - 1, points).astype(int))
     certified = _certified(result_or_models, x[rows], y[rows], at, keys[1], n)
     radius, error = CERTIFIED_AT * at, "expected_calibration_error"
     scores = _by_level(curve, sure.runs)
+    by = panel.means.filter(regex=f"^{panel.score} at (?!clean)")
+    scores[f"{panel.score} of corrupted rows"] = by.mean(axis=1)
     there = certified[certified["radius"] == radius]["accuracy"]
     scores[f"certified accuracy at {radius:g}"] = there.to_numpy()
     scores[error] = sure.runs[error]
     told = compared(result_or_models, scores, _scores_of(scores), baseline)
-    return Robustness(scores, told, curve, certified, sure, at)
+    return Robustness(scores, told, curve, panel, certified, sure, at)
 
 
 def _by_level(curve: NoiseCurve, runs: pd.DataFrame) -> pd.DataFrame:
@@ -244,6 +255,9 @@ def _tables(found: Robustness) -> Iterator[tuple[str, pd.DataFrame]]:
     turned = means[_scores_of(found.scores)].mean().T
     turned.columns, turned.index = cell_titles(found.scores), turned.index.map(in_words)
     yield "Mean scores", turned.rename_axis("score").reset_index()
+    by = found.panel.errors.groupby(cells, sort=False, dropna=False)
+    errors = by[_scores_of(found.panel.errors)].mean().reset_index()
+    yield f"Corruption errors, relative to {found.panel.reference}", errors
     sure = found.calibration.runs
     by = sure.groupby(cells, sort=False, dropna=False)
     yield "Calibration, clean rows", by[_scores_of(sure)].mean().reset_index()
@@ -257,5 +271,7 @@ def _figures(found: Robustness) -> Iterator[tuple[str, Callable[[], Any]]]:
     if found.curve.comparison is not None:
         caption = f"What training with noise buys in {score}, at each strength."
         yield caption, partial(plots.noise_matrix, found.curve)
+    caption = f"Mean {score} of corrupted rows, over five severities."
+    yield caption, partial(plots.corruption_panel, found.panel)
     caption = "Accuracy against confidence: below the diagonal networks are too sure."
     yield caption, partial(plots.reliability, found.calibration)

@@ -20,11 +20,15 @@ def found(result):
 
 def test_every_score_is_that_of_its_function(found, result):
     data, runs = jn.data.circles(population=1500), result.runs
-    keys = jax.random.split(KEY, 2)
+    keys = jax.random.split(KEY, 3)
     curve = jn.noise_curve(result, data, ASK["stddevs"], key=keys[0], draws=2).runs
     for level in (0.1, 0.5):
         there = curve[curve["stddev"] == level]["accuracy"].to_numpy()
         assert found.scores[f"accuracy at {level:g}"].tolist() == there.tolist()
+    panel = jn.corruption_panel(result, data, key=keys[2]).runs
+    spoilt = panel[panel["severity"] > 0]["accuracy"].to_numpy().reshape(len(runs), -1)
+    ours = found.scores["accuracy of corrupted rows"]
+    np.testing.assert_allclose(ours, spoilt.mean(axis=1), atol=1e-6)
     np.testing.assert_allclose(
         found.scores["accuracy"], runs["population_accuracy"], atol=1e-6
     )
@@ -47,7 +51,8 @@ def test_all_scores_are_one_family(found):
     rows = found.comparison
     assert rows.metrics == [
         *("accuracy", "accuracy at 0.5", "accuracy at 0.1"),
-        *("certified accuracy at 0.15", "expected_calibration_error"),
+        *("accuracy of corrupted rows", "certified accuracy at 0.15"),
+        "expected_calibration_error",
     ]
     assert (rows["n"] == 10).all()
     compared = rows[rows["verdict"] != "baseline"]
@@ -58,8 +63,8 @@ def test_the_page(found, tmp_path):
     path = robustness_page(found, tmp_path / "a" / "page.html", title="<Robust>")
     page = path.read_text("utf-8")
     assert "<h1>&lt;Robust&gt;</h1>" in page
-    assert page.count("<svg") == 3
-    assert page.count("<table>") == 3
+    assert page.count("<svg") == 4
+    assert page.count("<table>") == 4
     assert "What this page cannot say" in page
     assert "How it was made" not in page
 
@@ -91,7 +96,7 @@ def test_models_by_name_are_shown_and_not_compared(tmp_path):
     ask = {"key": KEY, "points": 5, "n": 100, "draws": 1, "config": {"made of": "<x>"}}
     page = jn.robustness_report(models, (x, y), path, **ask).read_text("utf-8")
     assert "Models by name are shown, and not compared" in page
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
     assert "<td>&lt;x&gt;</td>" in page
     # in standard deviations of x
     levels = [f"squared error at {share:g}" for share in (0.1, 0.25, 0.5, 1.0)]
