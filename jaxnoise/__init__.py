@@ -43,8 +43,9 @@ strengths; `straight_through` has a clean backward pass; `max_norm` is a rival o
 `noise_curve` says what training with noise buys under noise at test time, and
 `corruption_panel` what it buys under the `corruptions` of images, series and tables;
 `smoothed_predict` asks for the majority over noisy copies, `certify` within which
-radius it holds, and `certified_accuracy` for how many rows; `calibration` says whether
-its probabilities can be believed, and `predict_averaged` leaves its noise on.
+radius it holds, and `certified_accuracy` for how many rows; `attack` looks for changes
+that a network does not stand. `calibration` says whether its probabilities can be
+believed, and `predict_averaged` leaves its noise on.
 `robustness_report` puts all of that on one page.
 The README has a table of all noises, and notebooks go through a case study.
 
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from jaxnoise.models.describe import describe as describe
     from jaxnoise.models.strip import strip_noise as strip_noise
     from jaxnoise.robustness import corruptions as corruptions
+    from jaxnoise.robustness.attack import attack as attack
     from jaxnoise.robustness.averaging import predict_averaged as predict_averaged
     from jaxnoise.robustness.calibration import calibration as calibration
     from jaxnoise.robustness.curve import noise_curve as noise_curve
@@ -152,6 +154,7 @@ _ON_FIRST_USE = {  # what loads matplotlib, Keras, NNX or scikit-learn
     "plots": "jaxnoise.evidence.plots",
     "report": "jaxnoise.evidence.report:report",
     "calibration": "jaxnoise.robustness.calibration:calibration",
+    "attack": "jaxnoise.robustness.attack:attack",
     "certify": "jaxnoise.robustness.smoothing:certify",
     "corruption_panel": "jaxnoise.robustness.panel:corruption_panel",
     "corruptions": "jaxnoise.robustness.corruptions",

@@ -30,6 +30,7 @@ PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
 MODEL_FIRST = {
+    "attack",
     "certify",
     "corruption_panel",
     "describe",
@@ -79,6 +80,7 @@ def test_the_public_list():
         "add_gaussian_noise",
         "add_noise",
         "alpha_dropout",
+        "attack",
         "calibration",
         "certified_accuracy",
         "certify",

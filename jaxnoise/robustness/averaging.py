@@ -1,5 +1,6 @@
 """Noise left on at test time: mean predictions over draws, and what they are worth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -111,7 +112,7 @@ def predict_averaged(
     x, key = as_points("x", x), single_key(key)
     if not regression:
         classes_of(as_asked(model), x[:BLOCK])
-    _check_noisy(program, variables, x, key)
+    check_noisy(partial(program.outputs, variables, x[0]), key)
     whole = variables, key, draws, wanted
     found = by_devices(program, whole, (jnp.arange(len(x)), x))
     return _averaged(regression, *found)
@@ -180,14 +181,19 @@ def _program(model: Any, regression: bool) -> _Averages:
             "model must be a trained model with its noise, such as jaxnoise.refit "
             f"returns, got {shown(model)}."
         )
-    if state := sorted({*model.variables} - {"params"}):
-        raise ValueError(f"{NO_STATE}, got {', '.join(state)}.")
+    check_stateless(model)
     return _Averages(model.model, regression)
 
 
-def _check_noisy(program: _Averages, variables: Any, x: Array, key: Array) -> None:
+def check_stateless(model: Any) -> None:
+    """Refuse a trained model that has more than params."""
+    if state := sorted({*model.variables} - {"params"}):
+        raise ValueError(f"{NO_STATE}, got {', '.join(state)}.")
+
+
+def check_noisy(outputs: Callable[[Array], Any], key: Array) -> None:
     """Refuse a model whose outputs do not depend on the key."""
-    traced = jax.make_jaxpr(partial(program.outputs, variables, x[0]))(key).jaxpr
+    traced = jax.make_jaxpr(outputs)(key).jaxpr
     drawn = {*traced.invars}
     for step in traced.eqns:
         if any(not isinstance(v, Literal) and v in drawn for v in step.invars):
