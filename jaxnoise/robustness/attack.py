@@ -150,12 +150,7 @@ def attack(
     program = _Search(outputs, norm, draws or 1)
     rows = _blocks((x, y))
     found = {}
-    for name, asked in {
-        "attack": (radius, steps, restarts, True),
-        "more steps": (radius, 2 * steps, restarts, True),
-        "larger radius": (2 * radius, steps, restarts, True),
-        "white noise": (radius, 0, (steps + 1) * restarts, False),
-    }.items():
+    for name, asked in _asked(radius, steps, restarts).items():
         parts = by_devices(program, (variables, key, low, high, asked), rows)
         found[name] = [part.reshape(-1, *part.shape[2:])[: len(x)] for part in parts]
     adversarial, clean, right, flat = found.pop("attack")
@@ -168,6 +163,16 @@ def attack(
     return Attack(
         table, adversarial, checks, " ".join(CAUTIONS[check] for check in failed)
     )
+
+
+def _asked(radius: float, steps: int, restarts: int) -> dict[str, Any]:
+    """Radius, steps and restarts of the attack and its checks, and whether at rows."""
+    return {
+        "attack": (radius, steps, restarts, True),
+        "more steps": (radius, 2 * steps, restarts, True),
+        "larger radius": (2 * radius, steps, restarts, True),
+        "white noise": (radius, 0, (steps + 1) * restarts, False),
+    }
 
 
 @dataclass(frozen=True)
