@@ -30,7 +30,10 @@ KNOWS = {  # room: rooms below it, of which it may import anything
 BESIDES = {  # single names of a room that is not known as a whole
     "model": {"noise.layer.keys_shared"},  # runs are paired: axes of them share keys
     "evidence": {"model.as_model"},  # pictures of what networks decide
-    "training": {"noise.wrappers.straight_through"},  # around the weights' noise
+    "training": {
+        "noise.wrappers.straight_through",  # around the weights' noise
+        "noise.sampling.threefry2x32",  # keys are derived as noise is drawn
+    },
 }
 FILES = {path: path.relative_to(PACKAGE).parts for path in PACKAGE.rglob("*.py")}
 

@@ -18,14 +18,24 @@ leaf      ``fold_in(step, path)``            nothing: noise on weights and gradi
 
 A change in one role leaves the others as they were, so that runs of one seed and split
 that differ in the noise's place or strength alone are paired.
+
+A program derives its keys by `unrolled` arithmetic: on a CPU JAX makes a loop of each
+derivation, which takes as long as half of a small network's step.
 """
 
+import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core.primitives import random_fold_in_p, random_split_p
 from jaxtyping import Array
 
 from jaxnoise.checks import single_key
+from jaxnoise.noise.sampling import threefry2x32
 
 
 class Keys(NamedTuple):
@@ -62,3 +72,58 @@ def key_of_seed(seed: Any) -> Array:
 def init_key(seed: Any) -> Array:
     """That of the initial weights of a seed's runs."""
     return Keys.of_run(key_of_seed(seed), 0).init
+
+
+def unrolled(jaxpr: ClosedJaxpr) -> ClosedJaxpr:
+    """The same, bit for bit, but that single keys are derived without a loop each."""
+    config: Any = jax.config
+    if config.jax_debug_key_reuse or not config.jax_threefry_partitionable:
+        return jaxpr  # it does not see words; splits differ
+    return jaxpr.replace(jaxpr=_unrolled(jaxpr.jaxpr))
+
+
+def _unrolled(jaxpr: Jaxpr) -> Jaxpr:
+    return jaxpr.replace(eqns=[_unrolled_equation(eqn) for eqn in jaxpr.eqns])
+
+
+def _unrolled_equation(eqn: JaxprEqn) -> JaxprEqn:
+    """A call of ours in its place, or the same with what is inside of it."""
+    given: Any = [var.aval for var in eqn.invars]
+    key = jax.eval_shape(key_of_seed, 0)
+    derive = DERIVE.get(eqn.primitive)
+    if derive and (given[0].shape, given[0].dtype) == (key.shape, key.dtype):
+        call = jax.jit(partial(derive, **eqn.params))
+        (new,) = jax.make_jaxpr(call)(*given).eqns
+        return eqn.replace(primitive=new.primitive, params=new.params)
+    return eqn.replace(params=jax.tree.map(_inside, eqn.params))
+
+
+def _inside(param: Any) -> Any:
+    if isinstance(param, ClosedJaxpr):
+        return param.replace(jaxpr=_unrolled(param.jaxpr))
+    return _unrolled(param) if isinstance(param, Jaxpr) else param
+
+
+def _split(key: Array, *, shape: tuple[int, ...]) -> Array:
+    return _folded_in(
+        key, jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
+    )
+
+
+def _folded_in(key: Array, numbers: Array) -> Array:
+    """The keys of some numbers.
+
+    The branch, which the compiler cannot know to be taken, keeps this apart from what
+    is drawn by them: fused with it, that may be rounded in another way.
+    """
+
+    def words() -> Array:
+        both = threefry2x32(jax.random.key_data(key), zeros, numbers)
+        return jnp.stack(both, -1)
+
+    zeros, taken = jnp.zeros_like(numbers), lax.optimization_barrier(jnp.bool_(True))
+    found = lax.cond(taken, words, lambda: jnp.stack([zeros, zeros], -1))
+    return jax.random.wrap_key_data(found)
+
+
+DERIVE: dict[Any, Any] = {random_fold_in_p: _folded_in, random_split_p: _split}

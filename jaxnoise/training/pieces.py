@@ -17,7 +17,7 @@ from jax.stages import Lowered
 
 from jaxnoise.data import Data
 from jaxnoise.results import RunResult
-from jaxnoise.training.keys import key_of_seed
+from jaxnoise.training.keys import key_of_seed, unrolled
 from jaxnoise.training.plan import Pieces, Plan
 from jaxnoise.training.recipe import RecipeFn, Settings
 from jaxnoise.training.run import Carry, run_of
@@ -51,7 +51,7 @@ def lowered_parts(
             return getattr(run_of(recipe, settings, *arguments), part)(*more)
 
         jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(arguments, *more)
-        flat, form = jaxpr_as_fun(jaxpr), jax.tree.structure(shapes)
+        flat, form = jaxpr_as_fun(unrolled(jaxpr)), jax.tree.structure(shapes)
 
         def run(seed: Any, given: Any, at: Any, data: Data) -> Any:
             (strength, *carry), (split, *bounds) = given, at

@@ -34,7 +34,7 @@ from jaxnoise.training.devices import (
     most_in_block,
 )
 from jaxnoise.training.evaluate import with_set_metrics
-from jaxnoise.training.keys import init_key, key_of_seed
+from jaxnoise.training.keys import init_key, key_of_seed, unrolled
 from jaxnoise.training.notices import check_convolutions
 from jaxnoise.training.pieces import (
     Parts,
@@ -203,7 +203,7 @@ def lowered_program(
     weights = sum(leaf.size for leaf in jax.tree.leaves(result.params))
     products = weights * min(settings.batch_size, row_count(data.train))
     block = block_size(settings.vectorize, most, products, _peak_bytes(jaxpr.jaxpr))
-    flat, form = jaxpr_as_fun(jaxpr), jax.tree.structure(result)
+    flat, form = jaxpr_as_fun(unrolled(jaxpr)), jax.tree.structure(result)
 
     def kept(result: RunResult) -> RunResult:
         return result if keep else result._replace(variables=None)

@@ -6,9 +6,12 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from jax import lax
+from jax.extend.core import jaxpr_as_fun
 
 import jaxnoise as jn
 from jaxnoise.training import devices, program
+from jaxnoise.training.keys import unrolled
 from jaxnoise.training.slots import CALL_BLOCKS, next_packs
 
 
@@ -103,3 +106,24 @@ def test_what_nothing_needs_any_more_takes_no_memory():
 
     traced = jax.make_jaxpr(chain)(np.zeros(100, np.float32))
     assert program._peak_bytes(traced.jaxpr) == 2 * 400
+
+
+def test_keys_are_derived_without_loops_and_the_same():
+    """Wherever they are: in loops, branches, rows, and rules of differentiation."""
+
+    def derived(key, n):
+        def step(key, i):
+            other, last = jax.random.split(jax.random.fold_in(key, i))
+            last = lax.cond(
+                i > 1, lambda k: jax.random.split(k, (2, 2))[1, 0], lambda k: k, last
+            )
+            return other, jax.random.normal(last, (3,))
+
+        return lax.scan(step, key, n + jnp.arange(3, dtype=jnp.uint32))[1]
+
+    key, n = jax.random.key(5), jnp.uint32(2**32 - 2)
+    jaxpr = jax.make_jaxpr(jax.checkpoint(derived))(key, n)
+    ours = unrolled(jaxpr)
+    assert str(jaxpr).count("random_split") == 2
+    assert not any(name in str(ours) for name in ("random_split", "random_fold_in"))
+    np.testing.assert_array_equal(jaxpr_as_fun(ours)(key, n)[0], derived(key, n))
