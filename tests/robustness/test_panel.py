@@ -190,6 +190,7 @@ def test_a_picture_of_one_model_is_by_severity(rows):
     panel = jn.corruption_panel({"a": mean}, rows, TWO, key=KEY)
     axes = jn.plots.corruption_panel(panel)
     assert [t.get_text() for t in axes.get_xticklabels()] == list("012345")
+    assert axes.get_xlabel() == "severity"
     plt.close("all")
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +141,23 @@ def test_certified_accuracy():
     assert table["abstained"].tolist() == [0.25] * 3
     with pytest.raises(ValueError, match="labels must be one a point, 4, got 3"):
         jn.certified_accuracy(found, np.array([1, 0, 1]), radii=[0.0])
+
+
+def test_pictures_of_certified_accuracy(tmp_path):
+    found = pd.DataFrame({"label": [1, 0, -1, 1], "radius": [0.7, 0.2, 0.0, 0.5]})
+    table = jn.certified_accuracy(found, np.array([1, 0, 1, 0]), radii=[0.0, 0.2, 0.7])
+    runs = [table.assign(placement="a", strength=0.1, seed=i, split=0) for i in (0, 1)]
+    alone = jn.plots.certified_accuracy(table)
+    (points,) = (line for line in alone.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xdata(), table["radius"])
+    np.testing.assert_array_equal(points.get_ydata(), table["accuracy"])
+    assert alone.get_xlabel() == "radius, L2" and alone.get_legend() is None
+    named = jn.plots.certified_accuracy({"one": table, "two": table})
+    assert [text.get_text() for text in named.get_legend().texts] == ["one", "two"]
+    several = jn.plots.certified_accuracy(pd.concat(runs))
+    assert "mean of the runs" in several.get_legend().get_title().get_text()
+    named.figure.savefig(tmp_path / "named.png")
+    plt.close("all")
 
 
 X = jnp.ones((3, 2))

@@ -8,6 +8,7 @@ compute none of their own: what they take is a result, a table of runs, or a
 `strength_curve` and `learning_curves` are what most sweeps want.
 """
 
+from jaxnoise.evidence.plots.curves import certified_accuracy as certified_accuracy
 from jaxnoise.evidence.plots.curves import learning_curves as learning_curves
 from jaxnoise.evidence.plots.curves import noise_curve as noise_curve
 from jaxnoise.evidence.plots.curves import reliability as reliability
@@ -23,6 +24,7 @@ from jaxnoise.evidence.plots.sets import sets_forest as sets_forest
 from jaxnoise.evidence.plots.strengths import strength_curve as strength_curve
 
 __all__ = [
+    "certified_accuracy",
     "corruption_panel",
     "decision_regions",
     "forest",

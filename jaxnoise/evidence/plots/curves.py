@@ -1,5 +1,6 @@
 """Curves with bands: a metric against the epoch, or against noise at test time."""
 
+from collections.abc import Iterator, Mapping
 from itertools import cycle
 from typing import Any
 
@@ -122,19 +123,12 @@ def noise_curve(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes
         'noise on input at test time'
     """
     axes = style.new_axes(ax)
-    groups = curve.runs.groupby(cell_columns(curve.runs), sort=False, dropna=False)
-    titles = cell_titles(curve.runs)
     judged = {} if curve.comparison is None else _judged(curve.comparison)
-    for i, (title, (name, group)) in enumerate(zip(titles, groups, strict=True)):
-        look = style.placement_style(i)
-        wide = group.pivot_table(curve.score, ["seed", "split"], "stddev")
-        levels = np.asarray(wide.columns, float)
-        _band(axes, levels, wide.to_numpy(), title, (look["color"], "-", ""))
-        said = [(key_of(name), f"{curve.score} at {level:g}") for level in levels]
+    for name, look, means in _lines(axes, curve.runs, curve.score, "stddev"):
+        said = [(key_of(name), f"{curve.score} at {level:g}") for level in means.index]
         sure = np.array([judged.get(each) in ("better", "worse") for each in said])
         for kept, face in ((sure, look["color"]), (~sure, "none")):
-            points = levels[kept], wide.mean().to_numpy()[kept]
-            axes.plot(*points, linestyle="", markerfacecolor=face, **look)
+            axes.plot(means[kept], linestyle="", markerfacecolor=face, **look)
     axes.set_xlabel(f"noise on {curve.site} at test time", **style.LITERAL)
     style.score_label(axes, label, curve.score)
     style.plain(axes)
@@ -173,22 +167,83 @@ def reliability(found: Any, *, label: str | None = None, ax: Any = None) -> Axes
     """
     axes = style.new_axes(ax)
     bins = found.bins[found.bins["share"] >= 0.01]
-    titles = cell_titles(bins)
-    groups = bins.groupby(cell_columns(bins), sort=False, dropna=False)
     ends = [bins["confidence"].min(), 1]
     axes.plot(ends, ends, **style.best_style(), label="as sure as right")
-    for i, (title, (_, group)) in enumerate(zip(titles, groups, strict=True)):
-        look = style.placement_style(i)
-        wide = group.pivot_table("accuracy", ["seed", "split"], "bin")
-        confidence = group.groupby("bin")["confidence"].mean().to_numpy()
-        _band(axes, confidence, wide.to_numpy(), title, (look["color"], "-", ""))
-        axes.plot(confidence, wide.mean(), linestyle="", **look)
+    for _, look, means in _lines(axes, bins, "accuracy", "bin", "confidence"):
+        axes.plot(means, linestyle="", **look)
     axes.set_xlabel("confidence")
     style.score_label(axes, label, "accuracy")
     style.plain(axes)
     handles, _ = axes.get_legend_handles_labels()
     style.legend_beside(ax, [axes], handles, ["line: mean of the runs", "band: ± 1 sd"])
     return axes
+
+
+def certified_accuracy(
+    certified: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    label: str | None = None,
+    ax: Any = None,
+) -> Axes:
+    """Draw the share of points with the right label that holds beyond each radius.
+
+    A table of several runs is drawn as means over them with bands, one standard
+    deviation to both sides.
+
+    Args:
+        certified: what `jaxnoise.certified_accuracy` returned, or such tables by name;
+            of runs with their columns placement, strength, seed and split.
+        label: of the vertical axis; None takes "certified accuracy".
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        TypeError: if ``ax`` is no axes.
+
+    Example:
+        >>> import pandas as pd, jaxnoise as jn
+        >>> found = pd.DataFrame({"label": [1, 0, -1], "radius": [0.7, 0.2, 0.0]})
+        >>> table = jn.certified_accuracy(found, [1, 0, 1], radii=[0, 0.5, 1])
+        >>> jn.plots.certified_accuracy(table).get_ylabel()
+        'certified accuracy'
+    """
+    axes = style.new_axes(ax)
+    table: Any = certified
+    if isinstance(certified, Mapping):
+        named = certified.items()
+        table = pd.concat([part.assign(placement=name) for name, part in named])
+    one = {"placement": "accuracy", "strength": 0.0, "seed": 0, "split": 0}
+    table = table.assign(**{n: v for n, v in one.items() if n not in table})
+    for _, look, means in _lines(axes, table, "accuracy", "radius"):
+        axes.plot(means, linestyle="", **look)
+    axes.set_xlabel("radius, L2")
+    axes.set_ylim(bottom=0)
+    style.score_label(axes, label, "certified accuracy")
+    style.plain(axes)
+    handles, _ = axes.get_legend_handles_labels()
+    if len(table) > table["radius"].nunique():
+        several = len(table) > len(handles) * table["radius"].nunique()
+        notes = ["line: mean of the runs", "band: ± 1 sd"] * several
+        style.legend_beside(ax, [axes], handles, notes)
+    return axes
+
+
+def _lines(
+    axes: Axes, runs: pd.DataFrame, score: str, column: str, along: str | None = None
+) -> Iterator[tuple[Any, dict[str, Any], pd.Series]]:
+    """Draw the band of each placement and strength: its name, look and means."""
+    groups = runs.groupby(cell_columns(runs), sort=False, dropna=False)
+    for i, (title, (name, group)) in enumerate(
+        zip(cell_titles(runs), groups, strict=True)
+    ):
+        look = style.placement_style(i)
+        wide = group.pivot_table(score, ["seed", "split"], column)
+        wide.columns = group.groupby(column)[along or column].mean()
+        at = np.asarray(wide.columns, float)
+        _band(axes, at, wide.to_numpy(), title, (look["color"], "-", ""))
+        yield name, look, wide.mean()
 
 
 def _judged(comparison: Comparison) -> dict[Any, str]:

@@ -178,7 +178,7 @@ def corruption_panel(
     """
     _check_value(value)
     what = label or fmt.in_words(panel.score)
-    lower = bool(lower_is_better(panel.score))
+    lower, cells = bool(lower_is_better(panel.score)), cell_columns(panel.runs)
     if value == "mean":
         grid, columns = _scores(panel, severity)
         names, told = list(grid.index), grid.map(lambda _: "")
@@ -190,6 +190,7 @@ def corruption_panel(
     ax, image = _map(ax, grid, told, value, lower, 3.4)
     _name(ax, names, columns)
     ax.invert_yaxis()
+    ax.set_xlabel("training" if panel.runs[cells].nunique().max() > 1 else "severity")
     if value == "mean":
         _bar(ax, image, what, f"mean; {fmt.which_is_better(lower)}")
     else:
