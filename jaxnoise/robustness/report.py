@@ -36,6 +36,7 @@ IDENTITY = ("placement", "strength", "seed", "split")
 SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)  # of the standard deviation of x
 RADII = np.linspace(0, 2, 9)  # in standard deviations of the noise that certifies
 CERTIFIED_AT = RADII[2]
+ERROR = "expected_calibration_error"
 QUESTION = "What do these networks stand, and what does noise in training buy there?"
 
 
@@ -46,8 +47,8 @@ class Robustness:
     Attributes:
         scores: a row a run: placement, strength, seed and split, and a column for each
             score, on clean rows and otherwise.
-        comparison: of all scores with the runs without noise, adjusted for one another;
-            None where `noise_curve` has none.
+        comparisons: by score that with the runs without noise, which adjusts for the
+            placements and strengths of this score; none where `noise_curve` has none.
         curve: under noise on the inputs.
         panel: under corruptions.
         certified: a row a run and radius, as `certified_accuracy` has them.
@@ -56,7 +57,7 @@ class Robustness:
     """
 
     scores: pd.DataFrame
-    comparison: Comparison | None
+    comparisons: Mapping[str, Comparison]
     curve: NoiseCurve
     panel: CorruptionPanel
     certified: pd.DataFrame
@@ -84,9 +85,9 @@ def robustness_report(
 
     The page needs no network and no other file: an answer in words for every score,
     what noise in training buys in it, tables, figures, and what it cannot say. Scores
-    are accuracy under noise on the inputs at test time and of corrupted rows, certified
-    accuracy at half the standard deviation of the noise that certifies, and the
-    calibration of clean probabilities.
+    are accuracy on clean rows, under noise on the inputs at test time and on corrupted
+    rows, certified accuracy at half the standard deviation of the noise that certifies,
+    and the calibration of clean probabilities.
 
     Args:
         result_or_models: as for `noise_curve`; outputs are logits, as for `certify`.
@@ -94,7 +95,8 @@ def robustness_report(
         path: the file to write, as for `report`.
         key: a typed key.
         stddevs: of noise at test time, as for `noise_curve`; None takes 0, 0.1, 0.25,
-            0.5 and 1 standard deviations of x. The median of those above 0 certifies.
+            0.5 and 1 standard deviations of x. The one in the middle of those above 0
+            certifies, and is compared.
         corruptions: as for `corruption_panel`.
         draws: as for `noise_curve`.
         points: rows, evenly spaced, that are certified.
@@ -158,26 +160,20 @@ def measured(
     sure = calibration(result_or_models, (x, y), baseline=baseline)
     rows = np.unique(np.linspace(0, len(x) - 1, points).astype(int))
     certified = _certified(result_or_models, x[rows], y[rows], at, keys[1], n)
-    radius, error = CERTIFIED_AT * at, "expected_calibration_error"
-    scores = _by_level(curve, sure.runs)
+    scores = sure.runs[[*cell_columns(sure.runs), "seed", "split", "accuracy"]].copy()
+    there = curve.runs[curve.runs["stddev"] == at][curve.score]
+    scores[f"{curve.score} at {at:g}"] = there.to_numpy()
     by = panel.means.filter(regex=f"^{panel.score} at (?!clean)")
     scores[f"{panel.score} of corrupted rows"] = by.mean(axis=1)
-    there = certified[certified["radius"] == radius]["accuracy"]
-    scores[f"certified accuracy at {radius:g}"] = there.to_numpy()
-    scores[error] = sure.runs[error]
-    told = compared(result_or_models, scores, _scores_of(scores), baseline)
+    there = certified[certified["radius"] == CERTIFIED_AT * at]["accuracy"]
+    scores[f"certified accuracy at {CERTIFIED_AT * at:g}"] = there.to_numpy()
+    scores[ERROR] = sure.runs[ERROR]
+    told = {
+        name: found
+        for name in _scores_of(scores)
+        if (found := compared(result_or_models, scores, [name], baseline)) is not None
+    }
     return Robustness(scores, told, curve, panel, certified, sure, at)
-
-
-def _by_level(curve: NoiseCurve, runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a run: its clean accuracy, and its score under all noise of a curve."""
-    found = runs[[*cell_columns(runs), "seed", "split", "accuracy"]].copy()
-    levels = curve.runs["stddev"].unique()
-    scores = curve.runs[curve.score].to_numpy().reshape(-1, len(levels))
-    for level, column in zip(levels, scores.T, strict=True):
-        if level > 0:
-            found[f"{curve.score} at {level:g}"] = column
-    return found
 
 
 def _scores_of(table: pd.DataFrame) -> list[str]:
@@ -213,7 +209,7 @@ def robustness_page(
     content = {
         "title": title or "What these networks stand",
         "question": question or QUESTION,
-        "answers": list(_answers(found.comparison)),
+        "answers": list(_answers(found.comparisons)),
         "tables": [titled_table(caption, table) for caption, table in _tables(found)],
         "figures": drawn,
         "stddev": found.stddev,
@@ -222,13 +218,11 @@ def robustness_page(
     return write_page(path, "robustness.html", content)
 
 
-def _answers(comparison: Comparison | None) -> Iterator[str]:
+def _answers(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     """A sentence a score: which placements are better and worse there."""
-    if comparison is None:
+    if not comparisons:
         yield "Models by name are shown, and not compared: one of each may be luck."
-        return
-    for metric in comparison.metrics:
-        rows = comparison.of(metric)
+    for metric, rows in comparisons.items():
         others = rows[rows["verdict"] != "baseline"]
         texts = pd.Series(cell_titles(others), others.index) + " ("
         digits = difference_decimals(others)
@@ -245,12 +239,16 @@ def _answers(comparison: Comparison | None) -> Iterator[str]:
 def _tables(found: Robustness) -> Iterator[tuple[str, pd.DataFrame]]:
     """Tables with their captions."""
     cells = cell_columns(found.scores)
-    if found.comparison is not None:
-        told = found.comparison[found.comparison["verdict"] != "baseline"]
-        columns = ["metric", *cells, *"n difference low high p_holm verdict".split()]
-        table = pd.DataFrame(told[columns])
-        table["metric"] = table["metric"].map(in_words)
-        yield "What noise in training buys", table
+    columns = [*cells, *"n difference low high p_holm verdict".split()]
+    told = [
+        pd.DataFrame(rows[rows["verdict"] != "baseline"][columns]).assign(
+            metric=in_words(metric)
+        )
+        for metric, rows in found.comparisons.items()
+    ]
+    if told:
+        table = pd.concat(told, ignore_index=True)
+        yield "What noise in training buys", table[["metric", *columns]]
     means = found.scores.groupby(cells, sort=False, dropna=False)
     turned = means[_scores_of(found.scores)].mean().T
     turned.columns, turned.index = cell_titles(found.scores), turned.index.map(in_words)
