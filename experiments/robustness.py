@@ -93,6 +93,7 @@ def stood(name: str, files: Files, shown: study.Shown) -> dict[str, Any]:
     plan, quick = PLAN[name], getattr(shown.options, "quick", False)
     rows = shown.data["population" if "population" in shown.data else "test"]
     asked = {"key": jax.random.key(0), "stddevs": plan["stddevs"]}
+    asked["radius"] = plan["radius"]
     asked |= QUICK if quick else SIZE
     found = quietly(measured, bare(shown.result), rows, **asked)
     title, config = f"What noise in training buys: {name}", dict(vars(shown.options))
@@ -122,6 +123,7 @@ def scores_of(found: Robustness, plan: Mapping[str, Any]) -> pd.DataFrame:
         clean=table["accuracy"],
         noise=table[f"accuracy at {at:g}"],
         corrupted=table["accuracy of corrupted rows"],
+        attacked=table["accuracy under attack"],
         certified=table[certified],
         calibration=-table["expected_calibration_error"],
     )
@@ -210,7 +212,7 @@ def summary_of(out: Path) -> dict[str, Any]:
 def claims_of(name: str, scores: pd.DataFrame) -> list[Claim]:
     """Every claim about every place, of one task."""
     made = []
-    for claim in (claim for claim in CLAIMS if claim["score"] in scores):
+    for claim in CLAIMS:
         wide = scores.pivot_table(
             claim["score"], ["seed", "split"], ["placement", "strength"]
         )

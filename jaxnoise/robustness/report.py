@@ -26,7 +26,8 @@ from jaxnoise.evidence.report import check_page, write_page
 from jaxnoise.evidence.report.many import titled_table
 from jaxnoise.evidence.report.sentences import enumerated
 from jaxnoise.results import SweepResult, cell_columns, in_order
-from jaxnoise.robustness.asked import compared, rows_of, runs_of
+from jaxnoise.robustness.asked import AskedRun, compared, rows_of, runs_of
+from jaxnoise.robustness.attack import attack
 from jaxnoise.robustness.calibration import Calibration, calibration
 from jaxnoise.robustness.curve import NoiseCurve, noise_curve
 from jaxnoise.robustness.panel import CorruptionPanel, corruption_panel
@@ -35,6 +36,7 @@ from jaxnoise.robustness.smoothing import certified_accuracy, certify
 IDENTITY = ("placement", "strength", "seed", "split")
 SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)  # of the standard deviation of x
 RADII = np.linspace(0, 2, 9)  # in standard deviations of the noise that certifies
+ATTACK = {"steps": 10, "restarts": 2}
 CERTIFIED_AT = RADII[2]
 ERROR = "expected_calibration_error"
 QUESTION = "What do these networks stand, and what does noise in training buy there?"
@@ -52,6 +54,7 @@ class Robustness:
         curve: under noise on the inputs.
         panel: under corruptions.
         certified: a row a run and radius, as `certified_accuracy` has them.
+        attacked: a row a run: the accuracies of an `attack`, and its caution.
         calibration: of the clean probabilities.
         stddev: of the noise that certifies.
     """
@@ -61,6 +64,7 @@ class Robustness:
     curve: NoiseCurve
     panel: CorruptionPanel
     certified: pd.DataFrame
+    attacked: pd.DataFrame
     calibration: Calibration
     stddev: float
 
@@ -74,6 +78,7 @@ def robustness_report(
     stddevs: Sequence[float] | None = None,
     corruptions: Any = None,
     draws: int = 20,
+    radius: float | None = None,
     points: int = 100,
     n: int = 400,
     baseline: str = "none",
@@ -86,8 +91,9 @@ def robustness_report(
     The page needs no network and no other file: an answer in words for every score,
     what noise in training buys in it, tables, figures, and what it cannot say. Scores
     are accuracy on clean rows, under noise on the inputs at test time and on corrupted
-    rows, certified accuracy at half the standard deviation of the noise that certifies,
-    and the calibration of clean probabilities.
+    rows, under attack (projected gradients in L2, 10 steps from the row and from a
+    random change of it), certified accuracy at half the standard deviation of the noise
+    that certifies, and the calibration of clean probabilities.
 
     Args:
         result_or_models: as for `noise_curve`; outputs are logits, as for `certify`.
@@ -99,7 +105,8 @@ def robustness_report(
             certifies, and is compared.
         corruptions: as for `corruption_panel`.
         draws: as for `noise_curve`.
-        points: rows, evenly spaced, that are certified.
+        radius: of attacks, in L2; None takes the standard deviation that certifies.
+        points: rows, evenly spaced, that are attacked and certified.
         n: draws of a certificate, as for `certify`.
         baseline: as for `noise_curve`.
         title: of the page; None makes one.
@@ -127,7 +134,7 @@ def robustness_report(
     """
     check_page(path, config)
     asked: Any = {"stddevs": stddevs, "corruptions": corruptions, "draws": draws}
-    asked |= {"points": points, "n": n}
+    asked |= {"radius": radius, "points": points, "n": n}
     found = measured(result_or_models, data, key=key, baseline=baseline, **asked)
     return robustness_page(found, path, title, question, config)
 
@@ -140,6 +147,7 @@ def measured(
     stddevs: Sequence[float] | None = None,
     corruptions: Any = None,
     draws: int = 20,
+    radius: float | None = None,
     points: int = 100,
     n: int = 400,
     baseline: str = "none",
@@ -149,17 +157,20 @@ def measured(
     x, y = rows_of(data)
     if stddevs is None:
         stddevs = [float(f"{share * np.std(x):.2g}") for share in SHARES]
-    if not (noisy := [each for each in stddevs if each > 0]):
+    keys = jax.random.split(single_key(key), 4)
+    drawn: Any = {"key": keys[0], "draws": draws, "baseline": baseline}
+    curve = noise_curve(result_or_models, (x, y), stddevs, **drawn)
+    noisy = sorted({each for each in curve.runs["stddev"] if each > 0})
+    if not noisy:
         raise ValueError(f"stddevs must have one above 0, got {list(stddevs)}.")
-    at = float(np.median(noisy))
-    keys = jax.random.split(single_key(key), 3)
-    asked: Any = {"key": keys[0], "draws": draws, "baseline": baseline}
-    curve = noise_curve(result_or_models, (x, y), stddevs, **asked)
+    at = noisy[(len(noisy) - 1) // 2]
     spoilt: Any = {"key": keys[2], "baseline": baseline}
     panel = corruption_panel(result_or_models, (x, y), corruptions, **spoilt)
     sure = calibration(result_or_models, (x, y), baseline=baseline)
     rows = np.unique(np.linspace(0, len(x) - 1, points).astype(int))
-    certified = _certified(result_or_models, x[rows], y[rows], at, keys[1], n)
+    asked = runs_of(result_or_models), x[rows], _labels(y[rows])
+    certified = _certified(*asked, at, keys[1], n)
+    attacked = _attacked(*asked, at if radius is None else radius, keys[3])
     scores = sure.runs[[*cell_columns(sure.runs), "seed", "split", "accuracy"]].copy()
     there = curve.runs[curve.runs["stddev"] == at][curve.score]
     scores[f"{curve.score} at {at:g}"] = there.to_numpy()
@@ -167,31 +178,46 @@ def measured(
     scores[f"{panel.score} of corrupted rows"] = by.mean(axis=1)
     there = certified[certified["radius"] == CERTIFIED_AT * at]["accuracy"]
     scores[f"certified accuracy at {CERTIFIED_AT * at:g}"] = there.to_numpy()
+    scores["accuracy under attack"] = attacked["mean"]
     scores[ERROR] = sure.runs[ERROR]
     told = {
         name: found
         for name in _scores_of(scores)
         if (found := compared(result_or_models, scores, [name], baseline)) is not None
     }
-    return Robustness(scores, told, curve, panel, certified, sure, at)
+    return Robustness(scores, told, curve, panel, certified, attacked, sure, at)
 
 
 def _scores_of(table: pd.DataFrame) -> list[str]:
     return [name for name in table if name not in {*cell_columns(table), *IDENTITY}]
 
 
+def _labels(y: Array) -> Array:
+    """A label a row, also of class probabilities."""
+    wide = y.reshape(len(y), -1)
+    return wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
+
+
 def _certified(
-    source: Any, x: Array, y: Array, stddev: float, key: Array, n: int
+    runs: Sequence[AskedRun], x: Array, y: Any, stddev: float, key: Array, n: int
 ) -> pd.DataFrame:
     """The certified accuracy of every run at every radius."""
-    labels = np.asarray(y).reshape(len(y), -1)
-    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(1)
     tables = []
-    for run in runs_of(source):
+    for run in runs:
         found = certify(run.asked, x, stddev=stddev, key=key, n=n)
-        table = certified_accuracy(found, labels, RADII * stddev)
+        table = certified_accuracy(found, y, RADII * stddev)
         tables.append(table.assign(**run.columns))
     return in_order(pd.concat(tables, ignore_index=True))
+
+
+def _attacked(
+    runs: Sequence[AskedRun], x: Array, y: Any, radius: float, key: Array
+) -> pd.DataFrame:
+    """The accuracy of every run under attack, and the cautions."""
+    ask: Any = {"norm": "l2", "radius": radius, "key": key, **ATTACK}
+    found = [attack(run.asked, (x, y), **ask) for run in runs]
+    told = [each.accuracy | {"caution": each.caution} for each in found]
+    return pd.DataFrame([run.columns for run in runs]).join(pd.DataFrame(told))
 
 
 def robustness_page(
@@ -212,6 +238,8 @@ def robustness_page(
         "answers": list(_answers(found.comparisons)),
         "tables": [titled_table(caption, table) for caption, table in _tables(found)],
         "figures": drawn,
+        "cautions": found.attacked["caution"][found.attacked["caution"] != ""],
+        "runs": len(found.attacked),
         "stddev": found.stddev,
         "config": config,
     }

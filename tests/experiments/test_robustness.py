@@ -27,7 +27,7 @@ def test_quick_run(script, tmp_path, capsys):
     scores = pd.DataFrame(summary["scores"])
     assert scores["placement"].tolist() == ["none", "input"]
     asked = {claim["score"] for claim in script.CLAIMS}
-    assert {*scores.columns[4:]} <= asked == {*script.LABELS}
+    assert asked == {*scores.columns[4:]} == {*script.LABELS}
     runs = pd.read_csv(folder / "runs.csv")
     first = runs[runs["seed"] == 0]["population_accuracy"]
     np.testing.assert_allclose(scores["clean"], first, atol=1e-6)
