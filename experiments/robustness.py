@@ -22,7 +22,6 @@ from typing import Any
 
 import _options as o
 import _study as study
-import digits_cnn
 import jax
 import numpy as np
 import pandas as pd
@@ -38,6 +37,7 @@ from _files import (
     try_replacing,
 )
 from _recipes import METRICS, TUTORIAL
+from digits_cnn import mnist5k
 
 import jaxnoise as jn
 from jaxnoise.results import cell_columns
@@ -45,7 +45,7 @@ from jaxnoise.robustness.report import Robustness, measured, robustness_page
 
 NAME = "robustness"  # of its place in a README
 PLAN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-CLAIMS = PLAN.pop("claim")
+CLAIMS, TASKS = PLAN["claim"], PLAN["task"]
 PLACES = {
     "input": "on the inputs",
     "hidden": "before the activation",
@@ -53,44 +53,27 @@ PLACES = {
 }
 SIZE = {"draws": 5, "points": 100, "n": 400}
 QUICK = {"draws": 1, "points": 5, "n": 100}
-NOTES = (
-    "Gains on test rows, with the noise in training minus without, means over draws of "
-    "the train rows with 95 % intervals: accuracy in shares of the rows, or how much "
-    "lower the expected calibration error is. Strengths are {}. Accuracy under noise "
-    "is that under noise on the inputs of the size in `input`, certified accuracy that "
-    "at half of it. Signs are verdicts, as of the tutorial's claims: ✔ holds, ✘ does "
-    "not hold, ? undecided, after Holm's adjustment for the whole table; claims and "
-    "strengths were written down before the runs."
-)
-LABELS = {
-    "clean": "clean rows",
-    "noise": "noise on the inputs",
-    "corrupted": "corrupted rows",
-    "attacked": "attack",
-    "certified": "certified",
-    "calibration": "calibration error, less",
-}
 
 
-def task(name: str, made: study.Study, **more: Any) -> study.Study:
+def task(name: str, data: Any, recipe: Any, **more: Any) -> study.Study:
     """A study that is judged by what its networks stand."""
-    return dataclasses.replace(
-        made,
+    return study.Study(
         name=name,
-        strengths=PLAN[name]["strengths"],
-        validation=0,
+        data=data,
+        recipe=recipe,
         choices=False,
         keep_params=True,
         question="What does noise in training buy these networks at test time?",
-        more=partial(stood, name),
         draw=lambda files, shown: None,
+        more=partial(stood, name),
+        **TASKS[name]["study"],
         **more,
     )
 
 
 def stood(name: str, files: Files, shown: study.Shown) -> dict[str, Any]:
     """Measure it, write the page; the scores, for the summary."""
-    plan, quick = PLAN[name], getattr(shown.options, "quick", False)
+    plan, quick = TASKS[name], getattr(shown.options, "quick", False)
     rows = shown.data["population" if "population" in shown.data else "test"]
     asked = {"key": jax.random.key(0), "stddevs": plan["stddevs"]}
     asked["radius"] = plan["radius"]
@@ -117,7 +100,7 @@ def bare(result: jn.SweepResult) -> jn.SweepResult:
 
 def scores_of(found: Robustness, plan: Mapping[str, Any]) -> pd.DataFrame:
     """A row a run, with the scores of the claims, all of which are better higher."""
-    table, at = found.scores, plan["strengths"]["input"][-1]
+    table, at = found.scores, plan["study"]["strengths"]["input"][-1]
     (certified,) = (column for column in table if column.startswith("certified"))
     return table[[*cell_columns(table), "seed", "split"]].assign(
         clean=table["accuracy"],
@@ -135,33 +118,19 @@ def add_own(parser: o.Parser) -> None:
     parser.switch("--again", "measure no task whose files are there")
 
 
-CIRCLES = study.Study(
-    name="circles",
-    data=partial(jn.data.circles, population=2000),
-    recipe=study.network(TUTORIAL, jn.losses.binary_cross_entropy, METRICS),
-    strengths={},
-    epochs=2000,
-    batch_size=32,
-    question="",
-    judged_on="population",
-    sets=("train", "population"),
-    train_size=30,
-)
-SERIES = study.Study(
-    name="mnist1d",
-    data=jn.data.mnist1d,
-    recipe=study.network(partial(jn.MLP, (100, 100), 10)),
-    strengths={},
-    epochs=40,
-    batch_size=100,
-    question="",
-    train_size=2000,
-)
+CIRCLES = partial(jn.data.circles, population=2000)
+BINARY = study.network(TUTORIAL, jn.losses.binary_cross_entropy, METRICS)
+SETS = {"judged_on": "population", "sets": ("train", "population")}
+MLP, CNN = partial(jn.MLP, (100, 100), 10), partial(jn.CNN, (16, 32), 10)
+SMALL = study.network(partial(jn.CNN, (8, 16), 10))
 STUDIES = {
-    "circles": task("circles", CIRCLES),
-    "digits": task("digits", digits_cnn.STUDIES["digits"], train_size=400),
-    "mnist5k": task("mnist5k", digits_cnn.STUDIES["mnist5k"], train_size=500),
-    "mnist1d": task("mnist1d", SERIES),
+    each.name: each
+    for each in (
+        task("circles", CIRCLES, BINARY, **SETS),
+        task("digits", jn.data.digits, study.network(CNN)),
+        task("mnist5k", mnist5k, SMALL),
+        task("mnist1d", jn.data.mnist1d, study.network(MLP)),
+    )
 }
 script = study.Script(
     "robustness.py",
@@ -238,16 +207,12 @@ def page(claims: Sequence[Claim], names: Sequence[str]) -> str:
         by.setdefault(claim.says, []).append(claim)
     short = [[says, *map(told, each)] for says, each in by.items()]
     long = [[c.says, c.on, c.shown(), f"{c.units()}", c.verdict] for c in claims]
-    strengths = "; ".join(
-        f"{name}: " + ", ".join(f"{k} {v[-1]:g}" for k, v in plan["strengths"].items())
-        for name, plan in PLAN.items()
-    )
     return f"""\
-{NOTES.format(strengths)}
+{PLAN["notes"]}
 
 {markdown(["claim", *names], short)}
 <details>
-<summary>The smaller strengths beside</summary>
+<summary>The strengths, and the smaller ones beside</summary>
 
 {markdown(["claim", "task", "gains", "n", "verdict"], long)}
 </details>
@@ -270,15 +235,9 @@ def draw(claims: Sequence[Claim], names: Sequence[str], path: Path) -> None:
 
     from jaxnoise.evidence.plots.style import placement_style
 
-    scores = list(dict.fromkeys(claim.by for claim in claims))
-    figure, axes = plt.subplots(
-        1,
-        len(names),
-        figsize=(11, 3.6),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    labels = [claim["label"] for claim in CLAIMS]
+    shape: Any = {"sharey": True, "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(1, len(names), figsize=(11, 3.6), **shape)
     for ax, name in zip(axes[0], names, strict=True):
         there = [claim for claim in claims if claim.on == name]
         for i, (place, where) in enumerate(PLACES.items()):
@@ -286,13 +245,13 @@ def draw(claims: Sequence[Claim], names: Sequence[str], path: Path) -> None:
             if not gains:
                 continue
             mean, low, high = np.array([(g.mean, g.low, g.high) for g in gains]).T
-            at = np.arange(len(scores)) + 0.2 * (i - 1)
+            at = np.arange(len(labels)) + 0.2 * (i - 1)
             look = placement_style(i + 1) | {"linestyle": "", "markersize": 4}
             ax.errorbar(mean, at, xerr=(mean - low, high - mean), label=place, **look)
         ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
         ax.set(title=name, xlabel="gain")
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_yticks(range(len(scores)), [LABELS[score] for score in scores])
+    axes[0, 0].set_yticks(range(len(labels)), labels)
     axes[0, 0].invert_yaxis()
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)

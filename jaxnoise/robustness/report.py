@@ -299,5 +299,7 @@ def _figures(found: Robustness) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield caption, partial(plots.noise_matrix, found.curve)
     caption = f"Mean {score} of corrupted rows, over five severities."
     yield caption, partial(plots.corruption_panel, found.panel)
+    caption = f"Certified accuracy, by smoothing with noise of {found.stddev:g}."
+    yield caption, partial(plots.certified_accuracy, found.certified)
     caption = "Accuracy against confidence: below the diagonal networks are too sure."
     yield caption, partial(plots.reliability, found.calibration)

@@ -64,7 +64,7 @@ def test_the_page(found, tmp_path):
     path = robustness_page(found, tmp_path / "a" / "page.html", title="<Robust>")
     page = path.read_text("utf-8")
     assert "<h1>&lt;Robust&gt;</h1>" in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     assert page.count("<table>") == 4
     assert "What this page cannot say" in page
     assert "How it was made" not in page
@@ -98,7 +98,7 @@ def test_models_by_name_are_shown_and_not_compared(tmp_path):
     ask = {"key": KEY, "points": 5, "n": 100, "draws": 1, "config": {"made of": "<x>"}}
     page = jn.robustness_report(models, (x, y), path, **ask).read_text("utf-8")
     assert "Models by name are shown, and not compared" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert "<td>&lt;x&gt;</td>" in page
     # in standard deviations of x
     assert "squared error at 0.25" in page
