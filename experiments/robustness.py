@@ -51,7 +51,7 @@ PLACES = {
     "hidden": "before the activation",
     "weights": "on the weights",
 }
-SIZE = {"draws": 5, "points": 100, "n": 400}
+SIZE = {"draws": 5, "n": 400}
 QUICK = {"draws": 1, "points": 5, "n": 100}
 
 
@@ -75,9 +75,8 @@ def stood(name: str, files: Files, shown: study.Shown) -> dict[str, Any]:
     """Measure it, write the page; the scores, for the summary."""
     plan, quick = TASKS[name], getattr(shown.options, "quick", False)
     rows = shown.data["population" if "population" in shown.data else "test"]
-    asked = {"key": jax.random.key(0), "stddevs": plan["stddevs"]}
-    asked["radius"] = plan["radius"]
-    asked |= QUICK if quick else SIZE
+    asked = {name: plan[name] for name in ("stddevs", "radius", "points")}
+    asked |= {"key": jax.random.key(0)} | (QUICK if quick else SIZE)
     found = quietly(measured, bare(shown.result), rows, **asked)
     title, config = f"What noise in training buys: {name}", dict(vars(shown.options))
     make = partial(robustness_page, found, title=title, config=config)
