@@ -18,7 +18,14 @@ from jaxnoise.data import Data
 from jaxnoise.estimators.fitting import Continued, Task, outputs_of, train
 from jaxnoise.estimators.parameters import check_parameters, numbers_of
 from jaxnoise.estimators.recipe import CLASSES, TWO, Build, NetworkRecipe
-from jaxnoise.estimators.tables import Rows, Standard, as_weights, columns_of, merged
+from jaxnoise.estimators.tables import (
+    Rows,
+    Standard,
+    as_weights,
+    columns_of,
+    merged,
+    padded,
+)
 from jaxnoise.pickling import Pickled
 
 AUTO_BATCH = 32
@@ -52,6 +59,7 @@ class Network(Pickled, BaseEstimator):
 
     _rates: ClassVar[tuple[str, ...]] = ("dropout",)
     _rows_may_have_axes: ClassVar[bool] = False
+    _rows_are_apart: ClassVar[bool] = True  # no output depends on other rows
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on all rows, from the start unless ``warm_start`` is True.
@@ -164,6 +172,8 @@ class Network(Pickled, BaseEstimator):
         if not keep:
             self._scale(rows)
         sets["train"] = rows
+        if self._rows_are_apart:
+            sets = {name: padded(each, self._batch()) for name, each in sets.items()}
         weighted = any(np.ptp(each.weight) > 0 for each in sets.values())
         data = {name: self._set(each, weighted) for name, each in sets.items()}
         self._row = x.shape[1:]

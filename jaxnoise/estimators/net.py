@@ -30,6 +30,7 @@ class _Net(Network):
     module_params: Any = None
 
     _rows_may_have_axes: ClassVar[bool] = True
+    _rows_are_apart: ClassVar[bool] = False  # there may be batch normalisation
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; those of the module as ``module__<name>``, too."""

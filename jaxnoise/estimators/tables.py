@@ -1,7 +1,8 @@
 """Tables as scikit-learn's users bring them, and what is refused with its cure.
 
-`columns_of` checks X, `as_weights` and `merged` the weights of rows. `Standard` is the
-mean and the deviation of columns, by which they are brought to one scale.
+`columns_of` checks X, `as_weights` and `merged` the weights of rows, and `padded` makes
+minibatches of one size. `Standard` is the mean and the deviation of columns, by which
+they are brought to one scale.
 """
 
 from typing import Any, NamedTuple
@@ -113,6 +114,20 @@ def merged(rows: Rows, most: int) -> Rows:
     order = sorted(found)
     kept = rows.at([found[name][0] for name in order])
     return kept._replace(weight=np.array([found[name][1] for name in order]))
+
+
+def padded(rows: Rows, size: int) -> Rows:
+    """With copies of no weight, so that all minibatches have one size.
+
+    So tables that differ by a few rows, such as folds, share a compiled program. Rows
+    that are one minibatch stay as they are.
+    """
+    count = len(rows.x)
+    if count <= size or count % size == 0:
+        return rows
+    more = rows.at(np.arange(-count % size))
+    more = more._replace(weight=np.zeros(len(more.x)))
+    return Rows(*map(np.concatenate, zip(rows, more, strict=True)))
 
 
 class Standard(NamedTuple):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_iris
+from sklearn.metrics import log_loss
 
 import jaxnoise as jn
 from jaxnoise.estimators.parameters import NOISES
@@ -50,6 +51,15 @@ def test_one_program_serves_all_numbers(fitted):
     classifier(**noisy).fit(X, Y)
     classifier(**dict.fromkeys(noisy, 0.2)).fit(X, Y)
     assert lowered_program.cache_info().misses == before + 1
+
+
+def test_tables_of_like_size_share_a_program(fitted):
+    """Rows that fill the last minibatch have no part in it, nor in the loss."""
+    before = lowered_program.cache_info().misses
+    other = classifier().fit(X[1:], Y[1:])
+    assert lowered_program.cache_info().misses == before
+    for model, x, y in ((fitted, X, Y), (other, X[1:], Y[1:])):
+        assert model.loss_ == pytest.approx(log_loss(y, model.predict_proba(x)), 1e-5)
 
 
 def test_random_states(fitted):
