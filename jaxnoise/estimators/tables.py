@@ -127,7 +127,7 @@ def padded(rows: Rows, size: int) -> Rows:
         return rows
     more = rows.at(np.arange(-count % size))
     more = more._replace(weight=np.zeros(len(more.x)))
-    return Rows(*map(np.concatenate, zip(rows, more, strict=True)))
+    return Rows(*(np.concatenate(pair) for pair in zip(rows, more, strict=True)))
 
 
 class Standard(NamedTuple):

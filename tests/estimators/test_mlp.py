@@ -238,6 +238,7 @@ def test_refused_parameters(params, message):
         classifier(**params).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_progress_goes_to_stderr(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer
 
 import jaxnoise as jn
+from jaxnoise.training import program
 from jaxnoise.training.program import lowered_program
 
 X, Y = load_iris(return_X_y=True)
@@ -121,16 +122,45 @@ def test_two_classes_and_early_stopping_score_as_in_grid_search():
     """One logit tells them apart; epochs count where they tell when to stop."""
     X2, y2 = X[50:], np.array(["no", "yes"])[Y[50:] - 1]
     grid = {"input_noise": [0.0, 0.3]}
-    for stop in (False, True):
-        net = jn.NoisyMLPClassifier(**FEW, early_stopping=stop)
-        options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
-        ours = jn.NoiseSearchCV(net, grid, n_seeds=[0], **options).fit(X2, y2)
-        theirs = GridSearchCV(net, grid, **options).fit(X2, y2)
-        np.testing.assert_allclose(
-            ours.cv_results_["mean_test_score"],
-            theirs.cv_results_["mean_test_score"],
-            rtol=1e-12,
-        )
+    net = jn.NoisyMLPClassifier(**FEW, early_stopping=True)
+    options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+    ours = jn.NoiseSearchCV(net, grid, n_seeds=[0], **options).fit(X2, y2)
+    theirs = GridSearchCV(net, grid, **options).fit(X2, y2)
+    np.testing.assert_allclose(
+        ours.cv_results_["mean_test_score"],
+        theirs.cv_results_["mean_test_score"],
+        rtol=1e-12,
+    )
+
+
+def test_an_interrupted_search_goes_on(tmp_path, monkeypatch):
+    """Folds that were trained come from the store, with the same scores."""
+    net, grid = jn.NoisyMLPClassifier(**FEW), {"input_noise": [0.0, 0.3]}
+    options = {"cv": 2, "n_seeds": [0], "refit": False}
+    kept = jn.NoiseSearchCV(net, grid, store=tmp_path / "runs.db", **options)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("jaxnoise.estimators.search.scores_of", interrupted)
+        kept.fit(X, Y)
+    found = jn.Store(tmp_path / "runs.db").runs
+    assert list(found["strength.input_noise"].fillna(0)) == [0.0, 0.3]
+    results_of, trained = program.results_of, []
+
+    def counted(job, *more):
+        trained.extend(job.ids)
+        return results_of(job, *more)
+
+    monkeypatch.setattr(program, "results_of", counted)
+    kept.fit(X, Y)
+    assert len(trained) == 2
+    whole = jn.NoiseSearchCV(net, grid, **options).fit(X, Y)
+    assert len(trained) == 6
+    np.testing.assert_array_equal(
+        kept.cv_results_["mean_test_score"], whole.cv_results_["mean_test_score"]
+    )
 
 
 @pytest.mark.slow
