@@ -24,11 +24,14 @@ from _files import as_json, try_replacing, versions  # noqa: E402
 from benchmark_report import Report, Unlike  # noqa: E402
 from keras_benchmark import keras  # noqa: E402
 from picture import draw  # noqa: E402
+from robustness_benchmark import robustness  # noqa: E402
 from sklearn_benchmark import sklearn  # noqa: E402
 from worker import CORES  # noqa: E402
 
 ALL = b.circles, b.networks, keras, b.layer, b.conv, b.scaling, b.store, b.command
-BENCHMARKS = {each.__name__: each for each in (*ALL, sklearn, b.accelerator)}
+BENCHMARKS = {
+    each.__name__: each for each in (*ALL, sklearn, robustness, b.accelerator)
+}
 TABLES = tomllib.loads((HERE / "sizes.toml").read_text("utf-8"))
 
 

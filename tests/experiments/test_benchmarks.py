@@ -282,3 +282,18 @@ def test_searches_and_fits(tmp_path):
         "sklearn search",
         "sklearn fit",
     }
+
+
+@pytest.mark.slow
+def test_certificates_and_curves(tmp_path):
+    done = run("robustness", "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "benchmarks.json").read_text())
+    found = {e["name"]: e["value"] for e in report["entries"]}
+    assert {*found} == {
+        "jaxnoise, certificates",
+        "plain passes",
+        "jaxnoise, noise curve",
+    }
+    held = {(r["benchmark"], r["name"]) for r in report["ratios"]}
+    assert ("robustness certificates", "plain passes") in held
