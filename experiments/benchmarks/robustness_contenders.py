@@ -78,10 +78,10 @@ def noise_curve(options: Options) -> Contender:
     model = jn.MLP((500,), 1)
     init = partial(model.init, x=pair[0][:1], train=False)
     models = {
-        f"{i}": TrainedModel(model, init(jax.random.key(i)))
+        f"{i}": TrainedModel(model, dict(init(jax.random.key(i))))
         for i in range(options["runs"])
     }
-    levels = np.linspace(0, 1, options["strengths"])
+    levels = np.linspace(0, 1, options["strengths"]).tolist()
 
     def repeat(draws: int = options["draws"]) -> float:
         key = jax.random.key(1)
