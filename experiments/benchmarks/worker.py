@@ -27,7 +27,14 @@ Options = dict[str, Any]
 Repeat = Callable[[], Any]
 Contender = tuple[Repeat, dict[str, Any]]
 A_CORE_EACH = "one process a core"
-WORK = ("epochs", "seeds", "steps", "calls", "elements")  # options that multiply it
+WORK = (
+    "epochs",
+    "seeds",
+    "steps",
+    "calls",
+    "elements",
+    "fits",
+)  # options that multiply it
 
 try:
     CORES = len(os.sched_getaffinity(0))
