@@ -90,7 +90,7 @@ def noise_curve(
             trained it; or by name functions ``x -> outputs``, or trained models such as
             `refit` returns, which are not compared.
         data: a pair of x and targets; or a `Data`, of which the set "population" is
-            taken, else "test".
+            taken, else "test". Of several splits, rows that none of them trains on.
         stddevs: strengths of the noise at test time; 0 is none.
         key: a typed key.
         site: "input"; "weights"; or a site of our networks, such as "hidden" or
