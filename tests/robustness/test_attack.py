@@ -84,6 +84,14 @@ def test_sure_models_have_a_gradient(rows):
     sure = jn.attack(lambda x: 1e4 * line(x), rows, norm="l2", radius=0.3, key=KEY)
     np.testing.assert_array_equal(worst_of(sure), margins(rows) > 0.3 * DUAL["l2"])
     assert sure.caution == ""
+    pair = jn.attack(
+        lambda x: 1e4 * jnp.concatenate([-line(x), line(x)], axis=1),
+        (rows[0], rows[1][:, 0].astype(int)),
+        norm="l2",
+        radius=0.3,
+        key=KEY,
+    )
+    np.testing.assert_array_equal(worst_of(pair), worst_of(sure))
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
