@@ -144,6 +144,11 @@ def test_dropout_is_noise_and_classes_may_be_many():
     found = jn.predict_averaged(model, x, key=KEY)
     np.testing.assert_allclose(found.mean.sum(axis=1), 1, rtol=1e-5)
     assert found.spread.shape == (2, 3)
+    np.testing.assert_allclose(found.table["spread"], found.spread.max(axis=1))
+    ask = {"key": KEY, "draws": 5000, "standard_error": 0.01}
+    table = jn.predict_averaged(model, x, **ask).table
+    assert (table["standard_error"] <= 0.01).all()
+    assert (table["draws"] < 5000).all()
     assert (found.spread > 0).all()
 
 

@@ -39,6 +39,9 @@ def test_a_calibrated_model_and_one_that_is_too_sure(found, rows):
         assert right[score] < wrong[score]
     shares = found.bins.groupby("placement", sort=False)["share"].sum()
     np.testing.assert_allclose(shares, 1)
+    means = found.bins.assign(right=found.bins["accuracy"] * found.bins["share"])
+    by = means.groupby("placement", sort=False)["right"].sum()
+    np.testing.assert_allclose(by, found.runs["accuracy"], rtol=1e-6)
     assert found.comparison is None
     assert "too sure" in str(found)
 

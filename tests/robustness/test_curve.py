@@ -127,6 +127,16 @@ def test_a_site_is_noisy_as_its_layer_is(result, rows):
         np.testing.assert_allclose(scores.iloc[1], noisy.mean(), atol=error)
 
 
+def test_no_other_site_is_noisy(rows):
+    """Whatever a network was trained with."""
+    params = jn.MLP((4,), 1).init(KEY, rows[0], train=False)
+    noisy = jn.MLP((4,), 1, input_noise=jn.GaussianNoise(5.0))
+    models = {"a": jn.MLP((4,), 1), "b": noisy}
+    trained = {name: TrainedModel(model, params) for name, model in models.items()}
+    found = jn.noise_curve(trained, rows, [1.0], key=KEY, site="hidden", draws=1).runs
+    assert found["accuracy"].nunique() == 1
+
+
 def test_runs_of_a_sweep_with_what_noise_bought(result, curve):
     assert len(curve.runs) == len(result.runs) * len(LEVELS)
     clean = curve.runs[curve.runs["stddev"] == 0]["accuracy"].to_numpy()
