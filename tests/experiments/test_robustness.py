@@ -28,6 +28,7 @@ def test_quick_run(script, tmp_path, capsys):
     assert scores["placement"].tolist() == ["none", "input"]
     asked = {claim["score"] for claim in script.CLAIMS}
     assert asked == {*scores.columns[4:]}
+    assert (scores["calibration"] < 0).all()  # an error, so that higher is better
     runs = pd.read_csv(folder / "runs.csv")
     first = runs[runs["seed"] == 0]["population_accuracy"]
     np.testing.assert_allclose(scores["clean"], first, atol=1e-6)

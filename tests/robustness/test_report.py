@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.robustness.report import RADII, _answers, measured, robustness_page
+from jaxnoise.robustness.report import (
+    RADII,
+    _answers,
+    _labels,
+    measured,
+    robustness_page,
+)
 
 KEY = jax.random.key(0)
 ASK = {"key": KEY, "stddevs": [0.0, 0.5, 0.1, 0.3], "draws": 2, "points": 10, "n": 300}
@@ -103,6 +109,12 @@ def test_models_by_name_are_shown_and_not_compared(tmp_path):
     # in standard deviations of x
     assert "squared error at 0.25" in page
     assert "certified accuracy at 0.125" in page
+
+
+def test_labels_of_any_form():
+    labels = jnp.array([0, 2, 1])
+    for form in (labels, labels[:, None], jax.nn.one_hot(labels, 3)):
+        assert _labels(form).tolist() == [0, 2, 1]
 
 
 @pytest.mark.bad_input
