@@ -56,11 +56,9 @@ def recipe(
     if "weights" in parts:
         noise = partial(jn.tree_add_gaussian_noise, stddev=parts["weights"])
         more["weight_noise"] = noise
-    if "labels" in parts:
-        flips = partial(jn.flip_labels, rate=parts["labels"], num_classes=classes)
-        more["label_noise"] = flips
-    if "label smoothing" in parts:
-        more["penalty"] = smoothing(parts["label smoothing"])
+    rates = parts.get("labels"), parts.get("label smoothing")
+    if rates != (None, None):
+        more["label_noise"] = partial(changed_labels, *rates, classes)
     network = model(**_sites(parts, dropout_at))
     optimizer = _optimizer(parts, learning_rate, epsilon)
     return jn.Recipe(network, loss, optimizer, metrics, **more)
@@ -155,21 +153,19 @@ class CleanBackward(nn.Module):
         return jn.straight_through(lambda z: output(nn.relu(z)))(clean, noisy)
 
 
-def smoothing(rate: Any) -> Callable[..., Array]:
-    """Smoothed labels as a penalty, so that all losses are those of the true labels.
+def changed_labels(
+    flips: Any, smoothing: Any, classes: int, key: Array, y: Array
+) -> Array:
+    """Labels of training alone, flipped and smoothed at their rates if they have one.
 
-    Cross-entropy against ``(1 - rate) y + rate / classes`` is ``1 - rate`` times that
-    against y plus ``rate / (1 - rate)`` times that against equal probabilities; the
-    factor is nothing to Adam.
+    Losses that are told are those of the true labels.
     """
-
-    def penalty(apply: Callable[..., Array], params: Any, x: Any) -> Array:
-        logits = apply(params, x)
-        if logits.shape[-1] == 1:
-            logits = jnp.concatenate([jnp.zeros_like(logits), logits], axis=-1)
-        return -rate / (1 - rate) * jax.nn.log_softmax(logits).mean()
-
-    return penalty
+    if flips is not None:
+        y = jn.flip_labels(key, y, flips, num_classes=classes)
+    if smoothing is None:
+        return y
+    likely = y if classes == 2 else jax.nn.one_hot(y, classes)
+    return (1 - smoothing) * likely + smoothing / classes
 
 
 def _sites(parts: Mapping[str, Any], dropout_at: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ table of the choices' scores for `jn.compare`.
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,6 +88,28 @@ def together(grids: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     }
 
 
+def sweep(
+    recipes: Mapping[str, Callable[[Any], jn.Recipe]],
+    stopped: Sequence[str],
+    *,
+    strengths: Mapping[str, Sequence[Any]],
+    curves: Sequence[str],
+    **more: Any,
+) -> jn.SweepResult:
+    """As `jn.sweep`, with curves of a few placements, those that may end earlier.
+
+    Nobody asks for those of others, and measuring takes about as long as training.
+    """
+    results: list[jn.SweepResult] = []
+    for kept, places in groupby(recipes, stopped.__contains__):
+        if all(result.complete for result in results):
+            made = {name: recipes[name] for name in places}
+            own = {name: strengths[name] for name in made if name in strengths}
+            asked = curves if kept else []
+            results.append(jn.sweep(made, strengths=own, curves=asked, **more))
+    return jn.concat(results)
+
+
 def with_own_strengths(
     runs: pd.DataFrame, grids: Mapping[str, Sequence[Any]]
 ) -> pd.DataFrame:
@@ -135,12 +157,23 @@ class Scores:
         self.units = np.unique(result.runs[self.unit])
 
     def curves(self, cell: Cell, metric: str) -> list[np.ndarray]:
-        """Of rows that choose and that judge, (unit, epoch); seeds are averaged."""
+        """Of rows that choose and that judge, (unit, epoch)."""
+        return self.measured(cell, metric, lambda part: part.curves)
+
+    def last(self, cell: Cell, metric: str) -> list[np.ndarray]:
+        """As `curves`, of the last epoch alone, which all runs have."""
+        return self.measured(cell, metric, lambda part: part.runs)
+
+    def measured(
+        self, cell: Cell, metric: str, asked: Callable[[jn.SweepResult], Any]
+    ) -> list[np.ndarray]:
+        """What is asked of the runs of a cell, by unit; seeds are averaged."""
         part = self.result.where(*cell)
         unit = np.searchsorted(self.units, part.runs[self.unit])
         counts, found = np.bincount(unit, minlength=len(self.units)), []
         for name in self.sets:
-            curve = part.curves[f"{name}_{metric}"].astype(float)
+            of_runs = np.array(asked(part)[f"{name}_{metric}"], float)
+            curve = of_runs.reshape(len(unit), -1)
             curve[~part.runs["finite"].to_numpy(bool)] = np.nan
             sums = np.zeros((len(self.units), curve.shape[1]))
             np.add.at(sums, unit, curve)
@@ -150,14 +183,15 @@ class Scores:
 
     def ended(self, each: Candidate, metric: str) -> list[np.ndarray]:
         """Of a candidate by unit: on rows that choose, on rows that judge."""
+        if each.stop is None:
+            return [curve[:, -1] for curve in self.last(each.cell, metric)]
         curves = self.curves(each.cell, metric)
         count = curves[0].shape[1]
-        at: Any = count - 1
         if isinstance(each.stop, float):
-            at = max(0, round(each.stop * count) - 1)
+            at: Any = max(0, round(each.stop * count) - 1)
         elif each.stop == EARLY:
             at = where_best(smoothed(curves[0]), metric, axis=1)
-        elif each.stop == BY_LOSS:
+        else:
             at = where_best(self.curves(each.cell, "loss")[0], "loss", axis=1)
         return [curve[np.arange(len(curve)), at] for curve in curves]
 

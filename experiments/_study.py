@@ -34,6 +34,7 @@ from _rivals import (
     methods,
     panels,
     rivals,
+    sweep,
     together,
     told_of,
     with_own_strengths,
@@ -345,12 +346,14 @@ def train(study: Study, data: Sets, options: argparse.Namespace) -> jn.SweepResu
 
     grids, store = grids_of(study, options), STORE
     recipes = {place: partial(build, place) for place in ("none", *grids)}
+    stopped = [*recipes]
     if have_rivals(grids):
         recipes, store = dict.fromkeys(recipes, partial(build, "")), TOGETHER
-        grids = together(grids)
+        grids, stopped = together(grids), ["none", study.main]
     every = 1 if study.every_epoch else -(-options.epochs // CURVE_POINTS)
-    return jn.sweep(
+    return sweep(
         recipes,
+        stopped,
         strengths=grids,
         data=data if len(data) > 1 else data[0],
         seeds=range(options.seed, options.seed + options.seeds),

@@ -35,7 +35,7 @@ STUDIES = {
     "digits": study.Study(
         name="digits-cnn",
         data=jn.data.digits,
-        recipe=study.network(partial(jn.CNN, (16, 32), 10)),
+        recipe=study.network(partial(jn.CNN, (16, 32), 10), classes=10),
         strengths=STRENGTHS,
         train_size=100,
         validation=100,
@@ -47,7 +47,7 @@ STUDIES = {
     "mnist5k": study.Study(
         name="mnist5k-cnn",
         data=mnist5k,
-        recipe=study.network(partial(jn.CNN, (8, 16), 10)),
+        recipe=study.network(partial(jn.CNN, (8, 16), 10), classes=10),
         strengths=STRENGTHS,
         train_size=100,
         validation=100,

@@ -37,7 +37,7 @@ STUDIES = {
     name: study.Study(
         name=f"mnist1d-{name}",
         data=jn.data.mnist1d,
-        recipe=study.network(model, dropout_at=DROPOUT_AT[name]),
+        recipe=study.network(model, dropout_at=DROPOUT_AT[name], classes=10),
         strengths=noises(SITES[name]),
         epochs=EPOCHS[name],
         batch_size=100,  # of the published networks, as is the learning rate

@@ -85,7 +85,7 @@ STUDIES = {
     "vowels": study.Study(
         name="vowels-lstm",
         data=jn.data.japanese_vowels,
-        recipe=study.network(network, dropout_at="output"),
+        recipe=study.network(network, dropout_at="output", classes=SPEAKERS),
         main="output",
         strengths=STRENGTHS,
         epochs=30,

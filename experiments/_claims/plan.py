@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from _recipes import clean_backward, left_on, own_start, parts_of, recipe
-from _rivals import decayed, noises, rivals
+from _rivals import decayed, noises, rivals, sweep
 
 import jaxnoise as jn
 
@@ -27,6 +27,7 @@ WAYS: dict[str, Callable[..., jn.Recipe]] = {  # of what is trained or judged ot
 }
 BATCH_SIZE = 32
 MEASURED = 40  # times in a run
+WITH_CURVES = ("none", "input", MAIN)  # all that claims ask when they were best
 
 
 def with_rivals() -> dict[str, list[Any]]:
@@ -133,8 +134,9 @@ def train(
     for each in data:
         each.overlap = 0.0  # draws share no points
     epochs = size.epochs * study.longer
-    return jn.sweep(
+    return sweep(
         {name: partial(built, name, study.by_seed) for name in grids},
+        WITH_CURVES if study.rivals else list(grids),
         strengths={name: grid for name, grid in grids.items() if name != "none"},
         data=data if len(data) > 1 else data[0],
         seeds=units if study.by_seed else [size.first],

@@ -1,6 +1,7 @@
 """The tutorial's claims: runs, files and page at toy size; verdicts on made-up runs."""
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,20 +139,19 @@ def test_splits_start_from_weights_of_their_own(our, key):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_smoothing_is_that_of_labels_up_to_a_factor(our, classes, key):
-    rate = 0.2
-    outputs = 1 if classes == 2 else classes
-    z = jax.random.normal(key, (50, outputs))
+def test_labels_are_flipped_and_smoothed(our, classes, key):
+    """Each at its rate: of smoothing 0 they are the flipped ones, bit for bit."""
     y = jax.random.randint(key, (50,), 0, classes)
     if classes == 2:
-        loss, y = jn.losses.binary_cross_entropy, y[:, None].astype(float)
-    else:
-        loss, y = jn.losses.softmax_cross_entropy, jax.nn.one_hot(y, classes)
-    smooth = loss(z, y * (1 - rate) + rate / classes).mean()
-    added = our.recipes.smoothing(rate)(lambda params, x: x, None, z)
-    np.testing.assert_allclose(
-        smooth / (1 - rate), loss(z, y).mean() + added, rtol=1e-5
-    )
+        y = y[:, None].astype(float)
+    flipped = jn.flip_labels(key, y, 0.3, num_classes=classes)
+    as_classes = partial(jax.nn.one_hot, num_classes=classes)
+    likely = flipped if classes == 2 else as_classes(flipped)
+    changed = partial(our.recipes.changed_labels, classes=classes, key=key, y=y)
+    np.testing.assert_array_equal(changed(0.3, None), flipped)
+    np.testing.assert_array_equal(changed(0.3, 0.0), likely)
+    smooth = 0.8 * likely + 0.2 / classes
+    np.testing.assert_allclose(changed(0.3, 0.2), smooth, rtol=1e-6)
 
 
 def test_the_learning_rate_is_a_factor(our):
