@@ -248,6 +248,7 @@ def test_pytree_strengths():
     assert "both 0.1 0.01, of 4" in str(found)
 
 
+@pytest.mark.slow
 def test_choosing_on_test_inflates_by_the_expected_maximum():
     """Of k that are all the same; on validation nothing is gained or lost."""
     k, inflation, n, simulations = 8, 1.4236, 10, 60

@@ -208,6 +208,7 @@ def test_signs_that_the_encoding_lacks(experiment, monkeypatch, encoding, printe
     assert out.getvalue().decode(encoding) == printed
 
 
+@pytest.mark.slow
 def test_some_placements_and_no_plots(circles, everything, tmp_path, monkeypatch):
     """The numbers of the runs that all placements have; no pictures."""
     given = [*TOY, "--placement", "both", "--no-plots", "--out", str(tmp_path)]
@@ -374,6 +375,7 @@ def unfinished(result):
     return dataclasses.replace(result, complete=False)
 
 
+@pytest.mark.slow
 def test_interrupt_writes_what_finished(shows, tmp_path, capsys):
     given = {"placement": ["none", "both"], "seed": [0, 1], "changed": unfinished}
     runs, summary = shows("--report", code=130, **given)

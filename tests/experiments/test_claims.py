@@ -164,6 +164,7 @@ def test_the_learning_rate_is_a_factor(our):
     np.testing.assert_allclose(steps[1], 0.1 * steps[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_left_on(our, key):
     """Many passes average to a probability; one differs; weights start the same."""
     x = np.float32(np.random.default_rng(0).normal(size=(40, 2)))

@@ -34,13 +34,8 @@ def our(experiment):
     return SimpleNamespace(**{n: experiment(path) for n, path in modules.items()})
 
 
-LONG = ("digits_cnn", "mnist1d", "vowels_lstm", "regression")  # to compile
-
-
-@pytest.mark.parametrize(
-    "script",
-    [pytest.param(s, marks=[pytest.mark.slow] * (s in LONG)) for s in SCRIPTS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_quick_runs(our, script, tmp_path, capsys, data_set):
     options, placement, strength = QUICK[script]
     if script == "mnist1d":

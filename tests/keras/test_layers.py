@@ -161,6 +161,7 @@ def test_bad_input(make, error, message):
         make()
 
 
+@pytest.mark.slow
 def test_described_and_stripped(key, tmp_path):
     """In a nested functional model with layers of both kinds; the model stays."""
     inputs = keras.Input((6, 3))

@@ -47,6 +47,7 @@ def noisy(model, x, key=KEY, train=True):
     return network.apply(variables, x, train=train, key=key if train else None)[0]
 
 
+@pytest.mark.slow
 def test_forward_passes_are_keras_own():
     """Also of what they carry, here batch statistics."""
     x = np.abs(X).astype("float32").reshape(4, 6, 1)
@@ -198,6 +199,7 @@ def test_places_of_one_shape_have_draws_of_their_own():
     assert len({*seeds}) == 4
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_compiled_model():
     """Traced strengths, metrics of rows and of sets, and back to Keras."""
     metrics = ["accuracy", keras.metrics.AUC()]
@@ -233,6 +235,7 @@ def test_a_sweep_of_a_compiled_model():
         np.testing.assert_allclose(ours.astype(float), [loss, accuracy, auc], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_regularisers_and_masks_count_as_in_fit():
     """The descent is that of fit with all that layers add to the loss."""
     x = np.abs(X[:, :, None])
@@ -414,8 +417,15 @@ def by_value(shape, dtype=None):
 
 
 @pytest.mark.parametrize(
-    "start, shape", [(by_numpy, (3,)), (by_numpy, None), (by_value, (3,))]
-)  # of the inputs, known or not
+    "start, shape",  # of the inputs, known or not
+    [
+        (by_numpy, None),
+        *(
+            pytest.param(start, (3,), marks=pytest.mark.slow)
+            for start in (by_numpy, by_value)
+        ),
+    ],
+)
 def test_initializers_that_cannot_be_traced_draw_on_the_host(start, shape):
     """Once a seed: placements and strengths share the weights, seeds do not."""
 
@@ -446,6 +456,7 @@ def test_initializers_that_cannot_be_traced_draw_on_the_host(start, shape):
     np.testing.assert_allclose(alone, losses["none"][0.0][1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_store_tells_such_initializers_apart(tmp_path):
     def of(scale):
         def start(shape, dtype=None):
@@ -478,6 +489,7 @@ def test_metrics_have_the_names_of_fit():
 
 
 @pytest.mark.bad_input
+@pytest.mark.slow
 def test_another_backend_is_told_of():
     code = "import jaxnoise as jn\ntry: jn.keras\nexcept ImportError as e: print(e)"
     given = os.environ | {"KERAS_BACKEND": "nothing"}

@@ -150,6 +150,7 @@ def test_a_site_draws_the_same_whatever_other_sites_do(
     assert len(set(first)) == len(first)  # and no two sites draw the same
 
 
+@pytest.mark.slow
 def test_described_and_stripped(variables, images, key):
     model = jn.CNN((3, 2), 3, **dict.fromkeys(SITES, jn.GaussianNoise(0.1)))
     table = jn.describe(model, variables, images, key)

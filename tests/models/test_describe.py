@@ -92,6 +92,7 @@ def test_describe(model, rows, key):
     np.testing.assert_allclose(times.noise_sd, size, rtol=2 * five_se)
 
 
+@pytest.mark.slow
 def test_describe_leaves_the_model_as_it_was(rows, key):
     class Net(nnx.Module):
         def __init__(self, rngs):
@@ -147,6 +148,7 @@ def pairs_of_compiled_models():
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["nnx.jit", "protocol"])
+@pytest.mark.slow
 def test_what_is_compiled_already(number, rows, key):
     """Is described and stripped all the same, and afterwards as it was before."""
     model, variables, call = list(pairs_of_compiled_models())[number]
@@ -192,6 +194,7 @@ def test_describe_large_and_constant_signals(key):
     assert table["signal_sd"].item() < 1e-6
 
 
+@pytest.mark.slow
 def test_layers_that_were_not_called(rows, key):
     """Of an NNX module they come last, and did not fire; others in their order."""
 

@@ -218,6 +218,7 @@ def train_alone(model_of, rows, strength, *, epochs=30):
 
 
 @half(first=True)
+@pytest.mark.slow
 def test_in_the_engine(name, kind):
     """It learns, reproducibly, and the noise makes a difference."""
     rows, strength = CASES[name].rows(), CASES[name].strength
@@ -273,6 +274,7 @@ def test_nnx_modules_themselves(key):
     np.testing.assert_array_equal(clean(x), model(x))
 
 
+@pytest.mark.slow
 def test_padding_gets_no_noise(key):
     """Whatever stands in padded places, the noisy outputs are the same."""
     (x, _), rngs = sentences(), {"noise": key}

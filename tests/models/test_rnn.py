@@ -224,6 +224,7 @@ def test_a_site_draws_the_same_whatever_other_sites_do(
     assert len(set(first)) == len(first)
 
 
+@pytest.mark.slow
 def test_noise_does_not_change_initial_weights(series, key):
     models = small(), small(**NOISY)
     clean, noisy = jax.jit(
@@ -232,6 +233,7 @@ def test_noise_does_not_change_initial_weights(series, key):
     jax.tree.map(np.testing.assert_array_equal, noisy, clean)
 
 
+@pytest.mark.slow
 def test_schedules_and_learned_strengths_between_steps(series, drawn_variables, key):
     """A schedule counts passes, not steps, and serves series of any length."""
     rising = jn.GaussianNoise(optax.linear_schedule(0.0, 10.0, 1))

@@ -238,6 +238,7 @@ def test_under_remat(make, how, key, x):
 
 
 @looped
+@pytest.mark.slow
 def test_under_jax_checkpoint(make, key, x):
     def total(x):
         return (run(make(), x, key, train=True) ** 2).sum()
@@ -247,6 +248,7 @@ def test_under_jax_checkpoint(make, key, x):
 
 
 @looped
+@pytest.mark.slow
 def test_under_nn_scan(make, key):
     class Step(nn.Module):
         @nn.compact

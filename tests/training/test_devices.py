@@ -59,6 +59,7 @@ def test_a_number_in_the_flags_is_kept():
 
 
 @pytest.mark.bad_input
+@pytest.mark.slow
 def test_a_single_device_on_many_cores_is_told_once_and_too_late():
     code = (
         "import warnings; warnings.simplefilter('always');"
@@ -75,7 +76,14 @@ def test_a_single_device_on_many_cores_is_told_once_and_too_late():
 
 @pytest.mark.parametrize(
     ("workers", "told", "share"),
-    [(2, "", 4), (3, "", 2), (9, "", 1), (None, "", 1), (2, "3", 3), (2, "3,1", 3)],
+    [
+        (2, "", 4),
+        (2, "3,1", 3),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(3, "", 2), (9, "", 1), (None, "", 1), (2, "3", 3)]
+        ),
+    ],
 )
 def test_a_worker_takes_its_share_of_the_cores(workers, told, share):
     """Devices, and threads of XLA."""

@@ -110,6 +110,7 @@ def test_the_recursion_ends_in_ridge_regression(paths):
     np.testing.assert_allclose(paths["ridge"][-1], end, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_clean_backward_pass_has_no_ridge(paths):
     """T14: plain autodiff gives ridge, as above, `straight_through` least squares."""
     weights = learned(Straight())
@@ -210,6 +211,7 @@ def test_the_gradient_at_noisy_or_at_clean_weights(choice):
     assert greatest_z(start, after, wrong) >= 10
 
 
+@pytest.mark.slow
 def test_flipped_labels_train_like_smoothed_ones():
     """T12: the mean gradient is that of smoothing by ``rate K / (K - 1)``."""
     rate, classes, random = 0.3, 3, np.random.default_rng(2)

@@ -138,6 +138,7 @@ def test_cut_and_resumed_is_as_never_cut(data, whole, path, name):
     assert_same(sweep(data, RECIPES[name], store=path), whole(name))  # is there
 
 
+@pytest.mark.slow
 def test_metrics_are_told_after_each_piece(data, whole):
     heard = []
     result = sweep(

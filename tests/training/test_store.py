@@ -249,6 +249,7 @@ def test_code_is_told_by_what_it_refers_to():
     assert "0x" not in ADDRESS.sub("", str(_code(calls_itself)))
 
 
+@pytest.mark.slow
 def test_what_a_recipe_is(data, path):
     """Constants by their values, host functions by their code; names are nothing."""
 

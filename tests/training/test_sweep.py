@@ -295,6 +295,7 @@ def test_what_a_result_prints(result):
     ]
 
 
+@pytest.mark.slow
 def test_metrics_every_and_curves(data, result):
     alone = {"recipes": {"none": none}, "strengths": {}}
     sparse = sweep(data, **alone, metrics_every=3, curves=("test",))
@@ -414,6 +415,7 @@ def test_numpy_arguments(data):
     np.testing.assert_allclose(levels.runs["strength"], [0.1, 0.2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_numpy_numbers(data):
     """Counts that come from an array or a configuration."""
     numbers = {"epochs": 2, "batch_size": 32, "metrics_every": 1, "vectorize": 8}
@@ -440,6 +442,7 @@ class Configured:
         return jn.Recipe(model, jn.losses.binary_cross_entropy, optax.sgd(0.1))
 
 
+@pytest.mark.slow
 def test_recipes_without_a_hash(data):
     """Each object has its program; an equal one may be about to change."""
     one, two = Configured(2), Configured(2)
