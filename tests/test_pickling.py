@@ -114,6 +114,7 @@ def test_recipes(name):
     np.testing.assert_allclose(of_parts, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_another_process(tmp_path):
     """By name and place alone: nothing of this one is needed."""
     model = MODULES["MLP with noise of a wrapper"]

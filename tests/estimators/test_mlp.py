@@ -73,6 +73,7 @@ def test_random_states(fitted):
         classifier(random_state=-1).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_weights_are_copies_and_order_is_nothing(x):
     """To the last bit, where all rows are one minibatch."""
     rng = np.random.default_rng(0)
@@ -90,6 +91,7 @@ def test_weights_are_copies_and_order_is_nothing(x):
     np.testing.assert_array_equal(by_class, alike.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_labels_of_any_kind(fitted):
     words = np.array(["no", "so", "yes"], object)[Y]
     for y in (words, pd.Series(words, dtype="category"), words.tolist()):
@@ -109,6 +111,7 @@ def test_labels_of_any_kind(fitted):
     assert model.score(X, labels) > 0.8
 
 
+@pytest.mark.slow
 def test_targets_of_a_regressor():
     y = 1000 + X[:, 0] * 10
     several = np.stack([y, -y], axis=1)

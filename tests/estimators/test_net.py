@@ -50,6 +50,7 @@ def test_modules(module):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
+@pytest.mark.slow
 def test_arguments_of_the_module():
     """Floats are traced; others are not, and both are parameters of a grid."""
     model = jn.NoisyNetClassifier(Linen, module_params={"stddev": 0.1}, **FEW)
@@ -66,6 +67,7 @@ def test_arguments_of_the_module():
     assert wide.variables_[0]["params"]["first"]["kernel"].shape == (4, 7)
 
 
+@pytest.mark.slow
 def test_rows_of_several_axes_and_own_optimisers():
     model = jn.NoisyNetRegressor(Linen, optimizer=optax.sgd(0.1), **FEW)
     images = X.reshape(150, 2, 2)

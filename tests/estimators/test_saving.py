@@ -46,6 +46,7 @@ def test_regressors(tmp_path):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_networks_of_ones_own_are_given_again(tmp_path):
     net = nn.Sequential([nn.Dense(4), nn.relu, nn.Dense(3)])
     model = jn.NoisyNetClassifier(net, max_epochs=3).fit(X, Y)

@@ -118,6 +118,7 @@ def test_static_parameters_loop_and_a_baseline_is_added(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_two_classes_and_early_stopping_score_as_in_grid_search():
     """One logit tells them apart; epochs count where they tell when to stop."""
     X2, y2 = X[50:], np.array(["no", "yes"])[Y[50:] - 1]

@@ -78,6 +78,7 @@ def results():
     return [jn.sweep(places, **known, keep_rows=keep) for keep in (True, False)]
 
 
+@pytest.mark.slow
 def test_kept_rows_have_the_metrics_as_means(results):
     kept, plain = results
     pd.testing.assert_frame_equal(kept.runs, plain.runs, check_exact=True)

@@ -317,7 +317,8 @@ def test_interrupt(our, tmp_path, capsys, monkeypatch):
     """What has finished is kept, and nothing is judged."""
 
     def interrupted(*args, **arguments):
-        return SimpleNamespace(complete=False)
+        made = (pd.DataFrame({"split": []}), {}, np.arange(0), (), False)
+        return jn.SweepResult(*made, 0.0, 0.0, "made up")
 
     monkeypatch.setattr(jn, "sweep", interrupted)
     assert our.claims.main(["--quick", "--out", str(tmp_path)]) == 130

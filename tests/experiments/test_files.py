@@ -210,6 +210,7 @@ raise SystemExit(files.code)
         (1_000, ["a.txt", "summary.json"], ["runs.csv", "curves.npz"]),
     ],
 )
+@pytest.mark.slow
 def test_a_limit_of_file_sizes(made, tmp_path, limit, there, told):
     """Real failures of the system: no torn file, and the runs are not lost."""
     done = child(FULL_DISK, limit, tmp_path)

@@ -260,6 +260,7 @@ def test_diverged_runs_are_not_chosen(our):
     assert found.loc["input", "chosen_accuracy"].tolist() == [0, 1, 1]
 
 
+@pytest.mark.slow
 def test_models_of_tables(our):
     """Their logits give scikit-learn's own scores, with classes that training lacks."""
     rng = np.random.default_rng(0)

@@ -304,6 +304,7 @@ def test_describe_inside_transforms(key):
     np.testing.assert_allclose(table["signal_sd"][0], grown, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_describe_tells_schedules_and_learned_strengths(key):
     x = jnp.ones((100, 3))
 

@@ -135,6 +135,7 @@ NOISY = dict(zip(SITES, (jn.GaussianNoise(0.3), RELATIVE, RELATIVE), strict=True
 
 
 @pytest.mark.parametrize("noises", [{}, NOISY], ids=["clean", "noisy"])
+@pytest.mark.slow
 def test_what_stands_in_padded_steps_changes_nothing(
     noises, series, drawn_variables, key
 ):

@@ -81,6 +81,7 @@ def test_strengths_may_be_traced_and_0_is_exact(key):
         np.testing.assert_allclose(many[name][1], noisy(0.5)[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_engine_gives_every_seed_its_own_noise():
     def recipe(stddev):
         return jn.Recipe(

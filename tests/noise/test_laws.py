@@ -118,6 +118,7 @@ def remainders(loss, x, scales):
 SCALES = (0.08, 0.04, 0.02, 0.01)
 
 
+@pytest.mark.slow
 def test_squared_error_expansion():
     """T2: ``s**2 (||J||**2 + (f - y) . Lap f)`` and a remainder of the fourth order."""
     w1 = np.array([[0.5, -1.2, 0.3], [0.8, 0.4, -0.7]])

@@ -112,6 +112,7 @@ def test_bounds_and_radius_hold(norm):
     assert found.accuracy["worst"] < 0.5 < found.accuracy["clean"]
 
 
+@pytest.mark.slow
 def test_noise_that_stays_on(rows):
     """The mean over draws is Phi of what the margin leaves, over the noise in it."""
     radius, draws = 0.2, 64
@@ -133,6 +134,7 @@ def test_noise_that_stays_on(rows):
     np.testing.assert_array_equal(worst_of(clean), margins(rows) > radius * DUAL["l2"])
 
 
+@pytest.mark.slow
 def test_judged_by_fresh_draws():
     """Where noise decides alone, draws that chose the point are none that judge it."""
 

@@ -30,6 +30,7 @@ def normals(function):
     return function(at) @ weights / weights.sum()
 
 
+@pytest.mark.slow
 def test_probabilities_are_averaged_over_the_noise():
     draws, stddev = 3000, 2.0
     found = jn.predict_averaged(line(stddev), X, key=KEY, draws=draws)
@@ -106,6 +107,7 @@ def test_draws_that_fill_no_block(draws):
     assert (found.table["draws"] == draws).all()
 
 
+@pytest.mark.slow
 def test_as_many_devices_as_there_are_change_nothing(monkeypatch):
     x = jax.random.normal(KEY, (9, 1))
     ask = {"key": KEY, "draws": 120, "standard_error": 0.03}

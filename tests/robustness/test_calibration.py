@@ -56,6 +56,7 @@ def test_logits_of_two_classes(found, rows):
         assert two[name] == pytest.approx(factor * one[name], rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_runs_of_a_sweep(result):
     data = jn.data.circles(population=1500)
     found = jn.calibration(result, data, bins=10)

@@ -107,6 +107,7 @@ def test_every_row_has_noise_of_its_own():
     assert 1e-3 < abs(found.runs["<lambda>"][0]) < 5 / np.sqrt(rows)
 
 
+@pytest.mark.slow
 def test_a_site_is_noisy_as_its_layer_is(result, rows):
     """At strength s, the score is that of the layer with noise s in training."""
     data = jn.data.circles(population=400)["population"]
@@ -162,6 +163,7 @@ def test_runs_meet_the_same_draws(result):
     np.testing.assert_allclose(alone.runs["accuracy"], among["accuracy"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_as_many_devices_as_there_are_change_nothing(result, curve, monkeypatch):
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     data = jn.data.circles(population=1500)

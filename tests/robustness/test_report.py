@@ -24,6 +24,7 @@ def found(result):
     return measured(result, jn.data.circles(population=1500), **ASK)
 
 
+@pytest.mark.slow
 def test_every_score_is_that_of_its_function(found, result):
     data, runs = jn.data.circles(population=1500), result.runs
     keys = jax.random.split(KEY, 4)
@@ -55,6 +56,7 @@ def test_every_score_is_that_of_its_function(found, result):
     assert (found.scores[error] == found.calibration.runs[error]).all()
 
 
+@pytest.mark.slow
 def test_every_score_is_a_family_of_its_own(found):
     assert list(found.comparisons) == [
         *("accuracy", "accuracy at 0.3", "accuracy of corrupted rows"),
@@ -66,6 +68,7 @@ def test_every_score_is_a_family_of_its_own(found):
         pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame(alone))
 
 
+@pytest.mark.slow
 def test_the_page(found, tmp_path):
     path = robustness_page(found, tmp_path / "a" / "page.html", title="<Robust>")
     page = path.read_text("utf-8")
@@ -96,6 +99,7 @@ def test_the_answer_has_what_cannot_be_luck():
     assert second == "Brier: no difference that could not be luck."
 
 
+@pytest.mark.slow
 def test_models_by_name_are_shown_and_not_compared(tmp_path):
     x = jax.random.normal(KEY, (300, 2))
     x = (x - x.mean()) / x.std()

@@ -70,6 +70,7 @@ def test_a_radius_is_the_distance_to_a_line_or_less(points, stddev):
     assert found["radius"].max() <= stddev * norm.ppf(0.001 ** (1 / n))
 
 
+@pytest.mark.slow
 def test_as_many_devices_as_there_are_change_nothing(points, monkeypatch):
     ask = {"stddev": 0.5, "key": KEY, "n": 700}
     several = jn.certify(two_classes, points[:21], **ask)
@@ -114,6 +115,7 @@ def test_undefined_logits_are_no_votes(columns):
     assert norm.cdf(row.radius) == pytest.approx(share, abs=5 * 0.5 / np.sqrt(4000))
 
 
+@pytest.mark.slow
 def test_a_trained_model_is_asked_without_its_noise(points):
     module = jn.MLP((8,), 1, input_noise=jn.GaussianNoise(5.0))
     variables = module.init(jax.random.key(2), points, train=False)

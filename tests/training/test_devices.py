@@ -45,6 +45,7 @@ def test_a_number_that_was_set_is_kept():
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_a_number_in_the_flags_is_kept():
     """Devices enough need no advice, and it is not too late for what is there."""
     code = (
@@ -98,6 +99,7 @@ def test_a_worker_takes_its_share_of_the_cores(workers, told, share):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_share_comes_too_late_once_jax_has_started():
     code = (
         "import os, jax, jaxnoise; from jaxnoise.training import devices;"

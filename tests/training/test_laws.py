@@ -178,6 +178,7 @@ def greatest_z(start, after, gradient):
 
 
 @pytest.mark.parametrize("choice", ["noisy", "clean"])
+@pytest.mark.slow
 def test_the_gradient_at_noisy_or_at_clean_weights(choice):
     """T14 for weights: a deep linear net, with its penalty or without it."""
     s, random = 0.3, np.random.default_rng(1)

@@ -120,6 +120,7 @@ def test_others_are_not(parts):
     train(**parts)  # a warning would be an error
 
 
+@pytest.mark.slow
 def test_a_sweep_of_many_placements_tells_once():
     data = jn.Data(train=(X, ONE_HOT))
 

@@ -156,6 +156,7 @@ def test_metrics_are_told_after_each_piece(data, whole):
             np.testing.assert_array_equal(metrics[name], curve[:, at])
 
 
+@pytest.mark.slow
 def test_variables_at_epochs_are_those_of_shorter_runs(data, whole, path):
     asked = {"keep_params_at": [10, 4], "store": path}
     result = sweep(data, **asked)

@@ -422,6 +422,7 @@ def test_batch_statistics_are_carried(key, data):
     )
 
 
+@pytest.mark.slow
 def test_batch_statistics_and_dropout_with_noise(key, data):
     result = train(net, key, 0.1, data, epochs=60)
     assert result.finite
@@ -611,6 +612,7 @@ def test_half_precision_losses_are_summed_wide(key):
     np.testing.assert_allclose(result.metrics["train_loss"], 100, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_vmap_and_map(data):
     """A map outside jit has the data as host arrays."""
     keys = jax.vmap(jax.random.key)(np.arange(3))

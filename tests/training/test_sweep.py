@@ -197,6 +197,7 @@ def test_a_wrong_recipe_is_told_before_anything_runs(data):
     assert not [done for done in seen if done]
 
 
+@pytest.mark.slow
 def test_splits_share_initial_weights_and_little_else(data):
     """Also splits of different sizes, which take a program each."""
     x, y = data.train
@@ -244,6 +245,7 @@ def test_keep_params(data, result):
     assert some.params[0] is None
 
 
+@pytest.mark.slow
 def test_pytree_strengths(data):
     def both(strength):
         return recipe(
@@ -523,6 +525,7 @@ def test_one_run_gives_the_outputs_of_every_row(sets_measured):
 
 
 @pytest.mark.bad_input
+@pytest.mark.slow
 def test_metrics_of_whole_sets_that_do_not_fit(data):
     """One program; the metric is called on the host, and here says what it is told."""
     returns = []
@@ -579,6 +582,7 @@ def test_refit_trains_what_was_chosen(sets_measured, chosen):
     assert not np.array_equal(*jax.tree.leaves(other)[:1], *jax.tree.leaves(kept)[:1])
 
 
+@pytest.mark.slow
 def test_refit_of_strengths_of_several_numbers(data):
     """The recipe gets the strength as it was given."""
 
