@@ -75,33 +75,35 @@ def init_key(seed: Any) -> Array:
 
 
 def unrolled(jaxpr: ClosedJaxpr) -> ClosedJaxpr:
-    """The same, bit for bit, but that single keys are derived without a loop each."""
+    """The same, bit for bit, but that loops derive single keys without a loop each."""
     config: Any = jax.config
     if config.jax_debug_key_reuse or not config.jax_threefry_partitionable:
         return jaxpr  # it does not see words; splits differ
-    return jaxpr.replace(jaxpr=_unrolled(jaxpr.jaxpr))
+    return jaxpr.replace(jaxpr=_unrolled(jaxpr.jaxpr, False))
 
 
-def _unrolled(jaxpr: Jaxpr) -> Jaxpr:
-    return jaxpr.replace(eqns=[_unrolled_equation(eqn) for eqn in jaxpr.eqns])
+def _unrolled(jaxpr: Jaxpr, looped: bool) -> Jaxpr:
+    """What runs once is left alone: to compile it would take longer than it saves."""
+    return jaxpr.replace(eqns=[_unrolled_equation(e, looped) for e in jaxpr.eqns])
 
 
-def _unrolled_equation(eqn: JaxprEqn) -> JaxprEqn:
+def _unrolled_equation(eqn: JaxprEqn, looped: bool) -> JaxprEqn:
     """A call of ours in its place, or the same with what is inside of it."""
     given: Any = [var.aval for var in eqn.invars]
     key = jax.eval_shape(key_of_seed, 0)
-    derive = DERIVE.get(eqn.primitive)
+    derive = DERIVE.get(eqn.primitive) if looped else None
     if derive and (given[0].shape, given[0].dtype) == (key.shape, key.dtype):
         call = jax.jit(partial(derive, **eqn.params))
         (new,) = jax.make_jaxpr(call)(*given).eqns
         return eqn.replace(primitive=new.primitive, params=new.params)
-    return eqn.replace(params=jax.tree.map(_inside, eqn.params))
+    inside = partial(_inside, looped=looped or eqn.primitive in LOOPS)
+    return eqn.replace(params=jax.tree.map(inside, eqn.params))
 
 
-def _inside(param: Any) -> Any:
+def _inside(param: Any, looped: bool) -> Any:
     if isinstance(param, ClosedJaxpr):
-        return param.replace(jaxpr=_unrolled(param.jaxpr))
-    return _unrolled(param) if isinstance(param, Jaxpr) else param
+        return param.replace(jaxpr=_unrolled(param.jaxpr, looped))
+    return _unrolled(param, looped) if isinstance(param, Jaxpr) else param
 
 
 def _split(key: Array, *, shape: tuple[int, ...]) -> Array:
@@ -126,4 +128,5 @@ def _folded_in(key: Array, numbers: Array) -> Array:
     return jax.random.wrap_key_data(found)
 
 
+LOOPS = lax.scan_p, lax.while_p
 DERIVE: dict[Any, Any] = {random_fold_in_p: _folded_in, random_split_p: _split}
