@@ -43,7 +43,7 @@ class Network(Pickled, BaseEstimator):
     weight_noise: float = 0.0
     gradient_noise: float = 0.0
     label_noise: float = 0.0
-    alpha: float = 1e-2
+    alpha: float = 1.0
     max_norm: float | None = None
     learning_rate_init: float = 1e-3
     batch_size: Any = "auto"
