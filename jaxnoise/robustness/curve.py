@@ -163,17 +163,16 @@ class Scores:
             def of_draw(draw: Any, total: Array) -> Array:
                 fresh = jax.random.fold_in(block, draw)
 
-                def under(condition: Any) -> Float[Array, " runs"]:
-                    met = self.spoilt(fresh, xs, condition)
-
-                    def of_run(run: Any) -> Array:
+                def of_run(run: Any) -> Float[Array, " conditions"]:
+                    def under(condition: Any) -> Array:
+                        met = self.spoilt(fresh, xs, condition)
                         outputs = self.outputs(run[1], fresh, met, condition)
                         values = jnp.where(there, self.metric(outputs, ys), 0)
                         return values.sum(dtype=jnp.float32)
 
-                    return lax.map(of_run, runs)
+                    return lax.map(under, conditions)
 
-                return total + lax.map(under, conditions)
+                return total + lax.map(of_run, runs).T
 
             return total + lax.fori_loop(0, draws, of_draw, nothing) / rows, None
 

@@ -224,5 +224,5 @@ def _errors(
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = by / np.nanmean(by[unit], axis=0)
         more = lost / np.nanmean(lost[unit], axis=0)
-    found = pd.DataFrame(relative, columns=names)
-    return found.assign(mce=relative.mean(1), relative_mce=more.mean(1))
+        means = {"mce": relative.mean(1), "relative_mce": more.mean(1)}
+    return pd.DataFrame(relative, columns=names).assign(**means)

@@ -22,7 +22,7 @@ LEVELS = [0.0, 0.3, 3.0]
 
 @pytest.fixture(scope="module")
 def pipeline():
-    net = jn.NoisyMLPClassifier(learning_rate_init=0.03, **FEW)
+    net = jn.NoisyMLPClassifier(learning_rate_init=0.03, alpha=0.01, **FEW)
     return make_pipeline(PowerTransformer(), net)
 
 
