@@ -21,6 +21,7 @@ MAPS = {  # told apart by all: blue and yellow, and red and blue around 0
     "mean": ("cividis", Normalize),
     "difference": ("RdBu", CenteredNorm),
 }
+SIDE_BY_SIDE = 50  # letters of names below a map, which slant if there are more
 WRITTEN = ("better", "worse", "equivalent")
 
 
@@ -253,6 +254,9 @@ def _name(ax: Axes, rows: list[str], columns: list[str]) -> None:
     for axis, texts in ((ax.yaxis, rows), (ax.xaxis, columns)):
         axis.set_ticks(np.arange(len(texts)) + 0.5, texts, **style.LITERAL)
         axis.set_tick_params(length=0)
+    if sum(map(len, columns)) > SIDE_BY_SIDE:
+        for text in ax.get_xticklabels():
+            text.set(rotation=30, ha="right")
 
 
 def _check_value(value: str) -> None:
