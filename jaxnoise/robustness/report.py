@@ -171,6 +171,19 @@ def measured(
     asked = runs_of(result_or_models), x[rows], _labels(y[rows])
     certified = _certified(*asked, at, keys[1], n)
     attacked = _attacked(*asked, at if radius is None else radius, keys[3])
+    scores = _one_table(sure, curve, panel, certified, attacked, at)
+    told = {
+        name: found
+        for name in _scores_of(scores)
+        if (found := compared(result_or_models, scores, [name], baseline)) is not None
+    }
+    return Robustness(scores, told, curve, panel, certified, attacked, sure, at)
+
+
+def _one_table(
+    sure: Any, curve: Any, panel: Any, certified: Any, attacked: Any, at: float
+) -> pd.DataFrame:
+    """A row a run, with its scores."""
     scores = sure.runs[[*cell_columns(sure.runs), "seed", "split", "accuracy"]].copy()
     there = curve.runs[curve.runs["stddev"] == at][curve.score]
     scores[f"{curve.score} at {at:g}"] = there.to_numpy()
@@ -180,12 +193,7 @@ def measured(
     scores[f"certified accuracy at {CERTIFIED_AT * at:g}"] = there.to_numpy()
     scores["accuracy under attack"] = attacked["mean"]
     scores[ERROR] = sure.runs[ERROR]
-    told = {
-        name: found
-        for name in _scores_of(scores)
-        if (found := compared(result_or_models, scores, [name], baseline)) is not None
-    }
-    return Robustness(scores, told, curve, panel, certified, attacked, sure, at)
+    return scores
 
 
 def _scores_of(table: pd.DataFrame) -> list[str]:
