@@ -107,7 +107,7 @@ def sweep(
             own = {name: strengths[name] for name in made if name in strengths}
             asked = curves if kept else []
             results.append(jn.sweep(made, strengths=own, curves=asked, **more))
-    return jn.concat(results)
+    return results[0] if len(results) == 1 else jn.concat(results)
 
 
 def with_own_strengths(
