@@ -102,11 +102,12 @@ def sweep(
     """
     results: list[jn.SweepResult] = []
     for kept, places in groupby(recipes, stopped.__contains__):
-        if all(result.complete for result in results):
-            made = {name: recipes[name] for name in places}
-            own = {name: strengths[name] for name in made if name in strengths}
-            asked = curves if kept else []
-            results.append(jn.sweep(made, strengths=own, curves=asked, **more))
+        made = {name: recipes[name] for name in places}
+        own = {name: strengths[name] for name in made if name in strengths}
+        asked = curves if kept else []
+        results.append(jn.sweep(made, strengths=own, curves=asked, **more))
+        if not results[-1].complete:
+            break
     return results[0] if len(results) == 1 else jn.concat(results)
 
 

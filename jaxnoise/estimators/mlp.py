@@ -47,8 +47,8 @@ class NoisyMLPClassifier(Classifying, _MLP):
         activation: "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", or a
             function of JAX.
         alpha: weight decay of kernels, decoupled as in AdamW: in a step weights lose
-            ``learning_rate_init * alpha`` of themselves. 1 did well on nine small
-            tables, where 0.01 ended training with too sure or too wiggly a network.
+            ``learning_rate_init * alpha`` of themselves. 1 scored at least as
+            well as 0.01 on each of nine small tables.
         max_norm: the longest that a unit's incoming weights may be; None for no limit.
         learning_rate_init: the step size.
         batch_size: rows of a minibatch; "auto" is 32.

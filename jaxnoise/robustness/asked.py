@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 from jaxnoise.checks import as_array, check_callable, shown
 from jaxnoise.data import Data
 from jaxnoise.evidence.compare import Comparison, compare
+from jaxnoise.metrics import is_binary
 from jaxnoise.model import CURE, as_model, probabilities_by
 from jaxnoise.models.sites import Network
 from jaxnoise.results import SweepResult, planned_runs
@@ -222,7 +223,7 @@ def _check_traced(asked: Asked, x: Array) -> None:
 
 def decided(logits: Float[Array, " rows *classes"]) -> Int[Array, " rows"]:
     """The class of each row; -1, which is none, where a logit is NaN."""
-    if logits.ndim == 1 or logits.shape[1] == 1:
+    if is_binary(logits):
         z = logits.reshape(-1)
         return jnp.where(jnp.isnan(z), -1, (z > 0).astype(jnp.int32))
     undefined = jnp.isnan(logits).any(axis=1)

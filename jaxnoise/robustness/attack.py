@@ -17,6 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxnoise.checks import check_count, check_function, shown, single_key
+from jaxnoise.metrics import is_binary
 from jaxnoise.model import as_model
 from jaxnoise.robustness.asked import (
     Asked,
@@ -298,7 +299,7 @@ def _length(x: Array) -> Array:
 
 def _excess(logits: Array, y: Array) -> Float[Array, " rows"]:
     """How far the other classes are ahead of the label."""
-    if logits.ndim == 1 or logits.shape[1] == 1:
+    if is_binary(logits):
         return (1 - 2 * y) * logits.reshape(-1)
     own = y[:, None] == jnp.arange(logits.shape[1])
     others = jnp.where(own, -jnp.inf, logits)

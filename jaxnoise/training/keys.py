@@ -19,8 +19,8 @@ leaf      ``fold_in(step, path)``            nothing: noise on weights and gradi
 A change in one role leaves the others as they were, so that runs of one seed and split
 that differ in the noise's place or strength alone are paired.
 
-A program derives its keys by `unrolled` arithmetic: on a CPU JAX makes a loop of each
-derivation, which takes as long as half of a small network's step.
+The loops of a program derive their keys by `unrolled` arithmetic: on a CPU JAX makes a
+loop of each derivation, which takes as long as half of a small network's step.
 """
 
 import math

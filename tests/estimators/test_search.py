@@ -123,15 +123,16 @@ def test_two_classes_and_early_stopping_score_as_in_grid_search():
     """One logit tells them apart; epochs count where they tell when to stop."""
     X2, y2 = X[50:], np.array(["no", "yes"])[Y[50:] - 1]
     grid = {"input_noise": [0.0, 0.3]}
-    net = jn.NoisyMLPClassifier(**FEW, early_stopping=True)
-    options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
-    ours = jn.NoiseSearchCV(net, grid, n_seeds=[0], **options).fit(X2, y2)
-    theirs = GridSearchCV(net, grid, **options).fit(X2, y2)
-    np.testing.assert_allclose(
-        ours.cv_results_["mean_test_score"],
-        theirs.cv_results_["mean_test_score"],
-        rtol=1e-12,
-    )
+    for stop in (False, True):
+        net = jn.NoisyMLPClassifier(**FEW, early_stopping=stop)
+        options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+        ours = jn.NoiseSearchCV(net, grid, n_seeds=[0], **options).fit(X2, y2)
+        theirs = GridSearchCV(net, grid, **options).fit(X2, y2)
+        np.testing.assert_allclose(
+            ours.cv_results_["mean_test_score"],
+            theirs.cv_results_["mean_test_score"],
+            rtol=1e-12,
+        )
 
 
 def test_an_interrupted_search_goes_on(tmp_path, monkeypatch):

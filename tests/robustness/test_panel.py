@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 import pandas as pd
 import pytest
 
@@ -36,28 +35,6 @@ def rows():
 def panel(rows):
     models = {"first": first, "mean": mean, "chance": chance}
     return jn.corruption_panel(models, rows, TWO, key=KEY)
-
-
-def recipe(stddev):
-    return jn.Recipe(
-        model=jn.MLP((6,), 1, hidden_noise=jn.GaussianNoise(stddev)),
-        loss=jn.losses.binary_cross_entropy,
-        optimizer=optax.adam(1e-2),
-        metrics={"accuracy": jn.metrics.binary_accuracy},
-    )
-
-
-@pytest.fixture(scope="module")
-def result():
-    return jn.sweep(
-        {"none": recipe, "hidden": recipe},
-        strengths={"hidden": [0.1, 1.0]},
-        data=jn.data.circles(population=1500),
-        seeds=10,
-        epochs=5,
-        batch_size=30,
-        keep_params=True,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Curves with bands: a metric against the epoch, or against noise at test time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -27,6 +27,7 @@ LOOKS = (
     (style.OCHRE, (0, (1, 1))),
     (style.GREY, (0, (8, 3))),
 )
+OF_RUNS = ["line: mean of the runs", "band: ± 1 sd"]
 LONG = 500  # epochs; longer curves are pixels in vector files, which stay small
 
 
@@ -131,12 +132,8 @@ def noise_curve(curve: Any, *, label: str | None = None, ax: Any = None) -> Axes
             axes.plot(means[kept], linestyle="", markerfacecolor=face, **look)
     axes.set_xlabel(f"noise on {curve.site} at test time", **style.LITERAL)
     style.score_label(axes, label, curve.score)
-    style.plain(axes)
-    handles, _ = axes.get_legend_handles_labels()
-    notes = ["line: mean of the runs", "band: ± 1 sd"]
-    notes += ["filled: better or worse than none"] * bool(judged)
-    style.legend_beside(ax, [axes], handles, notes)
-    return axes
+    notes = ["filled: better or worse than none"] * bool(judged)
+    return _explained(ax, axes, [*OF_RUNS, *notes])
 
 
 def reliability(found: Any, *, label: str | None = None, ax: Any = None) -> Axes:
@@ -173,10 +170,7 @@ def reliability(found: Any, *, label: str | None = None, ax: Any = None) -> Axes
         axes.plot(means, linestyle="", **look)
     axes.set_xlabel("confidence")
     style.score_label(axes, label, "accuracy")
-    style.plain(axes)
-    handles, _ = axes.get_legend_handles_labels()
-    style.legend_beside(ax, [axes], handles, ["line: mean of the runs", "band: ± 1 sd"])
-    return axes
+    return _explained(ax, axes, OF_RUNS)
 
 
 def certified_accuracy(
@@ -221,12 +215,18 @@ def certified_accuracy(
     axes.set_xlabel("radius, L2")
     axes.set_ylim(bottom=0)
     style.score_label(axes, label, "certified accuracy")
+    if len(table) == table["radius"].nunique():
+        style.plain(axes)
+        return axes
+    several = table.duplicated([*cell_columns(table), "radius"]).any()
+    return _explained(ax, axes, OF_RUNS if several else [])
+
+
+def _explained(ax: Any, axes: Axes, notes: Sequence[str]) -> Axes:
+    """The axes, plain, with what their lines are beside them."""
     style.plain(axes)
     handles, _ = axes.get_legend_handles_labels()
-    if len(table) > table["radius"].nunique():
-        several = len(table) > len(handles) * table["radius"].nunique()
-        notes = ["line: mean of the runs", "band: ± 1 sd"] * several
-        style.legend_beside(ax, [axes], handles, notes)
+    style.legend_beside(ax, [axes], handles, notes)
     return axes
 
 
