@@ -26,6 +26,8 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "nnx": "checks noise model",
     "estimators": "checks pickling results losses metrics data noise model models "
     "store training evidence nnx",
+    "command": "checks pickling results losses metrics data noise model models store "
+    "training evidence robustness until estimators nnx",
 }
 BESIDES = {  # single names of a room that is not known as a whole
     "model": {"noise.layer.keys_shared"},  # runs are paired: axes of them share keys

@@ -1,0 +1,281 @@
+"""Tables come in from people's files, and go out such that spreadsheets run nothing.
+
+`read_table` takes text of any delimiter and encoding, gzip, Parquet and Arrow. What it
+cannot read it refuses in one line. It opens no pickle and evaluates nothing.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from jaxnoise.command.columns import (
+    Cells,
+    FileError,
+    Sheet,
+    joined,
+    listed,
+    read_columns,
+    shown,
+)
+from jaxnoise.command.parsing import POINT, numbers
+from jaxnoise.command.text import CHUNK, HEAD, beginning, is_packed, text_sheet
+
+FACTOR = 20  # bytes of memory, at most, for a byte of a file
+CELL = 40  # and for a cell
+GIB = 2**30
+REFUSED = {  # by a file's first bytes
+    rb"PK\x03\x04|\xd0\xcf\x11\xe0": (
+        "is an Excel workbook or another archive: save the sheet as CSV"
+    ),
+    rb"\x80[\x02-\x05]": "is a pickle, which is never opened: save the table as CSV",
+    rb"\x93NUMPY": "holds a NumPy array: save the table as CSV",
+    rb"BZh|\xfd7zXZ|\(\xb5/\xfd|7z\xbc\xaf|\x1f\x8b": (
+        "is packed in a way that is not read: unpack it first"
+    ),
+    rb"<!|<html|<\?xml|\{|\[\{": "is a web page, XML or JSON: save the table as CSV",
+}
+ARROW = {b"PAR1": "parquet", b"ARROW1": "ipc"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was read.
+
+    Attributes:
+        frame: float64 (numbers, NaN for gaps), datetime64 (dates in UTC, NaT) and
+            object (words, NaN) columns under different names.
+        kinds: "number", "date" or "words" for each column.
+        notes: what was done to the file, a line each.
+        styles: of numbers and dates, how they were written, such as "decimal comma".
+    """
+
+    frame: pd.DataFrame
+    kinds: dict[str, str]
+    notes: tuple[str, ...]
+    styles: dict[str, str]
+
+
+def read_table(
+    path: str | Path,
+    *,
+    rows: int | None = None,
+    kinds: Mapping[str, str] | None = None,
+    styles: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Table:
+    """Read a file of cells into typed columns, or say in one line why not.
+
+    Args:
+        path: CSV of any delimiter, also packed by gzip, Parquet or Arrow.
+        rows: so many rows at random, in the file's order; all of them if None.
+        kinds: of columns that are read as an earlier table's were, its `kinds`.
+        styles: and its `styles`.
+        seed: of the choice of rows.
+
+    Raises:
+        FileError: one line that names the file, the place and the cure.
+    """
+    path = Path(path)
+    with _told_in_one_line(path):
+        form = _form(path)
+        free = psutil.virtual_memory().available
+        _check_memory(path, form, rows, free)
+        if form == "text":
+            sheet = text_sheet(path, rows, seed, None if rows else free // FACTOR)
+        else:
+            sheet = _arrow_sheet(path, form, rows, seed)
+        named, notes = _named(sheet)
+        if len(named) < 2 and kinds is None:
+            raise FileError(
+                f"has one column only, {', '.join(map(shown, named))}: a table needs "
+                "two, and comma, semicolon, tab or | between its cells"
+            )
+        frame, found, written, told = read_columns(
+            named, sheet.rows, semicolons=sheet.semicolons, kinds=kinds, styles=styles
+        )
+    return Table(frame, found, (*sheet.notes, *notes, *told), written)
+
+
+def estimate_memory(path: str | Path) -> int:
+    """How many bytes of memory reading a file takes, at most."""
+    path = Path(path)
+    with _told_in_one_line(path):
+        return _size(path, _form(path))[0]
+
+
+@contextmanager
+def _told_in_one_line(path: Path) -> Iterator[None]:
+    name = path.name if path.name.isprintable() else repr(path.name)
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{name} {error}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise FileError(f"{name} is damaged: it does not unpack") from None
+    except OSError as error:
+        raise FileError(f"{name} cannot be read: {error.strerror or error}") from None
+
+
+def _form(path: Path) -> str:
+    """Whether a file is "text", "parquet" or "ipc", by its first bytes."""
+    head = beginning(path)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise FileError("is empty")
+    for pattern, reason in REFUSED.items():
+        if re.match(pattern, start, re.IGNORECASE):
+            raise FileError(reason)
+    form = next((form for magic, form in ARROW.items() if head.startswith(magic)), None)
+    if form and is_packed(path):
+        raise FileError("is a packed table: unpack it first")
+    return form or "text"
+
+
+def _size(path: Path, form: str) -> tuple[int, int]:
+    """Bytes of memory that a table takes at most, and the number of its rows, about."""
+    size = path.stat().st_size
+    if form != "text":
+        table = _dataset(path, form)
+        rows = table.count_rows()
+        return FACTOR * size + CELL * rows * len(table.schema), max(rows, 1)
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if is_packed(path):
+        unpack = zlib.decompressobj(31)
+        packed, head = len(head), unpack.decompress(head, 64 * HEAD)
+        packed -= len(unpack.unconsumed_tail) + len(unpack.unused_data)
+        size = size * len(head) // packed
+    return FACTOR * size, max(1, size * head.count(b"\n") // len(head))
+
+
+def _check_memory(path: Path, form: str, rows: int | None, free: int) -> None:
+    need, there = _size(path, form)
+    if rows is not None:
+        need = need * min(rows, there) // there
+    if need > free:
+        fit = max(1, there * free // need // 2)
+        raise FileError(
+            f"takes up to {need / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are "
+            f"free: read fewer rows, such as --rows {fit}"
+        )
+
+
+@contextmanager
+def _arrow_errors() -> Iterator[Any]:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise FileError(
+            'needs pyarrow to be read: python -m pip install "jaxnoise[parquet]"'
+        ) from None
+    try:
+        yield pa
+    except pa.ArrowException:
+        raise FileError("is damaged, or holds what pyarrow does not read") from None
+
+
+def _dataset(path: Path, form: str) -> Any:
+    with _arrow_errors():
+        import pyarrow.dataset
+
+        return pyarrow.dataset.dataset(path, format=form)
+
+
+def _arrow_sheet(path: Path, form: str, rows: int | None, seed: int) -> Sheet:
+    table = _dataset(path, form)
+    total, names = table.count_rows(), table.schema.names
+    picked = np.arange(total)
+    if rows is not None and rows < total:
+        picked = np.sort(np.random.default_rng(seed).choice(total, rows, replace=False))
+    parts, start = [], 0
+    with _arrow_errors():
+        for batch in table.to_batches(batch_size=500 + CHUNK // max(len(names), 1)):
+            end = start + len(batch)
+            rows_here = picked[(picked >= start) & (picked < end)] - start
+            pairs = zip(names, batch.columns, strict=True)
+            parts.append([_arrow_cells(*pair, rows_here) for pair in pairs])
+            start = end
+    if not total:
+        raise FileError("has names of columns and no rows")
+    columns = [joined(column) for column in zip(*parts, strict=True)]
+    return Sheet(names, columns, picked + 1)
+
+
+def _arrow_cells(name: str, column: Any, rows: np.ndarray) -> Cells:
+    import pyarrow as pa
+
+    kind = getattr(column.type, "value_type", column.type)
+    try:
+        if not pa.types.is_dictionary(column.type):
+            text = pa.string() if pa.types.is_string_view(kind) else kind
+            column = column.cast(text).dictionary_encode()
+        words = column.dictionary.cast(pa.string()).to_pylist()
+    except pa.ArrowNotImplementedError:
+        raise FileError(
+            f"has {column.type} in {listed([name])}: a cell must hold one value"
+        ) from None
+    if pa.types.is_boolean(kind):
+        words = [word.title() for word in words]  # as Python writes them
+    places = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    used, codes = np.unique(places[rows], return_inverse=True)
+    texts = np.array([*(word or "" for word in words), ""], dtype=object)[used]
+    style = POINT if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
+    return Cells(texts, codes.astype(np.int32), style)
+
+
+def _named(sheet: Sheet) -> tuple[dict[str, Cells], list[str]]:
+    """Columns under different names, without those that only count the rows."""
+    named: dict[str, Cells] = {}
+    notes = []
+    for place, text in enumerate(sheet.names, 1):
+        cells, name = sheet.columns[place - 1], " ".join(text.split())
+        if not name or re.fullmatch(r"Unnamed: \d+|__index_level_0__", name):
+            if reason := _is_idle(cells, sheet.rows):
+                notes.append(f"column {place} has no name, {reason}, and is left out")
+                continue
+            name = f"column {place}"
+            notes.append(f"column {place} has no name and is called {name!r}")
+        first, times = name, 1
+        while name in named:
+            times += 1
+            name = f"{first} ({times})"
+        if name != first:
+            notes.append(f"{listed([first])} comes again and is called {shown(name)}")
+        named[name] = cells
+    return named, notes
+
+
+def _is_idle(cells: Cells, rows: np.ndarray) -> str:
+    """Why a column without a name is left out, if it is."""
+    if not any(cells.words):
+        return "is empty"
+    if len(cells.words) < len(rows):
+        return ""
+    ahead = rows - numbers(cells.words, POINT)[cells.codes]
+    return "counts the rows" if ahead[0] in (0, 1) and np.ptp(ahead) == 0 else ""
+
+
+def safe_cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula; numbers stay as they are."""
+    harmless = not text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return text if harmless or np.isfinite(numbers([text], POINT)[0]) else f"'{text}"
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table without its index, its texts and names safe for spreadsheets."""
+
+    def safe(value: Any) -> Any:
+        return safe_cell(value) if isinstance(value, str) else value
+
+    texts = frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns
+    frame = frame.assign(**{name: frame[name].map(safe) for name in texts})
+    frame.rename(columns=safe).to_csv(path, index=False)

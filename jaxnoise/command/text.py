@@ -1,0 +1,195 @@
+"""A file of text becomes rows of cells, and these become columns.
+
+`text_sheet` finds out the encoding, the delimiter and the names of the columns by a
+look at the file's beginning, and reads it once, each row told if it is too long or too
+short. Rows are counted from 1, below the names and without blank lines.
+"""
+
+import csv
+import gzip
+import heapq
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count, islice
+from pathlib import Path
+from random import Random
+from typing import IO
+
+import numpy as np
+
+from jaxnoise.command.columns import Cells, FileError, Sheet, as_cells, joined
+from jaxnoise.command.parsing import POINT, numbers
+
+HEAD = 1 << 20  # bytes to look at before reading
+LONGEST = 1 << 24  # characters in a line
+CHUNK = 200_000  # cells that are text at a time, about
+DELIMITERS = "\t;|,"  # the first wins where several would do
+NO_TEXT = "holds bytes that are no text: save the table as CSV"
+LATIN = "not in UTF-8, so read as Latin-1 (cp1252)"
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is packed by gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def unpacked(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked, to be read one after another."""
+    return gzip.open(path) if is_packed(path) else path.open("rb")
+
+
+def beginning(path: Path) -> bytes:
+    """A file's first bytes, unpacked."""
+    with unpacked(path) as file:
+        return file.read(HEAD)
+
+
+def text_sheet(path: Path, rows: int | None, seed: int, limit: int | None) -> Sheet:
+    """Read a file of text.
+
+    Args:
+        path: the file, which may be packed by gzip.
+        rows: so many rows at random, all if None.
+        seed: of that choice.
+        limit: characters that may be read, if there is a limit.
+    """
+    head = beginning(path)
+    whole = head[: head.rfind(b"\n") + 1] if len(head) == HEAD else head
+    for encoding, note in _encodings(head):
+        layout = _Layout((whole or head).decode(encoding, "replace"))
+        try:
+            with io.TextIOWrapper(unpacked(path), encoding, newline="") as text:
+                columns, places = _columns(layout.rows(_lines(text, limit)), rows, seed)
+        except UnicodeDecodeError:
+            continue
+        notes = [*note, *layout.notes]
+        return Sheet(layout.names, columns, places, notes, layout.delimiter == ";")
+    raise FileError("is damaged: it does not decode to text")
+
+
+def _encodings(head: bytes) -> Iterator[tuple[str, list[str]]]:
+    """Encodings that text may have, the likeliest first, and what to tell of each."""
+    nulls = np.frombuffer(head[: len(head) // 2 * 2], np.uint8).reshape(-1, 2) == 0
+    even, odd = nulls.mean(axis=0)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        yield "utf-16", []
+    elif max(even, odd) > 0.3 and min(even, odd) < 0.1:
+        yield "utf-16-le" if odd > even else "utf-16-be", []
+    elif re.search(rb"[\x00-\x08\x0e-\x19]", head):
+        raise FileError(NO_TEXT)
+    else:
+        yield from (("utf-8-sig", []), ("cp1252", [LATIN]), ("latin-1", [LATIN]))
+
+
+def _lines(text: IO[str], limit: int | None) -> Iterator[str]:
+    """A file's lines, as long as each of them and all together stay in bounds."""
+    read = 0
+    while line := text.readline(LONGEST):
+        read += len(line)
+        if "\0" in line:
+            raise FileError(NO_TEXT)
+        if len(line) == LONGEST:
+            raise FileError(f"has a line of {LONGEST:,} characters: is it a table?")
+        if limit and read > limit:
+            raise FileError("unpacks to more than memory holds: add --rows 10000")
+        yield line
+
+
+class _Layout:
+    """How a file of text is laid out, by its beginning."""
+
+    def __init__(self, head: str) -> None:
+        told = re.match(r"sep=(.)\r?\n", head)  # Excel writes and reads that
+        self.skip = int(bool(told))
+        records = {
+            each: _records(head[told.end() if told else 0 :], each)
+            for each in (told[1] if told else DELIMITERS)
+        }
+        self.delimiter = max(records, key=lambda each: _fit(records[each]))
+        names, *rest = records[self.delimiter] or [[""]]
+        if [len(row) for row in rest].count(len(names) + 1) > len(rest) / 2:
+            # Rows have names, or end in a delimiter, and the line above them does not.
+            ends = any(row[-1] for row in rest if len(row) > len(names))
+            names = ["", *names] if ends else [*names, ""]
+        self.width, self.named = len(names), not _are_data(names)
+        self.names, self.notes = names, []
+        if not self.named:
+            self.names = [f"column {place}" for place in range(1, self.width + 1)]
+            self.notes = ["the first row has no names, which become 'column 1', ..."]
+
+    def rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        """Rows of as many cells as there are columns, without the names."""
+        lines = islice(lines, self.skip, None)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        skip, row = self.named, 0
+        try:
+            for cells in reader:
+                if skip:
+                    skip = not any(cells)
+                elif len(cells) == self.width:
+                    row += 1
+                    yield cells
+                elif len(cells) > 1 or "".join(cells).strip():  # no blank line
+                    self._refuse(cells, f"row {row + 1} (line {reader.line_num})")
+        except csv.Error as error:
+            raise FileError(
+                f"has a quote in row {row + 1} (before line {reader.line_num + 1}) "
+                f"that is not closed, or not doubled inside of a cell: {error}"
+            ) from None
+
+    def _refuse(self, cells: list[str], where: str) -> None:
+        number = f"{len(cells)} cell" + "s" * (len(cells) > 1)
+        raise FileError(
+            f"has {number} in {where}, where {self.width} are expected: mend the row, "
+            f"or put cells that hold {self.delimiter!r} in quotes"
+        )
+
+
+def _records(text: str, delimiter: str) -> list[list[str]]:
+    """The first rows of a text, as far as they can be told."""
+    found = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    with suppress(csv.Error):  # which is told, with its row, when the file is read
+        found.extend(filter(any, islice(reader, 200)))
+    return found
+
+
+def _fit(records: list[list[str]]) -> tuple[float, int]:
+    """How well a delimiter divides rows into as many cells each."""
+    first, *rest = map(len, records or [[]])
+    width, hits = Counter(rest or [first]).most_common(1)[0]
+    fits = width > 1 and first in (width, width - 1)
+    return fits * hits / max(len(rest), 1), first
+
+
+def _are_data(cells: list[str]) -> bool:
+    """Whether a first row holds numbers and not names; 0, 1, 2, ... are names."""
+    values = numbers([cell.strip() for cell in cells if cell.strip()], POINT)
+    found = values[np.isfinite(values)]
+    counted = len(found) > 1 and (np.diff(found) == 1).all()
+    return len(found) > len(values) / 2 and not counted
+
+
+def _columns(
+    records: Iterator[list[str]], rows: int | None, seed: int
+) -> tuple[list[Cells], np.ndarray]:
+    """The columns of records, and the numbers of the rows that were taken."""
+    places = None
+    if rows is not None:
+        drawn = zip(iter(Random(seed).random, None), count(1), records, strict=False)
+        kept = sorted(each[1:] for each in heapq.nsmallest(rows, drawn))
+        places = np.array([place for place, _ in kept])
+        records = (record for _, record in kept)
+    parts = []
+    while chunk := list(islice(records, 1)):
+        chunk += islice(records, 500 + CHUNK // len(chunk[0]))
+        parts.append([as_cells(column) for column in zip(*chunk, strict=True)])
+    if not parts:
+        raise FileError("has names of columns and no rows")
+    columns = [joined(column) for column in zip(*parts, strict=True)]
+    total = len(columns[0].codes)
+    return columns, np.arange(1, total + 1) if places is None else places
