@@ -21,13 +21,12 @@ from jaxnoise.command.columns import (
     Cells,
     FileError,
     Sheet,
-    joined,
     listed,
     read_columns,
     shown,
 )
 from jaxnoise.command.parsing import POINT, numbers
-from jaxnoise.command.text import CHUNK, HEAD, beginning, is_packed, text_sheet
+from jaxnoise.command.text import HEAD, NO_ROWS, beginning, is_packed, text_sheet
 
 FACTOR = 20  # bytes of memory, at most, for a byte of a file
 CELL = 40  # and for a cell
@@ -51,8 +50,8 @@ class Table:
     """A table as it was read.
 
     Attributes:
-        frame: float64 (numbers, NaN for gaps), datetime64 (dates in UTC, NaT) and
-            object (words, NaN) columns under different names.
+        frame: columns of float64 (numbers, NaN for gaps), datetime64 (dates in UTC,
+            NaT) and text (words, NaN), all under different names.
         kinds: "number", "date" or "words" for each column.
         notes: what was done to the file, a line each.
         styles: of numbers and dates, how they were written, such as "decimal comma".
@@ -170,54 +169,55 @@ def _check_memory(path: Path, form: str, rows: int | None, free: int) -> None:
 
 
 @contextmanager
-def _arrow_errors() -> Iterator[Any]:
+def _arrow() -> Iterator[Any]:
     try:
-        import pyarrow as pa
+        import pyarrow.dataset
     except ImportError:
         raise FileError(
             'needs pyarrow to be read: python -m pip install "jaxnoise[parquet]"'
         ) from None
     try:
-        yield pa
-    except pa.ArrowException:
+        yield pyarrow
+    except pyarrow.ArrowException:
         raise FileError("is damaged, or holds what pyarrow does not read") from None
 
 
 def _dataset(path: Path, form: str) -> Any:
-    with _arrow_errors():
-        import pyarrow.dataset
-
-        return pyarrow.dataset.dataset(path, format=form)
+    with _arrow() as pa:
+        found = pa.dataset.dataset(path, format=form)
+        fields = [
+            field.with_type(pa.string())
+            if pa.types.is_string_view(field.type)
+            else field
+            for field in found.schema  # views cannot be taken row by row
+        ]
+        return pa.dataset.dataset(path, format=form, schema=pa.schema(fields))
 
 
 def _arrow_sheet(path: Path, form: str, rows: int | None, seed: int) -> Sheet:
-    table = _dataset(path, form)
-    total, names = table.count_rows(), table.schema.names
-    picked = np.arange(total)
-    if rows is not None and rows < total:
-        picked = np.sort(np.random.default_rng(seed).choice(total, rows, replace=False))
-    parts, start = [], 0
-    with _arrow_errors():
-        for batch in table.to_batches(batch_size=500 + CHUNK // max(len(names), 1)):
-            end = start + len(batch)
-            rows_here = picked[(picked >= start) & (picked < end)] - start
-            pairs = zip(names, batch.columns, strict=True)
-            parts.append([_arrow_cells(*pair, rows_here) for pair in pairs])
-            start = end
+    dataset = _dataset(path, form)
+    total = dataset.count_rows()
     if not total:
-        raise FileError("has names of columns and no rows")
-    columns = [joined(column) for column in zip(*parts, strict=True)]
-    return Sheet(names, columns, picked + 1)
+        raise FileError(NO_ROWS)
+    places = np.arange(total)
+    with _arrow() as pa:
+        if rows is not None and rows < total:
+            rng = np.random.default_rng(seed)
+            places = np.sort(rng.choice(total, rows, replace=False))
+            table = dataset.take(places)
+        else:
+            table = dataset.to_table()
+        names = table.column_names
+        columns = [_arrow_cells(pa, *each) for each in zip(names, table, strict=True)]
+    return Sheet(names, columns, places + 1)
 
 
-def _arrow_cells(name: str, column: Any, rows: np.ndarray) -> Cells:
-    import pyarrow as pa
-
+def _arrow_cells(pa: Any, name: str, column: Any) -> Cells:
     kind = getattr(column.type, "value_type", column.type)
     try:
         if not pa.types.is_dictionary(column.type):
-            text = pa.string() if pa.types.is_string_view(kind) else kind
-            column = column.cast(text).dictionary_encode()
+            column = column.dictionary_encode()
+        column = column.combine_chunks()
         words = column.dictionary.cast(pa.string()).to_pylist()
     except pa.ArrowNotImplementedError:
         raise FileError(
@@ -225,8 +225,8 @@ def _arrow_cells(name: str, column: Any, rows: np.ndarray) -> Cells:
         ) from None
     if pa.types.is_boolean(kind):
         words = [word.title() for word in words]  # as Python writes them
-    places = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-    used, codes = np.unique(places[rows], return_inverse=True)
+    codes = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    used, codes = np.unique(codes, return_inverse=True)
     texts = np.array([*(word or "" for word in words), ""], dtype=object)[used]
     style = POINT if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
     return Cells(texts, codes.astype(np.int32), style)
@@ -238,6 +238,7 @@ def _named(sheet: Sheet) -> tuple[dict[str, Cells], list[str]]:
     notes = []
     for place, text in enumerate(sheet.names, 1):
         cells, name = sheet.columns[place - 1], " ".join(text.split())
+        name = "".join(filter(str.isprintable, name))
         if not name or re.fullmatch(r"Unnamed: \d+|__index_level_0__", name):
             if reason := _is_idle(cells, sheet.rows):
                 notes.append(f"column {place} has no name, {reason}, and is left out")

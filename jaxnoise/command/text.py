@@ -23,11 +23,11 @@ import numpy as np
 from jaxnoise.command.columns import Cells, FileError, Sheet, as_cells, joined
 from jaxnoise.command.parsing import POINT, numbers
 
-HEAD = 1 << 20  # bytes to look at before reading
-LONGEST = 1 << 24  # characters in a line
+HEAD = 1 << 20  # bytes to look at before reading, and no line is longer
 CHUNK = 200_000  # cells that are text at a time, about
 DELIMITERS = "\t;|,"  # the first wins where several would do
 NO_TEXT = "holds bytes that are no text: save the table as CSV"
+NO_ROWS = "has names of columns and no rows"
 LATIN = "not in UTF-8, so read as Latin-1 (cp1252)"
 
 
@@ -73,11 +73,10 @@ def text_sheet(path: Path, rows: int | None, seed: int, limit: int | None) -> Sh
 
 def _encodings(head: bytes) -> Iterator[tuple[str, list[str]]]:
     """Encodings that text may have, the likeliest first, and what to tell of each."""
-    nulls = np.frombuffer(head[: len(head) // 2 * 2], np.uint8).reshape(-1, 2) == 0
-    even, odd = nulls.mean(axis=0)
+    even, odd = head[::2].count(0) / len(head), head[1::2].count(0) / len(head)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         yield "utf-16", []
-    elif max(even, odd) > 0.3 and min(even, odd) < 0.1:
+    elif max(even, odd) > 0.2 and min(even, odd) < 0.05:
         yield "utf-16-le" if odd > even else "utf-16-be", []
     elif re.search(rb"[\x00-\x08\x0e-\x19]", head):
         raise FileError(NO_TEXT)
@@ -88,12 +87,12 @@ def _encodings(head: bytes) -> Iterator[tuple[str, list[str]]]:
 def _lines(text: IO[str], limit: int | None) -> Iterator[str]:
     """A file's lines, as long as each of them and all together stay in bounds."""
     read = 0
-    while line := text.readline(LONGEST):
+    while line := text.readline(HEAD):
         read += len(line)
         if "\0" in line:
             raise FileError(NO_TEXT)
-        if len(line) == LONGEST:
-            raise FileError(f"has a line of {LONGEST:,} characters: is it a table?")
+        if len(line) == HEAD:
+            raise FileError(f"has a line of {HEAD:,} characters: is it a table?")
         if limit and read > limit:
             raise FileError("unpacks to more than memory holds: add --rows 10000")
         yield line
@@ -189,7 +188,7 @@ def _columns(
         chunk += islice(records, 500 + CHUNK // len(chunk[0]))
         parts.append([as_cells(column) for column in zip(*chunk, strict=True)])
     if not parts:
-        raise FileError("has names of columns and no rows")
+        raise FileError(NO_ROWS)
     columns = [joined(column) for column in zip(*parts, strict=True)]
     total = len(columns[0].codes)
     return columns, np.arange(1, total + 1) if places is None else places
