@@ -20,7 +20,13 @@ from jaxnoise.evidence.format import joined, places, said
 from jaxnoise.evidence.judge import MOST_LOST, difference_p, judgements, verdict
 from jaxnoise.evidence.paired import t_interval
 from jaxnoise.evidence.table import OUTER, Source, runs_of
-from jaxnoise.evidence.units import Evidence, Options, check_options, evidence_of
+from jaxnoise.evidence.units import (
+    Evidence,
+    Options,
+    check_options,
+    evidence_of,
+    fewest_units,
+)
 from jaxnoise.results import SweepResult
 
 NO_SET = "metric is a name without its set's, and a sweep measures the sets of its data"
@@ -280,7 +286,8 @@ def _verdict_of_choices(choices: pd.DataFrame, reporting: Evidence) -> str:
     _, low, high, _ = t_interval(d, overlap=reporting.overlap or 0.0)
     lost, p = 1 - len(d) / len(choices), difference_p(d, reporting)
     ends = float(low), float(high)
-    return verdict(len(d), lost, ends, p, lower_is_better=reporting.lower)
+    least = fewest_units(reporting.overlap)
+    return verdict(len(d), lost, ends, p, lower_is_better=reporting.lower, least=least)
 
 
 def _candidates(choosing: Evidence, reporting: Evidence) -> np.ndarray:

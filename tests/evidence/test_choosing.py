@@ -204,6 +204,15 @@ def test_outer_folds_choose_on_their_inner_folds(outer, inner):
 
 
 @pytest.mark.filterwarnings("ignore:select. .* units are few")
+@pytest.mark.parametrize(("outer", "verdict"), [(4, "none"), (5, "better")])
+def test_five_outer_folds_have_a_verdict(outer, verdict):
+    """As five folds have in `compare`; so few signs could not have one."""
+    scores = nested(0, outer, 2) / 1000 + np.array([0.0, 0.1, 0.2, 0.3])[:, None, None]
+    found = jn.select(table(scores, scores), outer=outer, overlap=1 / (outer - 1))
+    assert found.verdict == verdict
+
+
+@pytest.mark.filterwarnings("ignore:select. .* units are few")
 def test_nested_folds_of_data_are_numbered_alike():
     """Folds that differ in what is best: each must choose its own."""
     x, y = np.arange(24.0)[:, None], np.arange(24)[:, None] % 2
