@@ -19,7 +19,7 @@ GAPS = frozenset(
     "|#value!|#div/0!|#ref!|#name?|#num!|#null!".split("|")
 )
 # Gaps among numbers and dates; among words they may be what somebody answered.
-LOOSE_GAPS = frozenset("none|nil|unknown|missing|not available".split("|"))
+LOOSE_GAPS = frozenset("none|nil|unknown|missing|inf|+inf|-inf|infinity".split("|"))
 MOST = 0.95  # at least so many of a column's cells are numbers, or dates
 FEW = 10  # at most so many different words stand among them
 SAMPLE = 1000  # words that settle most columns
@@ -148,11 +148,13 @@ def _column(cells: Cells, kind: str | None, style: str | None) -> Column:
     low = [word.lower() if len(word) < 14 else "long" for word in cells.words]
     gaps = np.array([word in GAPS for word in low], dtype=bool)
     loose = np.array([word in LOOSE_GAPS for word in low], dtype=bool)
-    for each in STYLES if kind is None else {kind} & set(STYLES):
-        readings = _readings(cells.words[~gaps], each, style or cells.style, bool(kind))
-        column = Column(cells, each, gaps, readings)
-        if kind or _is_right(column, ~gaps & ~loose):
-            return column
+    for each in STYLES:
+        if kind in (None, each):
+            style = style or cells.style
+            readings = _readings(cells.words[~gaps], each, style, kind == each)
+            column = Column(cells, each, gaps, readings)
+            if kind or _is_right(column, ~gaps & ~loose):
+                return column
     return Column(cells, "words", gaps, {})
 
 
@@ -226,12 +228,9 @@ def _values(column: Column, style: str | None, rows: np.ndarray) -> np.ndarray:
     if len(parsed) and pd.isna(parsed).all():
         example = column.cells.example(~column.gaps, rows)
         raise FileError(f"must hold {column.kind}s, and holds none, but {example}")
-    found = np.full(len(column.gaps), "nan" if column.kind == "number" else "NaT")
-    found = found.astype(parsed.dtype)
-    found[~column.gaps] = parsed
-    if column.kind == "number":
-        found[np.isinf(found)] = np.nan
-    return found[column.cells.codes]
+    values = np.full(len(column.gaps), None, dtype=parsed.dtype)  # all of them gaps
+    values[~column.gaps] = parsed
+    return values[column.cells.codes]
 
 
 def _told(column: Column, style: str | None, rows: np.ndarray) -> Iterator[str]:
@@ -244,39 +243,29 @@ def _told(column: Column, style: str | None, rows: np.ndarray) -> Iterator[str]:
         if pd.isna(parsed).any():
             yield _strays_told(column, pd.isna(parsed), rows)
         if len(column.readings) == 2:
-            yield _choice_told(column, style)
+            yield from _choice_told(column, style)
         elif style == COMMA:
             yield "decimal commas"
-        if column.kind == "number":
-            yield from _numbers_told(column, parsed, rows)
+        text = "".join(words) if column.kind == "number" else ""
+        if "%" in text:
+            yield "percent signs, so that 12% is 0.12"
+        if len(signs := [sign for sign in CURRENCIES if sign in text]) > 1:
+            yield f"several currencies are read alike: {' '.join(signs)}"
 
 
 def _strays_told(column: Column, strays: np.ndarray, rows: np.ndarray) -> str:
     cells, chosen = column.cells, _where(column, strays)
     number, rest = cells.count(chosen), cells.count(_where(column, ~strays))
     words = "word is a gap" if number == 1 else "words are gaps"
+    held = column.kind + "s" * (rest != 1)
     example = cells.example(chosen, rows)
-    return f"{number} {words} among {rest} {column.kind}s, such as {example}"
+    return f"{number} {words} among {rest} {held}, such as {example}"
 
 
-def _choice_told(column: Column, style: str) -> str:
+def _choice_told(column: Column, style: str) -> Iterator[str]:
     first, last = column.readings.values()
     place = int(np.argmax((first != last) & pd.notna(first)))
     word, value = column.cells.words[~column.gaps][place], column.readings[style][place]
-    value = f"{value:.15g}" if column.kind == "number" else str(value)[:10]
-    return f"{shown(word)} is taken for {value} ({style})"
-
-
-def _numbers_told(
-    column: Column, parsed: np.ndarray, rows: np.ndarray
-) -> Iterator[str]:
-    words = column.cells.words[~column.gaps]
-    if (infinite := np.isinf(parsed)).any():
-        chosen = _where(column, infinite)
-        example = column.cells.example(chosen, rows)
-        yield f"infinity is a gap ({column.cells.count(chosen)} times; {example})"
-    text = "" if column.cells.style else "".join(words)
-    if "%" in text:
-        yield "percent signs, so that 12% is 0.12"
-    if len(signs := [sign for sign in CURRENCIES if sign in text]) > 1:
-        yield f"several currencies are read alike: {' '.join(signs)}"
+    if style != POINT or "," in word:  # 1.234 is what it seems
+        value = f"{value:.15g}" if column.kind == "number" else str(value)[:10]
+        yield f"{shown(word)} is taken for {value} ({style})"

@@ -41,14 +41,16 @@ _MONTHS = {
 
 
 def numbers(words: Iterable[str], style: str) -> np.ndarray:
-    """The numbers that words are: (1,234.50 $) is -1234.5, and 12% is 0.12."""
+    """The finite numbers that words are: ($1,234.50) is -1234.5, and 12% is 0.12."""
     words = np.array(list(words), dtype=object)
     try:
-        if style == POINT and "_" not in "".join(words):  # float() takes 1_000
-            return words.astype(float)
+        if style != POINT or "_" in "".join(words):  # float() takes 1_000
+            raise ValueError
+        found = words.astype(float)
     except ValueError:
-        pass
-    return np.array([_number(word, style) for word in words], dtype=float)
+        found = np.array([_number(word, style) for word in words], dtype=float)
+    found[np.isinf(found)] = np.nan
+    return found
 
 
 def _number(word: str, style: str) -> float:

@@ -21,6 +21,7 @@ from jaxnoise.command.columns import (
     Cells,
     FileError,
     Sheet,
+    joined,
     listed,
     read_columns,
     shown,
@@ -32,14 +33,10 @@ FACTOR = 20  # bytes of memory, at most, for a byte of a file
 CELL = 40  # and for a cell
 GIB = 2**30
 REFUSED = {  # by a file's first bytes
-    rb"PK\x03\x04|\xd0\xcf\x11\xe0": (
-        "is an Excel workbook or another archive: save the sheet as CSV"
-    ),
+    rb"PK\x03\x04|\xd0\xcf\x11\xe0": "is an Excel file or archive: save it as CSV",
     rb"\x80[\x02-\x05]": "is a pickle, which is never opened: save the table as CSV",
     rb"\x93NUMPY": "holds a NumPy array: save the table as CSV",
-    rb"BZh|\xfd7zXZ|\(\xb5/\xfd|7z\xbc\xaf|\x1f\x8b": (
-        "is packed in a way that is not read: unpack it first"
-    ),
+    rb"BZh|\xfd7zXZ|\(\xb5/\xfd|7z\xbc\xaf|\x1f\x8b": "is still packed: unpack it",
     rb"<!|<html|<\?xml|\{|\[\{": "is a web page, XML or JSON: save the table as CSV",
 }
 ARROW = {b"PAR1": "parquet", b"ARROW1": "ipc"}
@@ -178,20 +175,18 @@ def _arrow() -> Iterator[Any]:
         ) from None
     try:
         yield pyarrow
-    except pyarrow.ArrowException:
+    except (pyarrow.ArrowException, OSError):
         raise FileError("is damaged, or holds what pyarrow does not read") from None
 
 
 def _dataset(path: Path, form: str) -> Any:
     with _arrow() as pa:
         found = pa.dataset.dataset(path, format=form)
-        fields = [
-            field.with_type(pa.string())
-            if pa.types.is_string_view(field.type)
-            else field
-            for field in found.schema  # views cannot be taken row by row
-        ]
-        return pa.dataset.dataset(path, format=form, schema=pa.schema(fields))
+        schema = found.schema
+        for place, field in enumerate(schema):
+            if pa.types.is_string_view(field.type):  # which cannot be taken by rows
+                schema = schema.set(place, field.with_type(pa.string()))
+        return pa.dataset.dataset(path, format=form, schema=schema)
 
 
 def _arrow_sheet(path: Path, form: str, rows: int | None, seed: int) -> Sheet:
@@ -200,13 +195,12 @@ def _arrow_sheet(path: Path, form: str, rows: int | None, seed: int) -> Sheet:
     if not total:
         raise FileError(NO_ROWS)
     places = np.arange(total)
+    if rows is not None and rows < total:
+        rng = np.random.default_rng(seed)
+        places = np.sort(rng.choice(total, rows, replace=False))
     with _arrow() as pa:
-        if rows is not None and rows < total:
-            rng = np.random.default_rng(seed)
-            places = np.sort(rng.choice(total, rows, replace=False))
-            table = dataset.take(places)
-        else:
-            table = dataset.to_table()
+        whole = len(places) == total
+        table = dataset.to_table() if whole else dataset.take(places)
         names = table.column_names
         columns = [_arrow_cells(pa, *each) for each in zip(names, table, strict=True)]
     return Sheet(names, columns, places + 1)
@@ -229,7 +223,7 @@ def _arrow_cells(pa: Any, name: str, column: Any) -> Cells:
     used, codes = np.unique(codes, return_inverse=True)
     texts = np.array([*(word or "" for word in words), ""], dtype=object)[used]
     style = POINT if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
-    return Cells(texts, codes.astype(np.int32), style)
+    return joined([Cells(texts, codes, style)])
 
 
 def _named(sheet: Sheet) -> tuple[dict[str, Cells], list[str]]:

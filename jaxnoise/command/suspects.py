@@ -44,22 +44,26 @@ def suspects(
     told = _repeats(frame, target, groups)
     if len(frame) < FEWEST:
         return told
-    known = pd.factorize(target)[0] if classification else target.rank().to_numpy()
     drawn = np.random.default_rng(0).permutation(len(frame))[:ROWS]
+    known = pd.factorize(target)[0] if classification else target.rank().to_numpy()
+    known = known[drawn]
     caution = CAUTION + np.log(max(frame.shape[1], 1))
-    judge = _classes_told if classification else _ranks_told
     for name in frame:
         order = _in_numbers(frame[name])
-        share = judge(known[drawn][np.argsort(order[drawn], kind="stable")], caution)
         sign = _id(frame[name], order, caution)
+        order = order[drawn]
+        ordered = known[np.argsort(order, kind="stable")]
+        if classification:
+            share, what = _classes_told(ordered, caution), "the classes"
+        else:
+            share, what = _ranks_told(ordered), "the variance of its ranks"
         if sign:
-            told.append(f"column {shown(name)} is an id: {sign}")
-            if share < GIVEN_AWAY and _is_related(
-                order, known, classification, caution
+            if share < GIVEN_AWAY and _p(order, known, classification) < np.exp(
+                -caution
             ):
-                told[-1] += ", and it is related to the target"
+                sign += ", and it is related to the target"
+            told.append(f"column {shown(name)} is an id: {sign}")
         if share >= GIVEN_AWAY:
-            what = "the classes" if classification else "the variance of its ranks"
             told.append(
                 f"column {shown(name)} gives the target away: alone it tells "
                 f"{share:.1%} of {what}. Is it known before the target is?"
@@ -102,7 +106,7 @@ def _neighbours(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return windows[:, 2], windows[:, [0, 1, 3, 4]]
 
 
-def _ranks_told(ranks: np.ndarray, caution: float) -> float:
+def _ranks_told(ranks: np.ndarray) -> float:
     """The share of the variance of ranks that neighbours tell."""
     ranks, around = _neighbours(ranks)
     if ranks.var() == 0:
@@ -118,15 +122,13 @@ def _classes_told(classes: np.ndarray, caution: float) -> float:
     """
     classes, around = _neighbours(classes)
     told = (around == classes[:, None]).sum(axis=1) >= 2
-    sizes = np.bincount(classes)
+    sizes, hits = np.bincount(classes), np.bincount(classes, told)
+    sizes, hits = sizes[sizes > 2], hits[sizes > 2]
     share = sizes / len(classes)
     chance = 1 - (1 - share) ** 4 - 4 * share * (1 - share) ** 3
-    hits = np.bincount(classes, told)
     # Neighbours share neighbours, so that two rows say no more than one would alone.
-    evidence = -np.sum(hits * np.log(np.where(sizes > 0, chance, 1))) / 2
-    if evidence < caution:
-        return 0.0
-    return float(np.mean(hits[sizes > 2] / sizes[sizes > 2]))
+    evidence = -np.sum(hits * np.log(chance)) / 2
+    return float(np.mean(hits / sizes)) if evidence > caution else 0.0
 
 
 def _id(column: pd.Series, order: np.ndarray, caution: float) -> str:
@@ -149,17 +151,15 @@ def _id(column: pd.Series, order: np.ndarray, caution: float) -> str:
     return "whole numbers without a repeat" if unique else ""
 
 
-def _is_related(
-    order: np.ndarray, known: np.ndarray, classification: bool, caution: float
-) -> bool:
-    """Whether an id's order and the target have more in common than by chance."""
+def _p(order: np.ndarray, known: np.ndarray, classification: bool) -> float:
+    """How likely chance alone relates an order and a target so closely."""
     from scipy import stats
 
     filled = ~np.isnan(order)
     order, known = order[filled], known[filled]
     if len(np.unique(known)) < 2:
-        return False
+        return 1.0
     if not classification:
-        return bool(stats.spearmanr(order, known).pvalue < np.exp(-caution))
+        return float(stats.spearmanr(order, known).pvalue)
     samples = [order[known == each] for each in np.unique(known)]
-    return bool(stats.kruskal(*samples).pvalue < np.exp(-caution))
+    return float(stats.kruskal(*samples).pvalue)

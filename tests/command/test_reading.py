@@ -24,10 +24,10 @@ from jaxnoise.command.reading import (
 from jaxnoise.command.text import HEAD
 
 BINARY = "holds bytes that are no text: save the table as CSV"
-ARCHIVE = "is an Excel workbook or another archive: save the sheet as CSV"
+ARCHIVE = "is an Excel file or archive: save it as CSV"
 PICKLE = "is a pickle, which is never opened: save the table as CSV"
 MARKUP = "is a web page, XML or JSON: save the table as CSV"
-PACKED = "is packed in a way that is not read: unpack it first"
+PACKED = "is still packed: unpack it"
 DAMAGED = "is damaged, or holds what pyarrow does not read"
 MEND = "mend the row, or put cells that hold ',' in quotes"
 ONE = "a table needs two, and comma, semicolon, tab or | between its cells"
