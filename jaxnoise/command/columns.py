@@ -26,6 +26,7 @@ SAMPLE = 1000  # words that settle most columns
 PARSERS = {"number": parsing.numbers, "date": parsing.dates}
 STYLES = {"number": (POINT, COMMA), "date": (MONTH_FIRST, DAY_FIRST)}
 EUROPEAN = (COMMA, DAY_FIRST)
+NO_ROWS = "has names of columns and no rows"
 
 
 class FileError(ValueError):

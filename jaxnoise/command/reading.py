@@ -17,17 +17,17 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from jaxnoise.command.arrow import FORMS, arrow_shape, arrow_sheet
 from jaxnoise.command.columns import (
     Cells,
     FileError,
     Sheet,
-    joined,
     listed,
     read_columns,
     shown,
 )
 from jaxnoise.command.parsing import POINT, numbers
-from jaxnoise.command.text import HEAD, NO_ROWS, beginning, is_packed, text_sheet
+from jaxnoise.command.text import HEAD, beginning, is_packed, text_sheet
 
 FACTOR = 20  # bytes of memory, at most, for a byte of a file
 CELL = 40  # and for a cell
@@ -39,7 +39,6 @@ REFUSED = {  # by a file's first bytes
     rb"BZh|\xfd7zXZ|\(\xb5/\xfd|7z\xbc\xaf|\x1f\x8b": "is still packed: unpack it",
     rb"<!|<html|<\?xml|\{|\[\{": "is a web page, XML or JSON: save the table as CSV",
 }
-ARROW = {b"PAR1": "parquet", b"ARROW1": "ipc"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def read_table(
         if form == "text":
             sheet = text_sheet(path, rows, seed, None if rows else free // FACTOR)
         else:
-            sheet = _arrow_sheet(path, form, rows, seed)
+            sheet = arrow_sheet(path, form, rows, seed)
         named, notes = _named(sheet)
         if len(named) < 2 and kinds is None:
             raise FileError(
@@ -130,7 +129,7 @@ def _form(path: Path) -> str:
     for pattern, reason in REFUSED.items():
         if re.match(pattern, start, re.IGNORECASE):
             raise FileError(reason)
-    form = next((form for magic, form in ARROW.items() if head.startswith(magic)), None)
+    form = next((form for magic, form in FORMS.items() if head.startswith(magic)), None)
     if form and is_packed(path):
         raise FileError("is a packed table: unpack it first")
     return form or "text"
@@ -140,9 +139,8 @@ def _size(path: Path, form: str) -> tuple[int, int]:
     """Bytes of memory that a table takes at most, and the number of its rows, about."""
     size = path.stat().st_size
     if form != "text":
-        table = _dataset(path, form)
-        rows = table.count_rows()
-        return FACTOR * size + CELL * rows * len(table.schema), max(rows, 1)
+        rows, columns = arrow_shape(path, form)
+        return FACTOR * size + CELL * rows * columns, max(rows, 1)
     with path.open("rb") as file:
         head = file.read(HEAD)
     if is_packed(path):
@@ -163,67 +161,6 @@ def _check_memory(path: Path, form: str, rows: int | None, free: int) -> None:
             f"takes up to {need / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are "
             f"free: read fewer rows, such as --rows {fit}"
         )
-
-
-@contextmanager
-def _arrow() -> Iterator[Any]:
-    try:
-        import pyarrow.dataset
-    except ImportError:
-        raise FileError(
-            'needs pyarrow to be read: python -m pip install "jaxnoise[parquet]"'
-        ) from None
-    try:
-        yield pyarrow
-    except (pyarrow.ArrowException, OSError):
-        raise FileError("is damaged, or holds what pyarrow does not read") from None
-
-
-def _dataset(path: Path, form: str) -> Any:
-    with _arrow() as pa:
-        found = pa.dataset.dataset(path, format=form)
-        schema = found.schema
-        for place, field in enumerate(schema):
-            if pa.types.is_string_view(field.type):  # which cannot be taken by rows
-                schema = schema.set(place, field.with_type(pa.string()))
-        return pa.dataset.dataset(path, format=form, schema=schema)
-
-
-def _arrow_sheet(path: Path, form: str, rows: int | None, seed: int) -> Sheet:
-    dataset = _dataset(path, form)
-    total = dataset.count_rows()
-    if not total:
-        raise FileError(NO_ROWS)
-    places = np.arange(total)
-    if rows is not None and rows < total:
-        rng = np.random.default_rng(seed)
-        places = np.sort(rng.choice(total, rows, replace=False))
-    with _arrow() as pa:
-        whole = len(places) == total
-        table = dataset.to_table() if whole else dataset.take(places)
-        names = table.column_names
-        columns = [_arrow_cells(pa, *each) for each in zip(names, table, strict=True)]
-    return Sheet(names, columns, places + 1)
-
-
-def _arrow_cells(pa: Any, name: str, column: Any) -> Cells:
-    kind = getattr(column.type, "value_type", column.type)
-    try:
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        column = column.combine_chunks()
-        words = column.dictionary.cast(pa.string()).to_pylist()
-    except pa.ArrowNotImplementedError:
-        raise FileError(
-            f"has {column.type} in {listed([name])}: a cell must hold one value"
-        ) from None
-    if pa.types.is_boolean(kind):
-        words = [word.title() for word in words]  # as Python writes them
-    codes = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-    used, codes = np.unique(codes, return_inverse=True)
-    texts = np.array([*(word or "" for word in words), ""], dtype=object)[used]
-    style = POINT if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None
-    return joined([Cells(texts, codes, style)])
 
 
 def _named(sheet: Sheet) -> tuple[dict[str, Cells], list[str]]:

@@ -20,14 +20,13 @@ from typing import IO
 
 import numpy as np
 
-from jaxnoise.command.columns import Cells, FileError, Sheet, as_cells, joined
+from jaxnoise.command.columns import NO_ROWS, Cells, FileError, Sheet, as_cells, joined
 from jaxnoise.command.parsing import POINT, numbers
 
 HEAD = 1 << 20  # bytes to look at before reading, and no line is longer
 CHUNK = 200_000  # cells that are text at a time, about
 DELIMITERS = "\t;|,"  # the first wins where several would do
 NO_TEXT = "holds bytes that are no text: save the table as CSV"
-NO_ROWS = "has names of columns and no rows"
 LATIN = "not in UTF-8, so read as Latin-1 (cp1252)"
 
 
@@ -110,7 +109,8 @@ class _Layout:
         }
         self.delimiter = max(records, key=lambda each: _fit(records[each]))
         names, *rest = records[self.delimiter] or [[""]]
-        if [len(row) for row in rest].count(len(names) + 1) > len(rest) / 2:
+        longer = [len(row) for row in rest].count(len(names) + 1)
+        if len(names) > 1 and longer > len(rest) / 2:
             # Rows have names, or end in a delimiter, and the line above them does not.
             ends = any(row[-1] for row in rest if len(row) > len(names))
             names = ["", *names] if ends else [*names, ""]
