@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from random import Random
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -103,17 +103,25 @@ class _Layout:
     def __init__(self, head: str) -> None:
         told = re.match(r"sep=(.)\r?\n", head)  # Excel writes and reads that
         self.skip = int(bool(told))
-        records = {
-            each: _records(head[told.end() if told else 0 :], each)
-            for each in (told[1] if told else DELIMITERS)
-        }
+        head = head[told.end() :] if told else head
+        records = {each: _records(head, each) for each in DELIMITERS}
+        if told:
+            records = {told[1]: _records(head, told[1])}
+        elif all(len(rows[0]) == 1 for rows in records.values() if rows):
+            spaced = _records(head, " ")
+            records |= {" ": spaced} if _fit(spaced)[0] == 1 else {}
         self.delimiter = max(records, key=lambda each: _fit(records[each]))
         names, *rest = records[self.delimiter] or [[""]]
-        longer = [len(row) for row in rest].count(len(names) + 1)
-        if len(names) > 1 and longer > len(rest) / 2:
+        usual = _usual(rest or [names])[0]
+        if usual == len(names) + 1 > 2:
             # Rows have names, or end in a delimiter, and the line above them does not.
-            ends = any(row[-1] for row in rest if len(row) > len(names))
+            ends = any(row[-1] for row in rest if len(row) == usual)
             names = ["", *names] if ends else [*names, ""]
+        if usual != len(names):
+            raise FileError(
+                f"has {_cells(names)} in its first line, where the names of columns "
+                f"are, and {usual} in most rows: mend the first line"
+            )
         self.width, self.named = len(names), not _are_data(names)
         self.names, self.notes = names, []
         if not self.named:
@@ -123,7 +131,7 @@ class _Layout:
     def rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """Rows of as many cells as there are columns, without the names."""
         lines = islice(lines, self.skip, None)
-        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        reader = csv.reader(lines, strict=True, **_dialect(self.delimiter))
         skip, row = self.named, 0
         try:
             for cells in reader:
@@ -141,28 +149,41 @@ class _Layout:
             ) from None
 
     def _refuse(self, cells: list[str], where: str) -> None:
-        number = f"{len(cells)} cell" + "s" * (len(cells) > 1)
         raise FileError(
-            f"has {number} in {where}, where {self.width} are expected: mend the row, "
-            f"or put cells that hold {self.delimiter!r} in quotes"
+            f"has {_cells(cells)} in {where}, where {self.width} are expected: mend "
+            f"the row, or put cells that hold {self.delimiter!r} in quotes"
         )
 
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
     """The first rows of a text, as far as they can be told."""
     found = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), **_dialect(delimiter))
     with suppress(csv.Error):  # which is told, with its row, when the file is read
         found.extend(filter(any, islice(reader, 200)))
     return found
 
 
+def _dialect(delimiter: str) -> dict[str, Any]:
+    return {"delimiter": delimiter, "skipinitialspace": delimiter == " "}
+
+
+def _cells(row: list[str]) -> str:
+    return f"{len(row)} cell" + "s" * (len(row) > 1)
+
+
+def _usual(records: list[list[str]]) -> tuple[int, float]:
+    """The number of cells that most rows have, and the share of these rows."""
+    width, rows = Counter(map(len, records)).most_common(1)[0]
+    return width, rows / len(records)
+
+
 def _fit(records: list[list[str]]) -> tuple[float, int]:
     """How well a delimiter divides rows into as many cells each."""
-    first, *rest = map(len, records or [[]])
-    width, hits = Counter(rest or [first]).most_common(1)[0]
-    fits = width > 1 and first in (width, width - 1)
-    return fits * hits / max(len(rest), 1), first
+    first, *rest = records or [[]]
+    width, share = _usual(rest or [first])
+    fits = width > 1 and len(first) in (width, width - 1)
+    return share * fits, len(first)
 
 
 def _are_data(cells: list[str]) -> bool:

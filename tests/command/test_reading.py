@@ -67,8 +67,10 @@ REFUSALS = {
     "index alone": (",a\n0,5\n1,6\n", f"has one column only, 'a': {ONE}"),
     "prose": ("It was a dark night.\nSo.\n", "has one column only, 'It was a dark "
               f"night.': {ONE}"),
-    "title": ("Report\n\na,b\n1,2\n", "has 2 cells in row 1 (line 3), where 1 are "
-              f"expected: {MEND}"),
+    "title": ("Report\n\na,b\n1,2\n", "has 1 cell in its first line, where the names "
+              "of columns are, and 2 in most rows: mend the first line"),
+    "commas or spaces": ("a,b c\n1,2 3\n4 5\n", "has 1 cell in row 2 (line 3), where 2 "
+                         f"are expected: {MEND}"),
     "short": ("a,b\n1,2\n\n3\n", "has 1 cell in row 2 (line 4), where 2 are expected: "
               f"{MEND}"),
     "long": ('a,b\n"1\n1",2\n3,4,5\n6,7\n', "has 3 cells in row 2 (line 4), where 2 "
@@ -132,6 +134,7 @@ LAYOUTS = {
     "semicolons": ("a;b\n1;2\n3;4", []),
     "tabs": ("a\tb\r\n1\t2\r\n3\t4\r\n", []),
     "pipes": ("a|b\r1|2\r3|4\r", []),
+    "spaces between": (" a  b\n 1  2\n3 4\n", []),
     "told": ("sep=;\na;b\n1;2\n3;4\n", []),
     "told oddly": ("sep=:\r\na:b\r\n1:2\r\n3:4\r\n", []),
     "quoted": ('"a","b"\n"1","2"\n"3","4"\n', []),
