@@ -239,6 +239,12 @@ def _told(column: Column, style: str | None, rows: np.ndarray) -> Iterator[str]:
     words = column.cells.words[~column.gaps]
     if len(words) < 2 and (len(words) == 0 or not column.gaps.any()):
         yield "one value in all rows" if len(words) else "no values"
+    if column.kind == "words":
+        odd = np.zeros(len(words), dtype=bool)
+        odd[:SAMPLE] = np.isnan(parsing.numbers(words[:SAMPLE], POINT))
+        if 0 < odd.sum() < len(words[:SAMPLE]) / 2:
+            example = column.cells.example(_where(column, odd), rows)
+            yield f"words, as {example} is no number"
     if style is not None and len(words):
         parsed = column.readings[style]
         if pd.isna(parsed).any():

@@ -36,7 +36,7 @@ def is_packed(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def unpacked(path: Path) -> IO[bytes]:
+def unpacked(path: Path) -> io.BufferedIOBase:
     """A file's bytes, unpacked, to be read one after another."""
     return gzip.open(path) if is_packed(path) else path.open("rb")
 

@@ -132,7 +132,13 @@ COLUMNS = {
     "codes": (["007", "013", ""], ["007", "013", NAN], "words", []),
     "digits": (["0", "1"], [0, 1], "number", []),
     "no codes": (["010", "1"], [10, 1], "number", []),
-    "mixed": (["1", "2", "x"], ["1", "2", "x"], "words", []),
+    "mixed": (
+        ["1", "2", "?", "x"],
+        ["1", "2", NAN, "x"],
+        "words",
+        ["column 'x': words, as 'x' in row 4 is no number"],
+    ),
+    "mostly words": (["1", "x", "y"], ["1", "x", "y"], "words", []),
     "a stray": (
         [*MANY, "12 years", "?"],
         [*map(float, MANY), NAN, NAN],
@@ -145,12 +151,17 @@ COLUMNS = {
         "number",
         ["column 'x': 3 words are gaps among 60 numbers, such as 'a' in row 61"],
     ),
-    "too many": ([*MANY, *"abcd"], [*MANY, *"abcd"], "words", []),
+    "too many": (
+        [*MANY, *"abcd"],
+        [*MANY, *"abcd"],
+        "words",
+        ["column 'x': words, as 'a' in row 61 is no number"],
+    ),
     "too different": (
         [*(MANY * 5), *"abcdefghijk"],
         [*(MANY * 5), *"abcdefghijk"],
         "words",
-        [],
+        ["column 'x': words, as 'a' in row 301 is no number"],
     ),
     "infinite": (
         ["1", "inf", "-Inf"],
