@@ -5,6 +5,7 @@ rule looks at a word once, however often it stands in the file. `read_columns` d
 columns of a file: a column that could be read in two ways is read as the others are.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,18 @@ import pandas as pd
 from jaxnoise.command import parsing
 from jaxnoise.command.parsing import COMMA, CURRENCIES, DAY_FIRST, MONTH_FIRST, POINT
 
-GAPS = frozenset(
-    "|na|n/a|n.a.|#n/a|#na|<na>|nan|nat|null|(null)|\\n|-|--|---|\u2013|\u2014|?|.|.."
-    "|#value!|#div/0!|#ref!|#name?|#num!|#null!".split("|")
+
+def _spellings(words: str) -> set[str]:
+    forms = (str.lower, str.upper, str.title)
+    return {form(word) for word in words.split("|") for form in forms}
+
+
+GAPS = {"NaN", "NaT", ""} | _spellings(
+    "na|n/a|n.a.|#n/a|#na|<na>|nan|nat|null|(null)|\\n|-|--|---|\u2013|\u2014|?|.|.."
+    "|#value!|#div/0!|#ref!|#name?|#num!|#null!"
 )
 # Gaps among numbers and dates; among words they may be what somebody answered.
-LOOSE_GAPS = frozenset("none|nil|unknown|missing|inf|+inf|-inf|infinity".split("|"))
+LOOSE_GAPS = _spellings("none|nil|unknown|missing|inf|+inf|-inf|infinity")
 MOST = 0.95  # at least so many of a column's cells are numbers, or dates
 FEW = 10  # at most so many different words stand among them
 SAMPLE = 1000  # words that settle most columns
@@ -146,9 +153,8 @@ def read_columns(
 
 
 def _column(cells: Cells, kind: str | None, style: str | None) -> Column:
-    low = [word.lower() if len(word) < 14 else "long" for word in cells.words]
-    gaps = np.array([word in GAPS for word in low], dtype=bool)
-    loose = np.array([word in LOOSE_GAPS for word in low], dtype=bool)
+    words = pd.Index(cells.words, dtype=object)
+    gaps, loose = words.isin(GAPS), words.isin(LOOSE_GAPS)
     for each in STYLES:
         if kind in (None, each):
             style = style or cells.style
@@ -164,6 +170,8 @@ def _readings(
 ) -> dict[str, np.ndarray]:
     """What words are as numbers or dates, in each style that fits as many of them."""
     styles = [style] if style in STYLES[kind] else list(STYLES[kind])
+    if kind == "number" and not re.search("[.,]", "".join(words)):
+        styles = styles[:1]
     for some, slack in ((words[:SAMPLE], FEW), (words, 0)):
         tried = {each: PARSERS[kind](some, each) for each in styles}
         fits = {each: np.sum(pd.notna(found)) for each, found in tried.items()}

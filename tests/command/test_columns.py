@@ -91,7 +91,7 @@ DATES = {  # one word, the date that it is in each style
 
 @pytest.mark.parametrize("style", [MONTH_FIRST, DAY_FIRST])
 def test_spellings_of_dates(style):
-    found = columns.parsing.dates(DATES, style)
+    found = columns.parsing.dates(list(DATES), style)
     expected = [pd.Timestamp(each[style == DAY_FIRST]) for each in DATES.values()]
     got = [pd.Timestamp(each) for each in found]
     wrong = {
@@ -106,8 +106,22 @@ NAN = np.nan
 MANY = [str(number) for number in range(1, 61)]  # 60 numbers
 COLUMNS = {
     "gaps": (
-        ["", "NA", "n/a", "NaN", "NULL", "-", "--", "?", ".", "#DIV/0!", "<NA>", "5"],
-        [NAN] * 11 + [5],
+        [
+            "",
+            "NA",
+            "n/a",
+            "NaN",
+            "NULL",
+            "Na",
+            "-",
+            "--",
+            "?",
+            ".",
+            "#DIV/0!",
+            "<NA>",
+            "5",
+        ],
+        [NAN] * 12 + [5],
         "number",
         [],
     ),
