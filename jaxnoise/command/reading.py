@@ -29,7 +29,7 @@ from jaxnoise.command.columns import (
 from jaxnoise.command.parsing import POINT, numbers
 from jaxnoise.command.text import HEAD, beginning, is_packed, text_sheet
 
-FACTOR = 20  # bytes of memory, at most, for a byte of a file
+FACTOR = 24  # bytes of memory for a byte of a file, at most; 7 if it holds decimals
 CELL = 40  # and for a cell
 GIB = 2**30
 REFUSED = {  # by a file's first bytes
