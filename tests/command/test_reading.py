@@ -313,7 +313,7 @@ def typed():
         {
             "whole": [1, 2, 3],
             "real": [0.1 + 0.2, np.nan, 1e300],
-            "words": ["a", None, "=1+1"],
+            "words": ["a", np.nan, "=1+1"],
             "kind": pd.Categorical(["u", "v", "u"], categories=["w", "u", "v"]),
             "truth": [True, False, True],
             "day": np.array(["2020-01-01T01:00", "NaT", "2020-06-01"], "M8[us]"),
