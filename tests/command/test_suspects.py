@@ -115,13 +115,22 @@ def test_many_small_classes_given_away():
 
 
 IDS = {
-    "rows": (np.arange(1000, 1000 + ROWS), "whole numbers that run with the rows"),
-    "falling": (np.arange(ROWS)[::-1], "whole numbers that run with the rows"),
-    "shuffled": (RNG.permutation(ROWS), "whole numbers without a repeat"),
-    "drawn": (RNG.choice(2000, ROWS, replace=False), "whole numbers without a repeat"),
+    "rows": (
+        np.arange(1000, 1000 + ROWS),
+        "is an id: whole numbers that run with the rows",
+    ),
+    "falling": (
+        np.arange(ROWS)[::-1],
+        "is an id: whole numbers that run with the rows",
+    ),
+    "shuffled": (RNG.permutation(ROWS), "is an id: whole numbers without a repeat"),
+    "drawn": (
+        RNG.choice(2000, ROWS, replace=False),
+        "is an id: whole numbers without a repeat",
+    ),
     "words": (
         np.char.zfill(np.arange(ROWS).astype(str), 4),
-        "nearly all its words are different",
+        "is an id or a text: nearly all its words differ",
     ),
 }
 
@@ -130,7 +139,7 @@ IDS = {
 @pytest.mark.parametrize("classification", [False, True])
 def test_ids(case, classification):
     column, sign = IDS[case]
-    sentence = f"column 'z' is an id: {sign}"
+    sentence = f"column 'z' {sign}"
     target = RNG.permutation(CLASSES if classification else REAL)
     assert told(column, target, classification) == [sentence]
     order = pd.factorize(np.asarray(column), sort=True)[0]
