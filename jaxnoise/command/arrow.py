@@ -6,6 +6,7 @@ digits. Only these functions need pyarrow.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,11 @@ FORMS = {b"PAR1": "parquet", b"ARROW1": "ipc"}  # by a file's first bytes
 def _opened(path: Path, form: str) -> Iterator[tuple[Any, Any]]:
     """PyArrow, and a file as its data set; what goes wrong becomes one line."""
     try:
-        import pyarrow.dataset as pads
+        pa, pads = import_module("pyarrow"), import_module("pyarrow.dataset")
     except ImportError:
         raise FileError(
             'needs pyarrow to be read: python -m pip install "jaxnoise[parquet]"'
         ) from None
-    import pyarrow as pa
-
     try:
         yield pa, pads.dataset(path, format=form)
     except (pa.ArrowException, OSError, UnicodeDecodeError):

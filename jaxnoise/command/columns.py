@@ -136,7 +136,8 @@ def read_columns(
         for name, each in cells.items()
     }
     votes = sum(map(_vote, columns.values()))
-    values, chosen, told = {}, {}, {}
+    values, chosen = {}, {}
+    told: dict[str, list[str]] = {}
     for name, column in columns.items():
         style = _style(column, votes, semicolons)
         try:

@@ -36,7 +36,7 @@ def is_packed(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def unpacked(path: Path) -> io.BufferedIOBase:
+def unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
     """A file's bytes, unpacked, to be read one after another."""
     return gzip.open(path) if is_packed(path) else path.open("rb")
 
@@ -157,7 +157,7 @@ class _Layout:
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
     """The first rows of a text, as far as they can be told."""
-    found = []
+    found: list[list[str]] = []
     reader = csv.reader(io.StringIO(text, newline=""), **_dialect(delimiter))
     with suppress(csv.Error):  # which is told, with its row, when the file is read
         found.extend(filter(any, islice(reader, 200)))
