@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from jaxnoise.command.columns import NO_ROWS, Cells, FileError, Sheet, as_cells, joined
-from jaxnoise.command.parsing import POINT, numbers
+from jaxnoise.command.parsing import COMMA, POINT, numbers
 
 HEAD = 1 << 20  # bytes to look at before reading, and no line is longer
 CHUNK = 200_000  # cells that are text at a time, about
@@ -183,12 +183,13 @@ def _fit(records: list[list[str]]) -> tuple[float, int]:
     first, *rest = records or [[]]
     width, share = _usual(rest or [first])
     fits = width > 1 and len(first) in (width, width - 1)
-    return share * fits, len(first)
+    return share * fits, 0 if fits else len(first)
 
 
 def _are_data(cells: list[str]) -> bool:
     """Whether a first row holds numbers and not names; 0, 1, 2, ... are names."""
-    values = numbers([cell.strip() for cell in cells if cell.strip()], POINT)
+    words = [cell.strip() for cell in cells if cell.strip()]
+    values = np.fmax(numbers(words, POINT), numbers(words, COMMA))
     found = values[np.isfinite(values)]
     counted = len(found) > 1 and (np.diff(found) == 1).all()
     return len(found) > len(values) / 2 and not counted

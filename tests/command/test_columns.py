@@ -208,6 +208,12 @@ COLUMNS = {
         "number",
         ["column 'x': '1,234' is taken for 1234 (decimal point)"],
     ),
+    "early comma": (
+        ["1,5", *map(str, range(1000)), *(f"{number}.5" for number in range(50))],
+        [NAN, *range(1000), *(number + 0.5 for number in range(50))],
+        "number",
+        ["column 'x': 1 word is a gap among 1050 numbers, such as '1,5' in row 1"],
+    ),
     "late comma": (
         [*MANY * 40, *(str(number) for number in range(2000)), "1,5"],
         [*map(float, MANY * 40), *range(2000), 1.5],

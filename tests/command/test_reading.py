@@ -178,6 +178,14 @@ NAMES = {
     ),
     '"two\nlines",\x1b[31mred\x7f\nx,1\ny,2\n': (["two lines", "[31mred"], []),
     "5.1,3.5,x\n4.9,3,y\n": (["column 1", "column 2", "column 3"], [NUMBERED]),
+    "5,1;3,5\n4,9;3,5\n": (
+        ["column 1", "column 2"],
+        [
+            NUMBERED,
+            "columns 'column 1', 'column 2': decimal commas",
+            "column 'column 2': one value in all rows",
+        ],
+    ),
     "0,1,2,y\n5,3,1,7\n6,4,9,8\n": (["0", "1", "2", "y"], []),
     "y,2019,2020\n1,2,3\n2,3,4\n": (["y", "2019", "2020"], []),
 }
