@@ -29,7 +29,8 @@ GAPS = {"NaN", "NaT", ""} | _spellings(
 LOOSE_GAPS = _spellings("none|nil|unknown|missing|inf|+inf|-inf|infinity")
 MOST = 0.95  # at least so many of a column's cells are numbers, or dates
 FEW = 10  # at most so many different words stand among them
-SAMPLE = 1000  # words that settle most columns
+FIRST = 50  # words that settle most columns
+SAMPLE = 1000  # words to look for an example among
 PARSERS = {"number": parsing.numbers, "date": parsing.dates}
 STYLES = {"number": (POINT, COMMA), "date": (MONTH_FIRST, DAY_FIRST)}
 EUROPEAN = (COMMA, DAY_FIRST)
@@ -154,8 +155,8 @@ def read_columns(
 
 
 def _column(cells: Cells, kind: str | None, style: str | None) -> Column:
-    words = pd.Index(cells.words, dtype=object)
-    gaps, loose = words.isin(GAPS), words.isin(LOOSE_GAPS)
+    gaps = np.array([word in GAPS for word in cells.words], dtype=bool)
+    loose = np.array([word in LOOSE_GAPS for word in cells.words], dtype=bool)
     for each in STYLES:
         if kind in (None, each):
             style = style or cells.style
@@ -173,7 +174,7 @@ def _readings(
     styles = [style] if style in STYLES[kind] else list(STYLES[kind])
     if kind == "number" and not re.search("[.,]", "".join(words)):
         styles = styles[:1]
-    for some, slack in ((words[:SAMPLE], FEW), (words, 0)):
+    for some, slack in ((words[:FIRST], FEW), (words, 0)):
         tried = {each: PARSERS[kind](some, each) for each in styles}
         fits = {each: np.sum(pd.notna(found)) for each, found in tried.items()}
         best = max(fits.values())

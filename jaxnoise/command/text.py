@@ -85,16 +85,20 @@ def _encodings(head: bytes) -> Iterator[tuple[str, list[str]]]:
 
 def _lines(text: IO[str], limit: int | None) -> Iterator[str]:
     """A file's lines, as long as each of them and all together stay in bounds."""
-    read = 0
-    while line := text.readline(HEAD):
-        read += len(line)
-        if "\0" in line:
+    read, rest = 0, ""
+    while block := text.read(HEAD):
+        read += len(block)
+        if "\0" in block:
             raise FileError(NO_TEXT)
-        if len(line) == HEAD:
-            raise FileError(f"has a line of {HEAD:,} characters: is it a table?")
         if limit and read > limit:
             raise FileError("unpacks to more than memory holds: add --rows 10000")
-        yield line
+        block = rest + block
+        end = block.rfind("\n") + 1 or block.rfind("\r") + 1
+        if not end and len(block) > HEAD:
+            raise FileError(f"has a line of over {HEAD:,} characters: is it a table?")
+        rest = block[end:]
+        yield from io.StringIO(block[:end], newline="")
+    yield from io.StringIO(rest, newline="")
 
 
 class _Layout:
