@@ -47,6 +47,9 @@ radius it holds, and `certified_accuracy` for how many rows; `attack` looks for 
 that a network does not stand. `calibration` says whether its probabilities can be
 believed, and `predict_averaged` leaves its noise on.
 `robustness_report` puts all of that on one page.
+Names from elsewhere: stochastic depth is `DropPath`; cutout, random erasing,
+SpecAugment and DropBlock are settings of `block_mask`; spatial dropout is `Dropout`
+with ``shared_axes=(1, 2)``.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:

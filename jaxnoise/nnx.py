@@ -47,8 +47,11 @@ from jaxnoise.checks import check_call, check_callable, name_of, shown, single_k
 from jaxnoise.model import Variables, takes_train
 from jaxnoise.noise.layer import keys_shared
 from jaxnoise.noise.nnx import AlphaDropout as AlphaDropout
+from jaxnoise.noise.nnx import BlockMask as BlockMask
 from jaxnoise.noise.nnx import CorrelatedNoise as CorrelatedNoise
+from jaxnoise.noise.nnx import DropConnectDense as DropConnectDense
 from jaxnoise.noise.nnx import Dropout as Dropout
+from jaxnoise.noise.nnx import DropPath as DropPath
 from jaxnoise.noise.nnx import GaussianDropout as GaussianDropout
 from jaxnoise.noise.nnx import GaussianNoise as GaussianNoise
 from jaxnoise.noise.nnx import NEFTuneNoise as NEFTuneNoise
@@ -57,6 +60,7 @@ from jaxnoise.noise.nnx import NoiseStep as NoiseStep
 from jaxnoise.noise.nnx import NoiseStrength as NoiseStrength
 from jaxnoise.noise.nnx import NoisyDense as NoisyDense
 from jaxnoise.noise.nnx import SaltAndPepperNoise as SaltAndPepperNoise
+from jaxnoise.noise.nnx import SwapNoise as SwapNoise
 from jaxnoise.noise.nnx import with_streams
 
 _layers = {

@@ -9,7 +9,7 @@ import matplotlib
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.noise import functions, linen
+from jaxnoise.noise import functions, linen, rows
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).parents[1]
@@ -131,7 +131,8 @@ def test_the_table_of_noises_is_complete():
     classes = {n: c for n, c in vars(linen).items() if inspect.isclass(c)}
     layers = [n for n, c in classes.items() if c.__module__ == linen.__name__]
     layers = [n for n in layers if n in dir(jn)]
-    noises = [n for n, f in vars(functions).items() if inspect.isfunction(f)]
+    noises = {**vars(functions), **vars(rows)}
+    noises = [n for n, f in noises.items() if inspect.isfunction(f)]
     named = [n for n in noises if n in dir(jn)]
     assert len(layers) > 6
     assert len(named) > 8

@@ -60,15 +60,13 @@ def key_of_place(key: Array, place: str) -> Array:
     return jax.random.fold_in(key, crc32(place.encode()))
 
 
-def as_axes(shared_axes: Any) -> tuple[Any, ...]:
-    """``shared_axes`` as a tuple; a single axis may stand for itself."""
-    if isinstance(shared_axes, int | np.integer) and not isinstance(shared_axes, bool):
-        return (shared_axes,)
-    if isinstance(shared_axes, str) or not isinstance(shared_axes, Iterable):
-        raise TypeError(
-            f"shared_axes must be axes such as (1, 2), got {shown(shared_axes)}."
-        )
-    return tuple(shared_axes)
+def as_axes(axes: Any, name: str = "shared_axes") -> tuple[Any, ...]:
+    """Axes as a tuple; a single axis may stand for itself."""
+    if isinstance(axes, int | np.integer) and not isinstance(axes, bool):
+        return (axes,)
+    if isinstance(axes, str) or not isinstance(axes, Iterable):
+        raise TypeError(f"{name} must be axes such as (1, 2), got {shown(axes)}.")
+    return tuple(axes)
 
 
 def axis_of(x: Array, axis: Any, name: str) -> int:
@@ -144,14 +142,17 @@ def moments(x: Array, mask: Any, axes: Any = None) -> tuple[Array, Array]:
     return 2 * anchor + size * (2 * mean), size * (2 * jnp.sqrt(variance))
 
 
-def floating(x: Any) -> Array:
+def floating(x: Any, name: str = "x") -> Array:
     """``x`` as an array, refused unless it is floating."""
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-        raise TypeError("x must be floating, got a key; the key comes first, then x.")
-    x = as_array("x", x)
+        raise TypeError(
+            f"{name} must be floating, got a key; the key comes first, then {name}."
+        )
+    x = as_array(name, x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
-            f"x must be floating, got {x.dtype}; cast it first, x.astype('float32')."
+            f"{name} must be floating, got {x.dtype}; cast it first, "
+            f"{name}.astype('float32')."
         )
     return x
 

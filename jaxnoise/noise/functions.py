@@ -577,3 +577,32 @@ def noisy_product(
         kernel += on * params["kernel_stddev"] * jnp.outer(e_in, e_out)
         bias += on * params.get("bias_stddev", 0) * e_out
     return x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
+
+
+def dropped_product(
+    params: dict[str, Array],
+    x: Float[Array, "*rows inputs"],
+    rate: ArrayLike,
+    mode: str,
+    key: Key | None = None,
+    on: Any = True,
+) -> Float[Array, "*rows outputs"]:
+    """``x @ kernel + bias``; with a key, dropout on the kernel's entries while ``on``.
+
+    One draw for all rows, or, with the mode ``"sample"``, one for each of them.
+    """
+    kernel, bias = params["kernel"], params.get("bias", jnp.zeros(()))
+    if key is not None:
+        sizes = (*x.shape[:-1], *kernel.shape) if mode == "sample" else kernel.shape
+        kept = drop_units(key, jnp.broadcast_to(kernel, sizes), rate)
+        kernel = jnp.where(on, kept, kernel)
+    product = jnp.einsum("...i,...io->...o", x, kernel.astype(x.dtype))
+    return product + bias.astype(x.dtype)
+
+
+def inputs_of_dense(x: Any) -> Array:
+    """``x`` as an array, refused unless it is floating and has an axis of inputs."""
+    x = draw.floating(x)
+    if not x.ndim:
+        raise ValueError("x must have an axis of inputs, got a single number.")
+    return x

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnoise.checks import NOISE, check_function
-from jaxnoise.noise import draw, functions
+from jaxnoise.noise import draw, functions, rows
 from jaxnoise.noise.layer import Layer
 from jaxnoise.noise.strengths import check_below_1, stddev_of_rate
 
@@ -50,9 +50,10 @@ if keras.backend.backend() != "jax":
 register = keras.saving.register_keras_serializable("jaxnoise")
 
 
-for _function in vars(functions).values():  # so that `Noise` of one can be saved
-    if getattr(_function, "__module__", "") == functions.__name__:
-        register(_function)
+for _module in (functions, rows):  # so that `Noise` of a function can be saved
+    for _function in vars(_module).values():
+        if getattr(_function, "__module__", "") == _module.__name__:
+            register(_function)
 
 
 class NoiseLayer(keras.layers.Layer, Layer):

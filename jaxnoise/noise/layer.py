@@ -9,6 +9,7 @@ Without an observer a report costs nothing.
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,11 +23,11 @@ from jaxtyping import Array, ArrayLike, Bool
 
 from jaxnoise.checks import as_array, name_of, shown
 from jaxnoise.noise import draw
-from jaxnoise.noise.functions import noisy_product
 from jaxnoise.noise.strengths import check_below_1, check_level, stddev_of_rate
 from jaxnoise.pickling import Pickled
 
 Switch = Bool[ArrayLike, ""] | None
+Product = Callable[[Any, Any], Array]  # (key, on)
 if TYPE_CHECKING:
     Noisy = Array  # what a layer gives, inside a model
 else:
@@ -108,16 +109,24 @@ class Layer(Pickled):
         noisy = noisy if train is True else jnp.where(train, noisy, x)
         return self._report(strength, train, x, noisy, mask)
 
-    def _product(self, params: Any, x: Array, train: Any, source: Any = None) -> Any:
-        """The whole of a call of a layer whose weights are noisy; `noisy_product`."""
-        strength = params["kernel_stddev"]
+    def _product(
+        self, product: Product, strength: Any, used: Any, train: Any, source: Any = None
+    ) -> Any:
+        """The whole of a call of a layer whose weights are noisy.
+
+        Args:
+            product: ``product(key, on)`` is what comes out; without noise for no key.
+            strength: what is reported.
+            used: what the noise will stand beside.
+            train: the switch, resolved.
+            source: where its key comes from, if told.
+        """
         if train is False or observing.value:
-            clean = noisy_product(params, x)
+            clean = product(None, False)
         if train is False:
             return self._report(strength, False, clean, clean)
-        key = self._key(source, train is not True)
-        key = self._own(key, source, (x, params), ())
-        out = noisy_product(params, x, key, train)
+        key = self._own(self._key(source, train is not True), source, used, ())
+        out = product(key, train)
         return self._report(strength, train, clean, out) if observing.value else out
 
     def _report(

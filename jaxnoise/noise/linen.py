@@ -25,7 +25,7 @@ from jax.extend.core import set_current_trace, take_current_trace
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_count, check_function
-from jaxnoise.noise import draw, functions, layer
+from jaxnoise.noise import draw, functions, layer, rows
 from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Values
 from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
@@ -33,6 +33,7 @@ from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
 STATE = "noise"  # the collection of the counters of schedules
 LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
 LIFTED = ("scan(", "while_loop(")  # how Flax does, in a scope's path
+START = {"kernel": nn.initializers.lecun_normal(), "bias": nn.initializers.zeros}
 
 
 class TrainOnly(layer.Layer, nn.Module, kw_only=True):
@@ -471,6 +472,103 @@ class NEFTuneNoise(NamedNoise, noise=functions.neftune_noise):
     alpha: Strength
 
 
+class SwapNoise(NamedNoise, noise=rows.swap_noise):
+    """Each cell is, at ``rate``, that of its column in another row, in training.
+
+    For tables, on the inputs; ``x`` has rows first, and keeps its shape. The other row
+    is any of the batch, for every cell anew.
+
+    Attributes:
+        rate: probability of a swap, from 0 to 1; a number, an array, such as one a
+            column, or a schedule.
+        shared_axes: axes of ``x`` along which one draw is shared; ``(1,)`` swaps rows
+            as a whole.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        M. Jahrer, "1st place with representation learning", Porto Seguro's safe driver
+        prediction, Kaggle 2018.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, x = jn.SwapNoise(1.0, train=True), jnp.array([[1.0], [2.0]])
+        >>> print(layer.apply({}, x, rngs={"noise": jax.random.key(0)}))
+        [[2.]
+         [1.]]
+    """
+
+    rate: Strength
+
+
+class DropPath(NamedNoise, noise=rows.drop_path):
+    """Stochastic depth: ``x / (1 - rate)``, or 0 for whole rows, in training.
+
+    For the branch of a residual block, ``x + DropPath(0.2)(f(x), train=train)``.
+
+    Attributes:
+        rate: probability of a dropped branch, from 0 to 1; a number, an array or a
+            schedule.
+        mode: ``"sample"`` for a draw a row, ``"batch"`` for one for all rows.
+        shared_axes: further axes along which one draw is shared.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        G. Huang et al., "Deep networks with stochastic depth", ECCV 2016.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, f = jn.DropPath(0.5, train=True), jnp.ones((6, 2))
+        >>> noisy = layer.apply({}, f, rngs={"noise": jax.random.key(0)})
+        >>> bool((noisy[:, 0] == noisy[:, 1]).all())
+        True
+    """
+
+    rate: Strength
+    mode: str = "sample"
+
+
+class BlockMask(NamedNoise, noise=rows.block_mask):
+    """Replaces ``count`` blocks of each row by ``fill``, in training.
+
+    Cutout, random erasing, SpecAugment, DropBlock and dropped maps are settings of it,
+    which `block_mask` lists. ``x`` has any shape, rows first, and keeps it.
+
+    Attributes:
+        width: of the blocks along each axis, in elements: one number, or the least and
+            the most; or a schedule.
+        axes: along which blocks have a width, such as (1, 2) of images.
+        count: of blocks a row.
+        fill: a number, an array, ``"mean"`` or ``"noise"``, as in `block_mask`.
+        shared_axes: ``(0,)`` for the same blocks in every row.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        T. DeVries, G. W. Taylor, "Improved regularization of convolutional neural
+        networks with cutout", 2017; and those of `block_mask`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> cutout = jn.BlockMask(4, axes=(1, 2), count=1, fill=0.0, train=True)
+        >>> images, rngs = jnp.ones((2, 8, 8, 3)), {"noise": jax.random.key(0)}
+        >>> print((cutout.apply({}, images, rngs=rngs) == 0).mean((1, 2, 3)))
+        [0.25 0.25]
+    """
+
+    width: Strength
+    axes: Axes
+    count: int
+    fill: ArrayLike | str
+
+
 class NoisyDense(TrainOnly):
     """A dense layer whose weights carry noise of learned strength, in training.
 
@@ -526,10 +624,7 @@ class NoisyDense(TrainOnly):
             ValueError: if ``train`` is given twice or not at all, if the stream
                 ``"noise"`` is missing, or ``x`` is a single number.
         """
-        train = self._switch(train)
-        x = draw.floating(x)
-        if not x.ndim:
-            raise ValueError("x must have an axis of inputs, got a single number.")
+        train, x = self._switch(train), functions.inputs_of_dense(x)
         shape = (x.shape[-1], self.features)
         bound = 1 / math.sqrt(max(1, shape[0]))
         mean = partial(jax.random.uniform, minval=-bound, maxval=bound)
@@ -538,4 +633,70 @@ class NoisyDense(TrainOnly):
         for name, sizes in functions.weight_shapes(*shape, self.use_bias).items():
             params[name] = self.param(name, mean, sizes)
             params[f"{name}_stddev"] = self.param(f"{name}_stddev", stddev, sizes)
-        return self._product(params, x, train)
+        product = partial(functions.noisy_product, params, x)
+        return self._product(product, params["kernel_stddev"], (x, params), train)
+
+
+class DropConnectDense(TrainOnly):
+    """A dense layer of whose weights each is dropped at ``rate``, in training.
+
+    ``x @ (M * W / (1 - rate)) + b`` with M 0 with probability ``rate`` and else 1,
+    entry by entry; else ``x @ W + b``. The mean of an output is the clean one, its
+    variance ``rate / (1 - rate) * sum(W**2 * x**2)``. W starts as that of Flax'
+    ``Dense``, b at 0.
+
+    Attributes:
+        features: number of outputs.
+        rate: probability of a dropped weight, from 0 to 1; one number, may be traced.
+        mode: ``"batch"`` for an M a call, ``"sample"`` for one a row, which takes rows
+            times as much memory.
+        use_bias: whether there is a bias, which is never dropped.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``features`` is no count or ``rate`` no number.
+        ValueError: if ``rate`` is beyond 0 or 1, or ``mode`` another word.
+
+    Reference:
+        L. Wan et al., "Regularization of neural networks using DropConnect", ICML 2013.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> layer, x = jn.DropConnectDense(3, 0.5), jnp.ones((5, 2))
+        >>> variables = layer.init(jax.random.key(0), x, train=False)
+        >>> rngs = {"noise": jax.random.key(1)}
+        >>> layer.apply(variables, x, train=True, rngs=rngs).shape
+        (5, 3)
+    """
+
+    features: int
+    rate: ArrayLike
+    mode: str = "batch"
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_count("features", self.features)
+        draw.check_strength("rate", self.rate)
+        rows.check_mode(self.mode)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[ArrayLike, "*rows inputs"], train: Switch = None
+    ) -> Float[Array, "*rows outputs"]:
+        """Return the outputs, with weights dropped anew if ``train``.
+
+        Args:
+            x: inputs, floating.
+            train: whether noise is on; no default, unless given to the constructor.
+
+        Raises:
+            TypeError: if ``x`` is not floating.
+            ValueError: if ``train`` is given twice or not at all, if the stream
+                ``"noise"`` is missing, or ``x`` is a single number.
+        """
+        train, x = self._switch(train), functions.inputs_of_dense(x)
+        shapes = functions.weight_shapes(x.shape[-1], self.features, self.use_bias)
+        params = {n: self.param(n, START[n], shape) for n, shape in shapes.items()}
+        product = partial(functions.dropped_product, params, x, self.rate, self.mode)
+        return self._product(product, self.rate, x, train)

@@ -20,6 +20,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
 import jax
@@ -29,14 +30,15 @@ from flax.errors import TraceContextError
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_count, check_function, shown, single_key
-from jaxnoise.noise import draw, functions
+from jaxnoise.noise import draw, functions, rows
 from jaxnoise.noise.draw import Axes, Mask, Values
 from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, learned
 
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
 NOT_GIVEN: Any = None
-WEIGHTS = ("kernel", "kernel_stddev", "bias", "bias_stddev")  # of a NoisyDense
+WEIGHTS = ("kernel", "kernel_stddev", "bias", "bias_stddev")  # of noisy layers
+START = {"kernel": nnx.initializers.lecun_normal(), "bias": nnx.initializers.zeros}
 SHARED = (
     "the noise would be the same along a vmapped axis: split the layers' streams, by "
     "nnx.split_rngs(splits=n) and in_axes=nnx.StateAxes({nnx.RngState: 0, ...: None}), "
@@ -488,6 +490,99 @@ class NEFTuneNoise(NamedNoise, noise=functions.neftune_noise):
     alpha: Level
 
 
+class SwapNoise(NamedNoise, noise=rows.swap_noise):
+    """Each cell is, at ``rate``, that of its column in another row, when active.
+
+    The NNX form of `jaxnoise.SwapNoise`, over `swap_noise`.
+
+    Args:
+        rate: probability of a swap, from 0 to 1; a number, an array or a schedule.
+        shared_axes, deterministic, rngs: as every layer's.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        M. Jahrer, "1st place with representation learning", Porto Seguro's safe driver
+        prediction, Kaggle 2018.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.SwapNoise(1.0, rngs=nnx.Rngs(noise=0))
+        >>> print(layer(jnp.array([[1.0], [2.0]])))
+        [[2.]
+         [1.]]
+    """
+
+    rate: Level
+
+
+class DropPath(NamedNoise, noise=rows.drop_path):
+    """Stochastic depth: ``x / (1 - rate)``, or 0 for whole rows, when active.
+
+    The NNX form of `jaxnoise.DropPath`, over `drop_path`.
+
+    Args:
+        rate: probability of a dropped branch, from 0 to 1; a number, an array or a
+            schedule.
+        mode: ``"sample"`` for a draw a row, ``"batch"`` for one for all rows.
+        shared_axes, deterministic, rngs: as every layer's.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        G. Huang et al., "Deep networks with stochastic depth", ECCV 2016.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.DropPath(0.5, rngs=nnx.Rngs(noise=0))
+        >>> noisy = layer(jnp.ones((6, 2)))
+        >>> bool((noisy[:, 0] == noisy[:, 1]).all())
+        True
+    """
+
+    rate: Level
+    mode: str = field(default="sample", kw_only=True)
+
+
+class BlockMask(NamedNoise, noise=rows.block_mask):
+    """Replaces ``count`` blocks of each row by ``fill``, when active.
+
+    The NNX form of `jaxnoise.BlockMask`, over `block_mask`.
+
+    Args:
+        width: of the blocks along each axis, in elements: one number, or the least and
+            the most; or a schedule.
+        axes: along which blocks have a width, such as (1, 2) of images.
+        count: of blocks a row.
+        fill: a number, an array, ``"mean"`` or ``"noise"``, as in `block_mask`.
+        shared_axes, deterministic, rngs: as every layer's.
+
+    Raises:
+        TypeError, ValueError: as every layer, see `jaxnoise.noise.linen`.
+
+    Reference:
+        T. DeVries, G. W. Taylor, "Improved regularization of convolutional neural
+        networks with cutout", 2017; and those of `block_mask`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> rngs = nnx.Rngs(noise=0)
+        >>> cutout = jn.nnx.BlockMask(4, axes=(1, 2), count=1, fill=0.0, rngs=rngs)
+        >>> print((cutout(jnp.ones((2, 8, 8, 3))) == 0).mean((1, 2, 3)))
+        [0.25 0.25]
+    """
+
+    width: Level
+    axes: Axes = field(kw_only=True)
+    count: int = field(kw_only=True)
+    fill: ArrayLike | str = field(kw_only=True)
+
+
 class NoisyDense(TrainOnly):
     """A dense layer whose weights carry noise of learned strength, when active.
 
@@ -554,9 +649,90 @@ class NoisyDense(TrainOnly):
             TypeError: if ``train`` is no bool or ``x`` is not floating.
             ValueError: if there is no key stream.
         """
-        train, x, held = self._switch(train), draw.floating(x), vars(self)
-        params = {name: held[name][...] for name in WEIGHTS if name in held}
-        return self._product(params, x, train, rngs)
+        train, x, params = self._switch(train), draw.floating(x), _weights(self)
+        product, strength = (
+            partial(functions.noisy_product, params, x),
+            self.kernel_stddev,
+        )
+        return self._product(product, strength[...], (x, params), train, rngs)
+
+
+class DropConnectDense(TrainOnly):
+    """A dense layer of whose weights each is dropped at ``rate``, when active.
+
+    The NNX form of `jaxnoise.DropConnectDense`, with the same parameters.
+
+    Args:
+        in_features: number of inputs.
+        out_features: number of outputs.
+        rate: probability of a dropped weight, from 0 to 1; one number.
+        mode: ``"batch"`` for a draw a call, ``"sample"`` for one a row.
+        use_bias: whether there is a bias, which is never dropped.
+        deterministic: whether the layer starts without noise.
+        rngs: where the streams ``"params"`` and ``"noise"`` come from.
+
+    Raises:
+        TypeError: if a number of features is no count or ``rate`` no number.
+        ValueError: if ``rate`` is beyond 0 or 1, or ``mode`` another word.
+
+    Reference:
+        L. Wan et al., "Regularization of neural networks using DropConnect", ICML 2013.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> layer = jn.nnx.DropConnectDense(2, 3, 0.5, rngs=nnx.Rngs(0))
+        >>> layer(jnp.ones((5, 2))).shape
+        (5, 3)
+    """
+
+    in_features: int
+    out_features: int
+    rate: Level
+    mode: str = field(default="batch", kw_only=True)
+    use_bias: bool = field(default=True, kw_only=True)
+    rngs: nnx.Rngs = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        sizes, rngs = (self.in_features, self.out_features), self.rngs
+        for name, size in zip(("in_features", "out_features"), sizes, strict=True):
+            check_count(name, size)
+        rate = vars(self).pop("rate")
+        draw.check_strength("rate", rate)
+        rows.check_mode(self.mode)
+        super().__post_init__()
+        self.rate = nnx.data(NoiseStrength(jnp.asarray(rate, float)))
+        for name, shape in functions.weight_shapes(*sizes, self.use_bias).items():
+            setattr(self, name, nnx.Param(START[name](rngs.params(), shape)))
+
+    def __call__(
+        self,
+        x: Float[ArrayLike, "*rows inputs"],
+        train: Switch = None,
+        *,
+        rngs: Any = None,
+    ) -> Float[Array, "*rows outputs"]:
+        """Return the outputs, with weights dropped anew if the layer is active.
+
+        Args:
+            x: inputs, floating.
+            train: whether noise is on; None for what ``deterministic`` says.
+            rngs: an `nnx.Rngs`, a stream or a key, instead of the layer's own stream.
+
+        Raises:
+            TypeError: if ``train`` is no bool or ``x`` is not floating.
+            ValueError: if there is no key stream.
+        """
+        train, x, rate = self._switch(train), draw.floating(x), self.rate[...]
+        given = (_weights(self), x, rate, self.mode)
+        product = partial(functions.dropped_product, *given)
+        return self._product(product, rate, x, train, rngs)
+
+
+def _weights(layer: nnx.Module) -> dict[str, Array]:
+    """The parameters of a noisy dense layer, by name."""
+    held = vars(layer)
+    return {name: held[name][...] for name in WEIGHTS if name in held}
 
 
 def with_streams(

@@ -1,7 +1,7 @@
 """One battery over every noise function and wrapper; `test_laws.py` has their laws.
 
-A public function belongs to the battery if its first arguments are ``key`` and ``x``: a
-new noise is picked up by itself.
+A public function belongs to the battery if it is called as ``noise(key, x, strength)``:
+a new noise is picked up by itself.
 """
 
 import inspect
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxnoise as jn
-from jaxnoise.noise import draw
+from jaxnoise.noise import draw, functions, rows
 
 REQUIRED = {  # what functions need beside a strength, by name
     "sampler": jax.random.laplace,
@@ -21,6 +21,7 @@ REQUIRED = {  # what functions need beside a strength, by name
     "axis": -1,
     "low": -2.0,
     "high": 2.0,
+    "mode": "sample",
 }
 
 
@@ -37,19 +38,30 @@ def named(name, function):
     return function
 
 
+def takes_a_strength(function):
+    """Whether it is called as ``noise(key, x, strength)``."""
+    parameters = inspect.signature(function).parameters
+    third = [*parameters.values()][2:3]
+    given = list(parameters)[:2] == ["key", "x"] and third[0].name != "y"
+    return given and third[0].kind is not inspect.Parameter.KEYWORD_ONLY
+
+
 FUNCTIONS = [
     complete(function)
-    for name, function in vars(jn).items()
-    if inspect.isfunction(function)
-    and list(inspect.signature(function).parameters)[:2] == ["key", "x"]
+    for module in (functions, rows)
+    for name, function in vars(module).items()
+    if name in dir(jn)
+    and function.__module__ == module.__name__
+    and takes_a_strength(function)
 ]
-MEASURED = [  # their strength depends on the mask
+MEASURED = [  # what they do depends on the mask
+    jn.swap_noise,
     named("relative_batch", jn.relative(jn.add_gaussian_noise)),
     named("relative_feature", jn.relative(jn.add_gaussian_noise, to="feature")),
     jn.neftune_noise,
 ]
 WRAPPED = [
-    *MEASURED[:2],
+    *MEASURED[1:3],
     named("clipped_pass", jn.clipped(jn.add_gaussian_noise, -100.0, 100.0)),
     named("clipped_zero", jn.clipped(jn.drop_units, -100.0, 100.0, gradient="zero")),
     named("nested", jn.clipped(jn.relative(jn.add_gaussian_noise), -100.0, 100.0)),
@@ -57,6 +69,9 @@ WRAPPED = [
 MEASURED.append(WRAPPED[-1])
 NOISES = FUNCTIONS + WRAPPED
 battery = pytest.mark.parametrize("noise", NOISES, ids=lambda f: f.__name__)
+apart = pytest.mark.parametrize(  # cells that do not get values of each other
+    "noise", [f for f in NOISES if f is not jn.swap_noise], ids=lambda f: f.__name__
+)
 
 
 def strength_name(noise):
@@ -85,10 +100,12 @@ def test_the_battery_holds_all_noises():
         "add_gaussian_noise",
         "add_noise",
         "alpha_dropout",
+        "drop_path",
         "drop_units",
         "multiply_gaussian_noise",
         "neftune_noise",
         "salt_and_pepper",
+        "swap_noise",
     }
 
 
@@ -107,7 +124,7 @@ def test_keeps_shape_and_dtype(dtype, shape, key):
 def test_every_noise_keeps_shape_and_dtype(noise, key):
     """Traced alone, which compiles nothing, as wherever the form is what counts."""
     shapes = {"bfloat16": (2, 3, 1), "float16": (0, 3), "float32": ()}
-    if noise.__name__ == "add_correlated_noise":  # it needs an axis
+    if noise.__name__ in ("add_correlated_noise", "swap_noise"):  # they need an axis
         shapes["float32"] = (3, 0)
     for dtype, shape in shapes.items():
         out = jax.eval_shape(noise, key, jnp.ones(shape, dtype), 0.5)
@@ -171,13 +188,15 @@ def test_the_strength_by_its_name(noise, key, x):
     assert str(named) == str(jax.make_jaxpr(lambda: noise(key, x, 0.5))())
 
 
-@battery
+@apart
 def test_same_key_same_noise_and_nothing_else_is_alike(noise):
     """Neither another key's, nor another row's, nor the neighbour's noise."""
     n, call = 100_000, jax.jit(noise)
     x = jnp.stack([nearly_ones(n), nearly_ones(n)])
+    x = x.reshape(2 * n, 1) if noise.__name__ == "drop_path" else x  # a draw a row
     a, b = jax.random.split(jax.random.key(2))
     first, again, other = (np.asarray(call(k, x, 0.5)) - x for k in (a, a, b))
+    first, again, other = (np.reshape(e, (2, n, 1)) for e in (first, again, other))
     assert (first != 0).sum() > 2 * n / 3
     np.testing.assert_array_equal(first, again)
     assert uncorrelated(first, other, 2 * n)
@@ -220,7 +239,7 @@ def test_strict_modes(noise, key, x):
         jax.eval_shape(lambda: noise(key, x, 0.5))
 
 
-@battery
+@apart
 def test_shared_axes_share_one_draw(noise, key):
     x = jnp.ones((40, 5, 3)).at[0].set(0)
     call = jax.jit(partial(noise, shared_axes=(1,)))

@@ -35,6 +35,9 @@ LAYERS = {
     "GaussianDropout by stddev": partial(jn.GaussianDropout, stddev=0.3),
     "AlphaDropout": partial(jn.AlphaDropout, 0.3),
     "NEFTuneNoise": partial(jn.NEFTuneNoise, 3.0),
+    "SwapNoise": partial(jn.SwapNoise, 1.0),
+    "DropPath": partial(jn.DropPath, 0.3),
+    "BlockMask": partial(jn.BlockMask, 9, axes=-1, count=1, fill=7.0),
 }
 battery = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 # What all layers share is tried on a named one and on one of any function.
@@ -53,13 +56,17 @@ def test_every_named_layer_is_tried():
     named = set(NamedNoise.__subclasses__())
     assert named == {type(make()) for make in LAYERS.values()} - {jn.Noise}
     functions = {layer._fn for layer in named}
-    in_the_battery = {
+    public = {getattr(jn, name) for name in dir(jn) if name not in ("keras", "nnx")}
+    noises = {
+        value for value in public if ".noise." in getattr(value, "__module__", "")
+    }
+    taking_x = {
         value
-        for value in vars(jn).values()
+        for value in noises
         if inspect.isfunction(value)
         and list(inspect.signature(value).parameters)[:2] == ["key", "x"]
     }
-    assert functions == in_the_battery - {jn.add_noise}
+    assert functions == taking_x - {jn.add_noise}
 
 
 def independent(a, b):
@@ -445,6 +452,13 @@ def test_a_function_that_changes_the_shape(key, x):
         ),
         (lambda: jn.Dropout(jn.Learnable(0.5)), TypeError, "a rate cannot be learned"),
         (lambda: jn.NEFTuneNoise(-5.0), ValueError, "alpha must be finite and >= 0"),
+        (lambda: jn.DropConnectDense(3, 1.5), ValueError, "rate must be from 0 to 1"),
+        (lambda: jn.DropConnectDense(0, 0.5), TypeError, "features must be an int of"),
+        (
+            lambda: jn.DropConnectDense(3, 0.5, "row"),
+            ValueError,
+            "mode must be 'sample",
+        ),
     ],
 )
 def test_bad_layers(make, error, message):

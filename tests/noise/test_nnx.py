@@ -14,6 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxnoise as jn
+from jaxnoise.noise import linen as linen_module
 from jaxnoise.noise.nnx import NamedNoise, NoiseStrength, TrainOnly
 
 
@@ -33,6 +34,9 @@ CASES = {
     "GaussianDropout by stddev": ("GaussianDropout", (), {"stddev": 0.3}),
     "AlphaDropout": ("AlphaDropout", (0.3,), {}),
     "NEFTuneNoise": ("NEFTuneNoise", (3.0,), {}),
+    "SwapNoise": ("SwapNoise", (1.0,), {}),
+    "DropPath": ("DropPath", (0.3,), {"mode": "batch"}),
+    "BlockMask": ("BlockMask", ((1, 3),), {"axes": -1, "count": 2, "fill": "noise"}),
 }
 battery = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 # What all layers share is tried on a named one and on one of any function.
@@ -73,8 +77,8 @@ def gaussian(seed=0, stddev=0.1):
 def test_there_is_every_layer():
     linen_layers = {
         name
-        for name, value in vars(jn).items()
-        if isinstance(value, type) and getattr(value, "is_noise_layer", False)
+        for name, value in vars(linen_module).items()
+        if name in dir(jn) and getattr(value, "is_noise_layer", False)
     }
     nnx_layers = {
         name
