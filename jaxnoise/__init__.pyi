@@ -53,6 +53,8 @@ from .noise.linen import SaltAndPepperNoise as SaltAndPepperNoise
 from .noise.linen import SwapNoise as SwapNoise
 from .noise.rows import block_mask as block_mask
 from .noise.rows import drop_path as drop_path
+from .noise.rows import mixup as mixup
+from .noise.rows import noisy_feature_mixup as noisy_feature_mixup
 from .noise.rows import swap_noise as swap_noise
 from .noise.rows import target_noise as target_noise
 from .noise.strengths import Learnable as Learnable

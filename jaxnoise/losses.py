@@ -209,6 +209,19 @@ def is_labels(outputs: Array, targets: Array) -> bool:
     return bool(integer and several and targets.shape == outputs.shape[:-1])
 
 
+def as_probabilities(outputs: Any, targets: Array) -> Array:
+    """Targets that may be mixed: labels as rows of probabilities, integers as floats.
+
+    Args:
+        outputs: of the model, or their shape and type.
+        targets: of the same rows.
+    """
+    if is_labels(outputs, targets):
+        return jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
+    floating = jnp.issubdtype(targets.dtype, jnp.floating)
+    return targets if floating else targets.astype(outputs.dtype)
+
+
 def are_classes(name: str, logits: Array, targets: Array) -> bool:
     """Whether the targets are class labels, or probabilities; refused if neither."""
     if logits.ndim < 2 or logits.shape[-1] < 2:

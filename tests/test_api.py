@@ -29,7 +29,8 @@ HELPERS = {"data.row_count"}
 PUBLIC = {name: f for name, f in FUNCTIONS.items() if name not in HELPERS}
 # Resampling of scores that are there already: without a key, that of key(0) is stated.
 KEY_HAS_DEFAULT = {"compare", "report", "select"}
-BATCHES = {"target_noise"}  # a key, a batch or its targets, and two strengths or less
+# A key, then a batch and a strength, or targets and two of them.
+BATCHES = {"mixup", "noisy_feature_mixup", "target_noise"}
 MODEL_FIRST = {
     "attack",
     "certify",
@@ -103,10 +104,12 @@ def test_the_public_list():
         "load",
         "make_train",
         "max_norm",
+        "mixup",
         "multiply_gaussian_noise",
         "neelakantan_schedule",
         "neftune_noise",
         "noise_curve",
+        "noisy_feature_mixup",
         "predict_averaged",
         "refit",
         "relative",

@@ -190,6 +190,12 @@ def check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a number or an array, got {got}.")
 
 
+def check_single(name: str, value: Any) -> None:
+    """Refuse several numbers."""
+    if np.shape(value):
+        raise TypeError(f"{name} must be one number, got shape {np.shape(value)}.")
+
+
 def checked(x: Any, name: str, value: Any) -> tuple[Array, Array]:
     """``x``, floating, and a strength as an array that broadcasts against it."""
     x = floating(x)

@@ -167,9 +167,7 @@ def add_correlated_noise(
     if axis in (draw.axis_of(x, a, "shared_axes") for a in draw.as_axes(shared_axes)):
         raise ValueError(f"axis must not be one of shared_axes, got {axis} in both.")
     draw.check_number("correlation", correlation)
-    if np.shape(correlation):
-        given = np.shape(correlation)
-        raise TypeError(f"correlation must be one number, got shape {given}.")
+    draw.check_single("correlation", correlation)
     if not draw.is_traced(correlation) and not -1 <= np.asarray(correlation) <= 1:
         raise ValueError(f"correlation must be from -1 to 1, got {correlation}.")
 

@@ -315,3 +315,124 @@ def _filling(fill: Any, x: Array, mask: Mask) -> tuple[Array, Array]:
         raise ValueError(f"fill must be a number, 'mean' or 'noise', got {fill!r}.")
     mean, deviation = draw.moments(x, mask, tuple(range(min(1, x.ndim - 1), x.ndim)))
     return mean, deviation
+
+
+def mixup(
+    key: Key,
+    x: Float[ArrayLike, " rows *inputs"],
+    y: Float[ArrayLike, " rows *outputs"],
+    alpha: ArrayLike,
+) -> tuple[Float[Array, " rows *inputs"], Float[Array, " rows *outputs"]]:
+    """Return rows and their targets, mixed with those of another order of the batch.
+
+    ``l x + (1 - l) x[order]`` and ``l y + (1 - l) y[order]`` with one ``l ~ Beta(alpha,
+    alpha)`` a call and all orders equally likely. Linear least squares does not move:
+    of centred rows covariance and ``x' y`` both shrink by ``(alpha + 1) / (2 alpha +
+    1)``. At alpha 0 nothing is mixed; 1 makes l uniform. ``Recipe(batch_noise=
+    partial(mixup, alpha=0.2))`` hands class labels over as probabilities.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: rows, floating.
+        y: their targets, floating: numbers, or probabilities of classes.
+        alpha: strength, at least 0, without unit; one number, may be traced.
+
+    Raises:
+        TypeError: if ``key`` is no typed Threefry key, ``x`` or ``y`` is not floating,
+            or ``alpha`` is no single number.
+        ValueError: if ``alpha`` is negative, NaN or infinite, or ``x`` and ``y`` have
+            not as many rows.
+
+    Reference:
+        H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x = y = jnp.array([[0.0], [1.0]])
+        >>> x, y = jn.mixup(jax.random.key(0), x, y, 1.0)
+        >>> bool((x == y).all()), float(x.sum())
+        (True, 1.0)
+    """
+    x = draw.floating(x)
+    draw.check_strength("alpha", alpha)
+    draw.check_single("alpha", alpha)
+    y = _mixable(x, y)
+    of_share, of_order = jax.random.split(single_key(key))
+    positive = jnp.asarray(alpha, jnp.promote_types(x.dtype, jnp.float32))
+    positive = jnp.where(positive > 0, positive, 1)
+    drawn = jax.random.beta(of_share, positive, positive, dtype=positive.dtype)
+    share = jnp.where(jnp.asarray(alpha) > 0, drawn, 1)
+    order = jax.random.permutation(of_order, len(x))
+
+    def mixed(v: Array) -> Array:
+        wide = v.astype(jnp.promote_types(v.dtype, share.dtype))
+        return (share * wide + (1 - share) * wide[order]).astype(v.dtype)
+
+    return mixed(x), mixed(y)
+
+
+def _mixable(x: Array, y: Any) -> Array:
+    """The targets of x as floats, refused if they are none or of other rows."""
+    if jnp.issubdtype(jnp.result_type(y), jnp.integer):
+        raise TypeError(
+            f"y must be floating, got {jnp.result_type(y)}; give class labels as "
+            "probabilities, jax.nn.one_hot(y, num_classes), or the noise to "
+            "Recipe(batch_noise=), which does."
+        )
+    y = draw.floating(y, "y")
+    if not x.ndim or x.shape[:1] != y.shape[:1]:
+        raise ValueError(
+            f"x and y must have as many rows, got shapes {x.shape} and {y.shape}."
+        )
+    return y
+
+
+def noisy_feature_mixup(
+    key: Key,
+    x: Float[ArrayLike, " rows *inputs"],
+    y: Float[ArrayLike, " rows *outputs"],
+    alpha: ArrayLike,
+    *,
+    additive: ArrayLike,
+    multiplicative: ArrayLike,
+) -> tuple[Float[Array, " rows *inputs"], Float[Array, " rows *outputs"]]:
+    """Return `mixup`, and noise on the mixed rows: ``(1 + m b u) x + s b e``.
+
+    With s and m the additive and the multiplicative strength, one ``b ~ Beta(2, 5)`` a
+    call, and ``u`` uniform within 1 and ``e ~ N(0, 1)`` for every element: the mean is
+    that of mixup, and the variance around it ``3/28 (m**2 x**2 / 3 + s**2)``.
+
+    Args:
+        key: one typed Threefry key; used up by the call.
+        x: rows, floating.
+        y: their targets, floating: numbers, or probabilities of classes.
+        alpha: of `mixup`, at least 0; one number, may be traced.
+        additive: s, in the units of ``x``, at least 0; broadcasts against ``x``; may be
+            traced.
+        multiplicative: m, without unit, likewise.
+
+    Raises:
+        TypeError: as `mixup`, or if a strength is no number.
+        ValueError: as `mixup`, or if a strength is negative, NaN or infinite, or does
+            not fit ``x``.
+
+    Reference:
+        S. H. Lim et al., "Noisy feature mixup", ICLR 2022.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> x, y, key = jnp.ones((4, 3)), jnp.ones((4, 1)), jax.random.key(0)
+        >>> nfm = jn.noisy_feature_mixup
+        >>> noisy, _ = nfm(key, x, y, 0.2, additive=0.0, multiplicative=0.5)
+        >>> bool((abs(noisy - 1) < 0.5).all()), bool((noisy != 1).all())
+        (True, True)
+    """
+    x, added = draw.checked(x, "additive", additive)
+    x, factor = draw.checked(x, "multiplicative", multiplicative)
+    of_mixup, of_size, of_factor, of_added = jax.random.split(single_key(key), 4)
+    x, y = mixup(of_mixup, x, y, alpha)
+    b = jax.random.beta(of_size, 2.0, 5.0, dtype=added.dtype)
+    u = 2 * standard_uniform(of_factor, x.shape, b.dtype) - 1
+    e = standard_normal(of_added, x.shape, b.dtype)
+    noisy = (1 + factor * b * u) * x.astype(b.dtype) + added * b * e
+    return noisy.astype(x.dtype), y

@@ -4,7 +4,8 @@
 what      how, from the line above           what shares it
 ========  =================================  ===========================================
 run       ``jax.random.key(seed)``           all that the run draws
-role      ``split(run, 6)``, as in `Keys`    all that is drawn in the role
+role      ``split(run, 6)``, as in `Keys`;   all that is drawn in the role
+          of batches ``fold_in(run, BATCH)``
 split     ``fold_in(role, split)``           one division of the data; initial weights
                                              and batch order are of the role itself
 epoch     ``fold_in(order, epoch)``          the rows of an epoch, in their order
@@ -37,9 +38,11 @@ from jaxtyping import Array
 from jaxnoise.checks import single_key
 from jaxnoise.noise.sampling import threefry2x32
 
+BATCH = 0x62617463  # the role that came later, without a change to the others
+
 
 class Keys(NamedTuple):
-    """One key a role."""
+    """One key a role; of batches only where there is noise on them."""
 
     init: Array
     order: Array
@@ -47,13 +50,16 @@ class Keys(NamedTuple):
     weights: Array
     labels: Array
     gradients: Array
+    batch: Array | None = None
 
     @classmethod
-    def of_run(cls, key: Array, split: Any) -> "Keys":
+    def of_run(cls, key: Array, split: Any, *, batch: bool = False) -> "Keys":
         """All of one run on one division of the data."""
-        keys = cls(*jax.random.split(single_key(key), len(cls._fields)))
-        of_split = (jax.random.fold_in(role, split) for role in keys[2:])
-        return cls(keys.init, keys.order, *of_split)
+        key = single_key(key)
+        later = [jax.random.fold_in(key, BATCH)] if batch else []
+        init, order, *roles = jax.random.split(key, 6)
+        of_split = (jax.random.fold_in(role, split) for role in [*roles, *later])
+        return cls(init, order, *of_split)
 
     def of_epoch(self, epoch: Any) -> Array:
         """Of the order of the rows."""
@@ -61,7 +67,7 @@ class Keys(NamedTuple):
 
     def of_step(self, step: Any) -> "Keys":
         """Of one update."""
-        return Keys(*(jax.random.fold_in(role, step) for role in self))
+        return jax.tree.map(lambda role: jax.random.fold_in(role, step), self)
 
 
 def key_of_seed(seed: Any) -> Array:

@@ -37,6 +37,7 @@ FUNCTIONS = {  # how many arguments each is called with, and what it is to be
         "(key, targets) -> targets, such as "
         "partial(jn.flip_labels, rate=0.1, num_classes=10)",
     ),
+    "batch_noise": (3, "(key, x, y) -> (x, y), such as partial(jn.mixup, alpha=0.2)"),
     "penalty": (3, "(apply, params, x) -> scalar"),
 }
 NOT_FOR_RECIPES = (
@@ -64,10 +65,14 @@ class Recipe(Pickled):
             ``partial(flip_labels, rate=0.1, num_classes=10)`` for classes,
             ``partial(add_gaussian_noise, stddev=0.1)`` for regression.
         penalty: ``penalty(apply, params, x) -> scalar``, added to the training loss;
-            ``apply(params, x)`` is the clean pass.
+            ``apply(params, x)`` is the clean pass, ``x`` the batch as it is.
         weight_gradient: with noise on the weights, the gradient at the ``"noisy"``
             weights, or ``"clean"``: the outputs are those of the noisy weights, the
             backward pass is that of the clean ones.
+        batch_noise: ``(key, x, y) -> (x, y)``, fresh each step, in training alone, such
+            as ``partial(mixup, alpha=0.2)``, after noise on the labels. It gets class
+            labels as probabilities, a row of them for each, and other integers as
+            floats; the loss gets what it returns.
         patience: for early stopping: the epochs in a row without a lower loss on the
             set named ``validation`` after which a run ends. Its variables and metrics
             are then those of its best epoch, and its curves NaN where it had ended.
@@ -110,6 +115,7 @@ class Recipe(Pickled):
     weight_gradient: str = "noisy"
     set_metrics: Mapping[str, Callable[[Any, Any], float]] = field(default_factory=dict)
     patience: Count | None = None
+    batch_noise: Callable[[Array, Any, Any], tuple[Any, Any]] | None = None
 
     def __post_init__(self) -> None:
         as_model(self.model)

@@ -22,8 +22,15 @@ from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
-from jaxnoise.losses import CHECKED
-from jaxnoise.model import CheckedModel, Variables, called, in_form_of, shape_of
+from jaxnoise.losses import CHECKED, as_probabilities
+from jaxnoise.model import (
+    CheckedModel,
+    Variables,
+    as_pair,
+    called,
+    in_form_of,
+    shape_of,
+)
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.results import RunResult
 from jaxnoise.training.evaluate import (
@@ -168,7 +175,10 @@ def run_of(
 ) -> "_Run":
     """A run while it is traced: ``begin``, ``go_on`` as often as one likes, ``end``."""
     made, data = called("recipe", recipe, strength), jax.tree.map(jnp.asarray, data)
-    return _Run(made, settings, data, Keys.of_run(key, split))
+    if not isinstance(made, Recipe):
+        raise TypeError(f"recipe must return a jn.Recipe, got {shown(made)}.")
+    keys = Keys.of_run(key, split, batch=made.batch_noise is not None)
+    return _Run(made, settings, data, keys)
 
 
 def result_of(run: "_Run") -> tuple[RunResult, Facts]:
@@ -189,8 +199,6 @@ class _Run:
     """One run while it is traced: recipe, settings, data and keys, and its loops."""
 
     def __init__(self, recipe: Recipe, settings: Settings, data: Data, keys: Keys):
-        if not isinstance(recipe, Recipe):
-            raise TypeError(f"recipe must return a jn.Recipe, got {shown(recipe)}.")
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
         self.functions = {**recipe.metrics, "loss": recipe.loss}
         self.model = CheckedModel(recipe.model)
@@ -376,10 +384,13 @@ class _Run:
         if recipe.label_noise is not None:
             noisy = called("label_noise", recipe.label_noise, keys.labels, y)
             y = in_form_of("label_noise", noisy, y, lambda leaf: np.shape(leaf)[:1])
+        rows = x
+        if recipe.batch_noise is not None:
+            rows, y = self.noisy_batch(keys.batch, variables, x, y)
 
         def forward(params: Any) -> tuple[Any, Variables]:
             return self.model.apply(
-                {**variables, "params": params}, x, train=True, key=keys.noise
+                {**variables, "params": params}, rows, train=True, key=keys.noise
             )
 
         if recipe.weight_noise is None:
@@ -395,6 +406,15 @@ class _Run:
         if recipe.penalty is not None:
             loss += self.penalty(variables, params, x)
         return loss, carried
+
+    def noisy_batch(self, key: Any, variables: Variables, x: Any, y: Any) -> Any:
+        """Rows and targets with noise on both."""
+        outputs = jax.eval_shape(partial(self.clean, variables), x)
+        if hasattr(outputs, "shape") and hasattr(y, "shape"):
+            y = as_probabilities(outputs, y)
+        returned = called("batch_noise", self.recipe.batch_noise, key, x, y)
+        noisy = as_pair("batch_noise must return (x, y)", returned)
+        return in_form_of("batch_noise", noisy, (x, y))
 
     def penalty(self, variables: Variables, params: Any, x: Any) -> Any:
         """What is added to the loss."""

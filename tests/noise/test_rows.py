@@ -19,10 +19,9 @@ Y = np.array([[1.0], [2.0], [-1.0], [0.0], [-2.0]], "float32")
 
 def drawn(noise, *arguments):
     """Many draws of one noise, by one program."""
-    return np.asarray(
-        jax.jit(jax.vmap(noise, (0, *(None for _ in arguments))))(KEYS, *arguments),
-        np.float64,
-    )
+    over_keys = jax.vmap(noise, (0, *(None for _ in arguments)))
+    out = jax.jit(over_keys)(KEYS, *arguments)
+    return jax.tree.map(partial(np.asarray, dtype=np.float64), out)
 
 
 def assert_means(values, exact):
@@ -163,6 +162,44 @@ def test_target_noise_of_strength_zero_and_under_a_mask():
     np.testing.assert_array_equal((out != Y)[:, 0], mask)
 
 
+# Batches
+
+
+def test_mixup_moves_no_linear_least_squares():
+    """Covariance and ``x' y`` shrink by ``(a + 1) / (2 a + 1)``; y is mixed as x is."""
+    x, a = X - X.mean(0), 0.4
+    rows, targets = drawn(jn.mixup, x, np.hstack([Y, x]), a)
+    np.testing.assert_array_equal(targets[..., 1:], rows)
+    shrunk = (a + 1) / (2 * a + 1)
+    assert_means(np.einsum("dij,dik->djk", rows, rows), shrunk * x.T @ x)
+    assert_means(np.einsum("dij,dik->djk", rows, targets[..., :1]), shrunk * x.T @ Y)
+    for same, given in zip(jn.mixup(KEYS[0], x, Y, 0.0), (x, Y), strict=True):
+        np.testing.assert_array_equal(same, given)
+
+
+def test_noisy_feature_mixup():
+    """Mixup, and around it the variance ``3/28 (m**2 x**2 / 3 + s**2)``."""
+    s, m = 0.8, 1.5
+    given = {"additive": s, "multiplicative": m}
+    rows, targets = drawn(partial(jn.noisy_feature_mixup, **given), X, Y, 0.0)
+    np.testing.assert_array_equal(targets, np.broadcast_to(Y, targets.shape))
+    assert_means(rows, X)
+    assert_means((rows - X) ** 2, 3 / 28 * (m**2 * X**2 / 3 + s**2))
+    both = (rows - X)[:, :, 0] * (rows - X)[:, :, 1]
+    assert_means(both, np.zeros(5))
+    silent = {"additive": 0.0, "multiplicative": 0.0}
+
+    @jax.jit
+    def mixed():
+        key = jax.random.split(KEYS[0], 4)[0]
+        noisy = jn.noisy_feature_mixup(KEYS[0], X, Y, 1.0, **silent)
+        return noisy, jn.mixup(key, X, Y, 1.0)
+
+    for noisy, alone in zip(*mixed(), strict=True):
+        np.testing.assert_array_equal(noisy, alone)
+        assert (np.asarray(noisy) != (X if noisy.shape == X.shape else Y)).any()
+
+
 # Weights
 
 
@@ -239,6 +276,22 @@ def test_dropped_weights_of_nnx(key):
             TypeError,
             "y must be floating, got int",
         ),
+        (
+            partial(jn.mixup, x=X, y=np.arange(5), alpha=0.1),
+            TypeError,
+            r"got int.*; give class labels as probabilities, jax.nn.one_hot\(y, num",
+        ),
+        (
+            partial(jn.mixup, x=X, y=Y[:4], alpha=0.1),
+            ValueError,
+            r"x and y must have as many rows, got shapes \(5, 2\) and \(4, 1\)",
+        ),
+        (
+            partial(jn.mixup, x=X, y=Y, alpha=np.ones(5)),
+            TypeError,
+            r"alpha must be one number, got shape \(5,\)",
+        ),
+        (partial(jn.mixup, x=X, y=Y, alpha=-1.0), ValueError, "alpha must be finite"),
     ],
 )
 def test_bad_arguments(call, error, message, key):

@@ -99,6 +99,7 @@ def test_noise_and_dropout_have_streams_of_their_own(key):
         ),
         ({"weight_gradient": "mean"}, ValueError, "weight_gradient .* got 'mean'"),
         ({"label_noise": 0.1}, TypeError, "label_noise must be a function .* got 0.1"),
+        ({"batch_noise": 0.1}, TypeError, "batch_noise must be a function .* got 0.1"),
         ({"penalty": 0.1}, TypeError, "penalty must be a function .* got 0.1"),
         ({"set_metrics": [len]}, TypeError, "set_metrics must map names .* got"),
         (
@@ -343,13 +344,21 @@ def own_loss(outputs, targets):
             "label_noise must return .* a NoneType",
         ),
         ({"label_noise": lambda key, y: [y]}, "label_noise must return .* a list of 1"),
+        (
+            {"batch_noise": lambda key, x, y: x},
+            r"batch_noise must return \(x, y\), got an array",
+        ),
+        (
+            {"batch_noise": lambda key, x, y: (x[:1], y)},
+            "batch_noise must return what it gets in its form",
+        ),
         ({"label_noise": lambda key, y: y[:1]}, r"label_noise must .* shape \(1, 1\)"),
         (
             {"model": Chooses},
             "model must be .* can trace, .* by the strength, which is",
         ),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_functions_that_return_something_else(parts, message):
     """Each of the functions is named, and what it gave."""

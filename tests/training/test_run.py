@@ -1,7 +1,7 @@
 """One run: what the engine promises of keys, rows, evaluation and failure."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import flax.linen as nn
 import jax
@@ -216,7 +216,7 @@ def test_hidden_equals_both_with_silent_inputs(data, key):
 
 
 def test_splits_share_weights_and_order_alone(key):
-    a, b = Keys.of_run(key, 0), Keys.of_run(key, 1)
+    a, b = (Keys.of_run(key, split, batch=True) for split in (0, 1))
     same = [
         bool((jax.random.key_data(x) == jax.random.key_data(y)).all())
         for x, y in zip(a, b, strict=True)
@@ -228,8 +228,13 @@ def test_splits_share_weights_and_order_alone(key):
         "weights": False,
         "labels": False,
         "gradients": False,
+        "batch": False,
     }
-    assert len({str(jax.random.key_data(k)) for k in (*a, *b)}) == 10
+    assert len({str(jax.random.key_data(k)) for k in (*a, *b)}) == 12
+    without = Keys.of_run(key, 1)
+    assert without.batch is None
+    for x, y in zip(without[:6], b, strict=False):
+        assert (jax.random.key_data(x) == jax.random.key_data(y)).all()
 
 
 def test_no_key_is_used_twice(data, key):
@@ -525,6 +530,36 @@ def test_label_noise_in_training_alone(key, data):
 
     result = train(flip, key, 0.0, data, epochs=400, batch_size=30)
     assert result.metrics["train_accuracy"] < 0.1
+
+
+def test_noise_on_a_batch_and_its_classes(key):
+    """The step sees what it returns, the penalty the batch, and metrics the data."""
+    x, y = np.array([[1.0], [0.5], [-1.0]], np.float32), np.array([2, 0, 1])
+    noise, classes = partial(jn.mixup, alpha=1.0), jn.losses.softmax_cross_entropy
+    model = jn.MLP((), 3)
+
+    def penalty(apply, params, x):
+        return apply(params, x)[0].sum()
+
+    def make(_):
+        parts = {"batch_noise": noise, "penalty": penalty}
+        return jn.Recipe(model, classes, optax.sgd(1.0), **parts)
+
+    result = train(make, key, 0.0, jn.Data(train=(x, y)), epochs=1, batch_size=3)
+    keys = Keys.of_run(key, 0, batch=True)
+    before = model.init({"params": keys.init}, x, train=False)["params"]
+
+    def loss(params):
+        def apply(params, x):
+            return model.apply({"params": params}, x, train=False)
+
+        rows, soft = noise(keys.of_step(0).batch, x, jax.nn.one_hot(y, 3))
+        return classes(apply(params, rows), soft).mean() + penalty(apply, params, x)
+
+    after = jax.tree.map(jnp.subtract, before, jax.jit(jax.grad(loss))(before))
+    assert_same_run(result.params, after)
+    clean = classes(model.apply({"params": after}, x, train=False), y).mean()
+    np.testing.assert_allclose(result.metrics["train_loss"], clean, rtol=1e-5)
 
 
 def test_optimizer_gets_a_fresh_key_inside_a_chain(key):
