@@ -49,7 +49,8 @@ believed, and `predict_averaged` leaves its noise on.
 `robustness_report` puts all of that on one page.
 Names from elsewhere: stochastic depth is `DropPath`; cutout, random erasing,
 SpecAugment and DropBlock are settings of `block_mask`; spatial dropout is `Dropout`
-with ``shared_axes=(1, 2)``.
+with ``shared_axes=(1, 2)``; Anti-PGD is `anticorrelated_noise`, and SGLD
+`langevin_noise`; `mixup` goes into ``Recipe(batch_noise=)``.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:

@@ -35,7 +35,9 @@ from .noise.functions import multiply_gaussian_noise as multiply_gaussian_noise
 from .noise.functions import neftune_noise as neftune_noise
 from .noise.functions import salt_and_pepper as salt_and_pepper
 from .noise.functions import tree_add_gaussian_noise as tree_add_gaussian_noise
+from .noise.gradients import anticorrelated_noise as anticorrelated_noise
 from .noise.gradients import gradient_noise as gradient_noise
+from .noise.gradients import langevin_noise as langevin_noise
 from .noise.gradients import max_norm as max_norm
 from .noise.gradients import neelakantan_schedule as neelakantan_schedule
 from .noise.linen import AlphaDropout as AlphaDropout

@@ -1,7 +1,8 @@
-"""Noise on gradients, as Optax transforms.
+"""Noise on gradients and on steps, as Optax transforms.
 
-`gradient_noise` goes before the learning rate in a chain, and takes its key from
-``update``, so that seeds under vmap have their own noise and no key is kept as state.
+`gradient_noise` goes before the learning rate in a chain, `anticorrelated_noise` after
+it. All take their key from ``update``, so that seeds under vmap have their own noise
+and no key is kept as state.
 """
 
 from typing import Any, NamedTuple
@@ -70,14 +71,139 @@ def gradient_noise(
     def update(
         updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
     ) -> tuple[optax.Updates, GradientNoiseState]:
-        if key is None:
-            raise TypeError(
-                "gradient_noise needs a key each step: "
-                "optimizer.update(grads, state, params, key=key)."
-            )
-        level = stddev(state.step) if callable(stddev) else stddev
+        level = _level("gradient_noise", stddev, state.step, key)
         noisy = tree_add_gaussian_noise(key, updates, level)
         return noisy, GradientNoiseState(optax.safe_increment(state.step))
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _level(name: str, strength: Any, step: Array, key: Any) -> Any:
+    """The strength of a step, which has a key."""
+    if key is None:
+        raise TypeError(
+            f"{name} needs a key each step: "
+            "optimizer.update(grads, state, params, key=key)."
+        )
+    return strength(step) if callable(strength) else strength
+
+
+class AnticorrelatedNoiseState(NamedTuple):
+    """The number of updates so far, and the noise that the parameters hold."""
+
+    step: Int[Array, ""]
+    noise: Any
+
+
+def anticorrelated_noise(
+    stddev: ArrayLike | Schedule,
+) -> optax.GradientTransformationExtraArgs:
+    """Return a transform that adds ``e(t+1) - e(t)``, ``e ~ N(0, stddev**2)``.
+
+    In ``optax.chain(optax.sgd(lr), anticorrelated_noise(stddev))`` it comes last, in
+    the units of the weights: the noise of a step takes back that of the step before, so
+    that the parameters hold one draw, ``e(0) = 0`` at first. Also known as Anti-PGD.
+    With plain gradient descent the parameters are those at which
+    ``Recipe(weight_noise=)`` of the same draws takes its gradients, and without the
+    draw, which is in the state, those that it keeps.
+
+    Args:
+        stddev: standard deviation in the units of the weights, at least 0; a number
+            that may be traced, or an Optax schedule of the number of updates so far.
+
+    Returns:
+        An Optax transform whose ``update`` needs ``key=``, a fresh one each step.
+
+    Raises:
+        TypeError: if ``stddev`` is no number and no schedule; in ``update``, without a
+            typed key.
+        ValueError: if a concrete ``stddev`` is negative, NaN or infinite.
+
+    Reference:
+        A. Orvieto et al., "Anticorrelated noise injection for improved generalization",
+        ICML 2022.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, jaxnoise as jn
+        >>> optimizer = optax.chain(optax.sgd(0.1), jn.anticorrelated_noise(0.5))
+        >>> w, state = jnp.zeros(3), optimizer.init(jnp.zeros(3))
+        >>> for key in jax.random.split(jax.random.key(0), 4):
+        ...     updates, state = optimizer.update(jnp.zeros(3), state, key=key)
+        ...     w = optax.apply_updates(w, updates)
+        >>> bool(jnp.allclose(w, state[1].noise))  # the last draw alone
+        True
+    """
+    if not callable(stddev):
+        check_strength("stddev", stddev)
+
+    def init(params: optax.Params) -> AnticorrelatedNoiseState:
+        none = jax.tree.map(jnp.zeros_like, params)
+        return AnticorrelatedNoiseState(jnp.zeros((), jnp.int32), none)
+
+    def update(
+        updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
+    ) -> tuple[optax.Updates, AnticorrelatedNoiseState]:
+        level = _level("anticorrelated_noise", stddev, state.step, key)
+        none = jax.tree.map(jnp.zeros_like, updates)
+        noise = tree_add_gaussian_noise(key, none, level)
+        moved = jax.tree.map(
+            lambda u, new, old: u + (new - old), updates, noise, state.noise
+        )
+        step = optax.safe_increment(state.step)
+        return moved, AnticorrelatedNoiseState(step, noise)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def langevin_noise(
+    learning_rate: ArrayLike | Schedule,
+) -> optax.GradientTransformationExtraArgs:
+    """Return the whole step ``-lr/2 g + sqrt(lr) e``, ``e ~ N(0, 1)``, as a transform.
+
+    Stochastic gradient Langevin dynamics: for small rates the parameters of late steps
+    are draws from the density ``exp(-U)``, whose gradient is g. For a posterior U is
+    the sum over all N rows of the loss, less the log prior; from a batch of n it is
+    ``N / n`` times the batch's sum. A recipe's gradient is that of the batch's mean:
+    ``optax.chain(optax.scale(N), optax.add_decayed_weights(1 / variance),
+    langevin_noise(lr))``, with the variance of a normal prior. On ``a w**2 / 2`` the
+    variance ends as ``1 / (a (1 - lr a / 4))``.
+
+    Args:
+        learning_rate: lr, at least 0; a number that may be traced, or an Optax schedule
+            of the number of updates so far.
+
+    Returns:
+        An Optax transform whose ``update`` needs ``key=``, a fresh one each step.
+
+    Raises:
+        TypeError: if ``learning_rate`` is no number and no schedule; in ``update``,
+            without a typed key.
+        ValueError: if a concrete ``learning_rate`` is negative, NaN or infinite.
+
+    Reference:
+        M. Welling, Y. W. Teh, "Bayesian learning via stochastic gradient Langevin
+        dynamics", ICML 2011.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> optimizer, w = jn.langevin_noise(0.01), jnp.zeros(10_000)
+        >>> step, _ = optimizer.update(w, optimizer.init(w), key=jax.random.key(0))
+        >>> bool(abs(step.std() - 0.1) < 5 * 0.1 / (2 * w.size) ** 0.5)
+        True
+    """
+    if not callable(learning_rate):
+        check_strength("learning_rate", learning_rate)
+
+    def init(params: optax.Params) -> GradientNoiseState:
+        return GradientNoiseState(jnp.zeros((), jnp.int32))
+
+    def update(
+        updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
+    ) -> tuple[optax.Updates, GradientNoiseState]:
+        rate = _level("langevin_noise", learning_rate, state.step, key)
+        drift = jax.tree.map(lambda g: (-rate / 2 * g).astype(g.dtype), updates)
+        moved = tree_add_gaussian_noise(key, drift, jnp.sqrt(rate))
+        return moved, GradientNoiseState(optax.safe_increment(state.step))
 
     return optax.GradientTransformationExtraArgs(init, update)
 
