@@ -190,8 +190,8 @@ def test_help_is_a_tour():
 def test_names_of_sites():
     """A model's field for a site is ``<site>_noise``."""
     sites = {
-        jn.MLP: ["input", "hidden", "activation"],
-        jn.CNN: ["input", "hidden", "activation", "pool"],
+        jn.MLP: ["input", "hidden", "activation", "residual"],
+        jn.CNN: ["input", "hidden", "activation", "pool", "residual"],
         jn.RNN: ["input", "step", "output"],
     }
     for model, names in sites.items():

@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import as_array
 from jaxnoise.models.conv import Conv
-from jaxnoise.models.sites import Network, Train, flat, noisy_site
+from jaxnoise.models.sites import Network, Train, flat, noisy_site, residual_site
 
 
 class CNN(Network):
@@ -16,8 +16,9 @@ class CNN(Network):
 
     Every block computes ``pool(activation(conv(x) + hidden_noise) + activation_noise) +
     pool_noise``. Pooling takes the largest of windows that do not overlap; what is
-    left over at the end of an axis is dropped. A site's noise depends on the key, the
-    site's name and the block's index, never on which other sites are noisy.
+    left over at the end of an axis is dropped. A residual one adds, before the pooling
+    and where the shapes fit, what came into the block. A site's noise depends on the
+    key, the site's name and the block's index, never on which other sites are noisy.
 
     Attributes:
         features: channels of the blocks, such as (16, 32).
@@ -32,12 +33,17 @@ class CNN(Network):
         pool: of the pooling windows, like ``kernel_size``; 1 for no pooling.
         activation: the nonlinearity.
         kernel_init: initialiser of all kernels, He's unless given; biases start at 0.
+        residual: whether each block whose convolution keeps the shape adds its inputs
+            to what is pooled.
+        residual_noise: noise layer on what is added to them, such as `jn.DropPath`, or
+            None.
 
     Raises:
         TypeError: if ``features`` is no sequence of widths, another size no count, a
             noise no layer, or ``activation`` or ``kernel_init`` no function.
         ValueError: if the inputs have no channels or are too small to be pooled, or
-            if there is noise after a pooling that there is not.
+            if there is noise after a pooling that there is not, or at the residual
+            site of a model that is not residual.
 
     Reference: K. He et al., "Delving deep into rectifiers", 2015, of the initialiser.
 
@@ -64,6 +70,8 @@ class CNN(Network):
     pool: int | Sequence[int] = 2
     activation: Callable[[Array], Array] = nn.relu
     kernel_init: Callable[..., Array] = nn.initializers.he_normal()
+    residual: bool = False
+    residual_noise: nn.Module | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,10 +94,12 @@ class CNN(Network):
         window, strides, pool = (self._along_axes(size, x.ndim - 2) for size in sizes)
         init = self.kernel_init
         for i, width in enumerate(self.features):
+            skipped = x
             x = Conv(width, window, strides, kernel_init=init, name=f"conv_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
             x = self.activation(x)
             x = noisy_site(self, "activation_noise", i, x, train)
+            x = residual_site(self, i, skipped, x, train)
             x = max_pool(x, pool)
             x = noisy_site(self, "pool_noise", i, x, train)
         return nn.Dense(self.outputs, kernel_init=init, name="output")(flat(x))

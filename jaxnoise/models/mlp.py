@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import as_array
-from jaxnoise.models.sites import Network, Train, flat, noisy_site
+from jaxnoise.models.sites import Network, Train, flat, noisy_site, residual_site
 
 THIN = 4  # inputs of a dense layer up to which a sum of products is faster
 
@@ -20,7 +20,8 @@ class MLP(Network):
 
     Every hidden layer computes ``activation(x @ kernel + bias + hidden_noise) +
     activation_noise``; a last dense layer gives the logits (or regression outputs).
-    Rows of several axes, such as images, are read as vectors.
+    Rows of several axes, such as images, are read as vectors. A residual one adds to
+    that, where the widths fit, what came into the layer.
 
     A site's noise depends on the key, the site's name and the layer's index, never
     on which other sites are noisy; a site that is None costs nothing.
@@ -33,11 +34,16 @@ class MLP(Network):
         activation_noise: noise layer after that activation, or None.
         activation: the nonlinearity.
         kernel_init: initialiser of all kernels; biases start at 0.
+        residual: whether each hidden layer of the width of its inputs adds them to what
+            it gives.
+        residual_noise: noise layer on what is added to them, such as `jn.DropPath`, or
+            None.
 
     Raises:
         TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, a
             noise no layer, or ``activation`` or ``kernel_init`` no function.
-        ValueError: if the inputs are not rows.
+        ValueError: if the inputs are not rows, or there is noise at the residual site
+            of a model that is not residual.
 
     Reference: D. E. Rumelhart, G. E. Hinton, R. J. Williams, "Learning representations
         by back-propagating errors", 1986; X. Glorot, Y. Bengio, "Understanding the
@@ -62,6 +68,8 @@ class MLP(Network):
     activation_noise: nn.Module | None = None
     activation: Callable[[Array], Array] = nn.relu
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    residual: bool = False
+    residual_noise: nn.Module | None = None
 
     @nn.compact
     def __call__(
@@ -77,10 +85,11 @@ class MLP(Network):
             )
         x = flat(noisy_site(self, "input_noise", 0, x, train))
         for i, width in enumerate(self.features):
-            x = dense(width, name=f"hidden_{i}")(x)
+            skipped, x = x, dense(width, name=f"hidden_{i}")(x)
             x = noisy_site(self, "hidden_noise", i, x, train)
             x = self.activation(x)
             x = noisy_site(self, "activation_noise", i, x, train)
+            x = residual_site(self, i, skipped, x, train)
         return dense(self.outputs, name="output")(x)
 
 

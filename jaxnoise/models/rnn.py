@@ -13,6 +13,9 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxnoise.checks import as_array
 from jaxnoise.models.sites import Network, Train, noisy_site
+from jaxnoise.noise.draw import check_strength
+from jaxnoise.noise.functions import salt_and_pepper
+from jaxnoise.noise.linen import Noise
 
 Lengths = Int[ArrayLike, " rows"] | None
 Steps = Bool[ArrayLike, "rows steps"] | None
@@ -41,15 +44,20 @@ class RNN(Network):
             ``flax.linen.GRUCell``; any that is made by ``cell(width)`` and whose state
             is h or a tuple that ends in h.
         kernel_init: initialiser of the dense layer's kernel; its biases start at 0.
+        zoneout: the rate, from 0 to 1, at which a unit of h keeps its value of the step
+            before, ``h_t = d h_(t-1) + (1 - d) h'_t`` in training, h' what the cell
+            gives; one number, may be traced. None for no zoneout.
 
     Raises:
         TypeError: if ``features`` is no sequence of widths, ``outputs`` no count, a
-            noise no layer, or ``cell`` or ``kernel_init`` no function.
-        ValueError: if there are no features, x is no series, or lengths or mask do not
-            fit it.
+            noise no layer, ``zoneout`` no number, or ``cell`` or ``kernel_init`` no
+            function.
+        ValueError: if there are no features, ``zoneout`` is beyond 0 or 1, x is no
+            series, or lengths or mask do not fit it.
 
     Reference: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; K. Cho
-        et al., "Learning phrase representations using RNN encoder-decoder", 2014.
+        et al., "Learning phrase representations using RNN encoder-decoder", 2014; D.
+        Krueger et al., "Zoneout", ICLR 2017, whose outputs in testing are means.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxnoise as jn
@@ -71,9 +79,12 @@ class RNN(Network):
     output_noise: nn.Module | None = None
     cell: Callable[..., nn.RNNCellBase] = nn.OptimizedLSTMCell
     kernel_init: Callable[..., Array] = nn.initializers.glorot_uniform()
+    zoneout: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.zoneout is not None:
+            check_strength("zoneout", self.zoneout)
         if not self.features:
             raise ValueError("features must have at least one width, got none.")
 
@@ -112,9 +123,11 @@ class RNN(Network):
             noisy = noisy_site(model, "step_noise", layer, hidden, train, mask=between)
             cell = model.cell(width, parent=model, name=f"recurrent_{layer}")
             state, _ = cell((*memory, noisy) if memory else noisy, x)
+            *others, new = leaves(state)
+            new = _zoned_out(model, layer, new, hidden, train)
             held = [
                 jnp.where(real[:, None], new, old)
-                for new, old in zip(leaves(state), (*memory, hidden), strict=True)
+                for new, old in zip((*others, new), (*memory, hidden), strict=True)
             ]
             return (held, begun | real), held[-1]
 
@@ -137,6 +150,22 @@ class RNN(Network):
         start = _start(self.cell(width, parent=None), x), begun
         (state, _), states = one_counter(self, start, (x, real))
         return states, state[-1]
+
+
+def _zoned_out(model: RNN, layer: int, new: Array, old: Array, train: Any) -> Array:
+    """The new state; while training that of the step before, unit by unit, at a rate.
+
+    The old state is not among the arguments of the noise, which may be shared along
+    their axes on purpose.
+    """
+    if model.zoneout is None:
+        return new
+
+    def zone_out(key: Array, x: Array, rate: ArrayLike) -> Array:
+        return salt_and_pepper(key, x, rate, low=old, high=old)
+
+    noise = partial(zone_out, rate=model.zoneout)
+    return Noise(noise, parent=model, name=f"zoneout_{layer}")(new, train=train)
 
 
 def _start(cell: nn.RNNCellBase, x: Array) -> list[Array]:

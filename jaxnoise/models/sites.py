@@ -27,6 +27,8 @@ class Network(Pickled, nn.Module):
             expected = _expected(field, value)
             if expected:
                 raise TypeError(f"{field} must be {expected}, got {shown(value)}.")
+        if getattr(self, "residual_noise", None) and not self.residual:
+            raise ValueError("residual_noise needs residual=True.")
         super().__post_init__()
 
 
@@ -45,6 +47,15 @@ def noisy_site(
     return layer(x, train=train, **arguments)
 
 
+def residual_site(
+    model: Any, index: int, skipped: Array, x: Array, train: Any
+) -> Array:
+    """``skipped + x`` with noise on x, in a residual model, where both fit; else x."""
+    if not model.residual or skipped.shape != x.shape:
+        return x
+    return skipped + noisy_site(model, "residual_noise", index, x, train)
+
+
 def _expected(field: str, value: Any) -> str | None:
     """What a field is to be, if its value is not."""
     counts = isinstance(value, Sequence) and all(map(is_count, value))
@@ -58,6 +69,8 @@ def _expected(field: str, value: Any) -> str | None:
     if field.endswith("_noise"):
         layer = isinstance(value, nn.Module | None)
         return None if layer else "a noise layer such as jn.GaussianNoise(0.1) or None"
+    if field == "residual":
+        return None if isinstance(value, bool) else "True or False"
     if field == "cell" and isinstance(value, nn.Module):  # may be called, in its place
         return FUNCTIONS[field]
     return None if callable(value) else FUNCTIONS.get(field)

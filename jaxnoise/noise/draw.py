@@ -168,7 +168,7 @@ def check_strength(name: str, value: Any) -> None:
     check_number(name, value)
     if isinstance(value, jax.core.Tracer):
         return
-    most = 1.0 if name == "rate" else math.inf
+    most = 1.0 if name in ("rate", "zoneout") else math.inf
     largest = jnp.finfo(jnp.result_type(float)).max
     concrete = np.asarray(value, np.float64)
     wrong = concrete[~((concrete >= 0) & (concrete <= min(most, float(largest))))]

@@ -86,6 +86,21 @@ def test_where_noise_enters(variables, images, shift, key):
     assert_close(noisy, forward(variables, images, **amounts))
 
 
+def test_a_residual_block_adds_its_inputs_before_the_pooling(images, shift, key):
+    model = jn.CNN((2, 2), 3, pool=1, residual=True, residual_noise=shift(0.4))
+    variables = model.init(key, images, train=False)
+    p = jax.tree.map(np.asarray, variables["params"])
+    for train in (False, True):
+        x = images
+        for i in range(2):
+            layer = p[f"conv_{i}"]
+            new = np.maximum(convolved(x, layer["kernel"], layer["bias"]), 0)
+            x = x + new + 0.4 * train
+        logits = x.reshape(len(x), -1) @ p["output"]["kernel"] + p["output"]["bias"]
+        out = model.apply(variables, images, train=train, rngs={"noise": key})
+        assert_close(out, logits)
+
+
 @pytest.mark.parametrize(
     ("shape", "fields"),
     [

@@ -56,6 +56,26 @@ def test_where_noise_enters(variables, shift, key):
     np.testing.assert_allclose(everywhere, forward(**amounts), rtol=1e-4, atol=1e-5)
 
 
+def test_residual_layers_and_where_their_noise_enters(shift, key):
+    """``h + f(h) + noise`` where the width is that of what comes in; else f alone."""
+    x = np.asarray(jax.random.normal(key, (6, 3)))
+    variables = init(jn.MLP((3, 4, 4), 2), x)
+    p = jax.tree.map(np.asarray, variables["params"])
+
+    def forward(amount):
+        hidden = x
+        for i in range(3):
+            kernel, bias = p[f"hidden_{i}"]["kernel"], p[f"hidden_{i}"]["bias"]
+            new = np.maximum(hidden @ kernel + bias, 0)
+            hidden = new if i == 1 else hidden + new + amount
+        return hidden @ p["output"]["kernel"] + p["output"]["bias"]
+
+    model = jn.MLP((3, 4, 4), 2, residual=True, residual_noise=shift(0.4))
+    for train in (False, True):
+        out = model.apply(variables, x, train=train, rngs={"noise": key})
+        np.testing.assert_allclose(out, forward(0.4 * train), rtol=1e-4, atol=1e-5)
+
+
 def test_noise_does_not_change_initial_weights(variables):
     for site in SITES:
         model = jn.MLP((5, 4), 3, **{site: jn.GaussianNoise(0.1)})
@@ -181,6 +201,10 @@ def test_bad_fields(key):
     for site in SITES:
         with pytest.raises(TypeError, match=f"{site} must be a noise layer .* got 0.1"):
             jn.MLP((5,), 1, **{site: 0.1})
+    with pytest.raises(ValueError, match="residual_noise needs residual=True"):
+        jn.MLP((5,), 1, residual_noise=jn.DropPath(0.1))
+    with pytest.raises(TypeError, match="residual must be True or False, got 1"):
+        jn.MLP((5,), 1, residual=1)
     with pytest.raises(ValueError, match="GaussianNoise 'hidden_noise_0' is active"):
         jn.MLP((5,), 1, hidden_noise=jn.GaussianNoise(0.1)).init(
             key, jnp.ones((1, 2)), train=True

@@ -111,6 +111,38 @@ def test_formula_and_where_noise_enters(
     assert_close(noisy, forward(loop, variables, series, GAPS, **amounts))
 
 
+def test_zoneout(key):
+    """Two steps of one unit: their outcomes by hand, with means to 5 standard errors.
+
+    The identity at rate 0 and in evaluation; all stays as it was at rate 1.
+    """
+    rate, n, steps = 0.3, 20_000, np.array([[[0.7], [-1.2]]], np.float32)
+    kernels = {"i": {"kernel": [[0.9]], "bias": [0.1]}, "h": {"kernel": [[1.5]]}}
+    params = {"recurrent_0": kernels, "output": {"kernel": [[1.0]], "bias": [0.0]}}
+    params = jax.tree.map(jnp.float32, params, is_leaf=lambda v: isinstance(v, list))
+
+    def last(key, rate, train=True):
+        model = jn.RNN((1,), 1, cell=nn.SimpleCell, zoneout=rate)
+        return model.apply({"params": params}, steps, train, rngs={"noise": key})[0, 0]
+
+    @jax.jit
+    def outcomes():
+        many = jax.vmap(last, (0, None))(jax.random.split(key, n), rate)
+        plain = jn.RNN((1,), 1, cell=nn.SimpleCell)
+        clean = plain.apply({"params": params}, steps, train=False)[0, 0]
+        return many, clean, [last(key, r) for r in (0.0, 1.0)], last(key, rate, False)
+
+    many, clean, (none, all_kept), off = outcomes()
+    assert none == clean == off and all_kept == 0
+    values, weights = [], []
+    for first, p in ((np.tanh(0.9 * 0.7 + 0.1), 1 - rate), (0.0, rate)):
+        values += [np.tanh(0.9 * -1.2 + 0.1 + 1.5 * first), first]
+        weights += [p * (1 - rate), p * rate]
+    for value, weight in zip(values, weights, strict=True):
+        share = np.isclose(many, value, atol=1e-5).mean()
+        assert abs(share - weight) <= 5 * np.sqrt(weight * (1 - weight) / n)
+
+
 @pytest.mark.parametrize(
     "cell",
     [nn.SimpleCell, nn.LSTMCell, nn.MGUCell, partial(nn.GRUCell, dtype="bfloat16")],
@@ -312,6 +344,8 @@ def test_bad_fields(key):
     for site in SITES:
         with pytest.raises(TypeError, match=f"{site} must be a noise layer .* got 0.1"):
             jn.RNN((5,), 1, **{site: 0.1})
+    with pytest.raises(ValueError, match="zoneout must be from 0 to 1, got 1.5"):
+        jn.RNN((5,), 1, zoneout=1.5)
     with pytest.raises(ValueError, match="GaussianNoise 'step_noise_0' is active"):
         jn.RNN((5,), 1, step_noise=jn.GaussianNoise(0.1)).init(
             key, jnp.ones((2, 3, 1)), train=True
