@@ -180,6 +180,11 @@ def __dir__() -> list[str]:
 
 SEVERAL = "several classes take jn.losses.softmax_cross_entropy, jn.metrics.accuracy"
 CHECKED = (binary_cross_entropy, softmax_cross_entropy)  # by `check_targets`
+CONSISTENT = {  # losses of which two outputs can be compared, with what they expect
+    binary_cross_entropy: jax.nn.sigmoid,
+    softmax_cross_entropy: jax.nn.softmax,
+    squared_error: lambda outputs: 2 * outputs,
+}
 
 
 def as_arrays(name: str, *, floating: bool = True, **given: Any) -> list[Array]:
@@ -220,6 +225,22 @@ def as_probabilities(outputs: Any, targets: Array) -> Array:
         return jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
     floating = jnp.issubdtype(targets.dtype, jnp.floating)
     return targets if floating else targets.astype(outputs.dtype)
+
+
+def divergence(loss: Any, one: Array, other: Array) -> Float[Array, " rows"]:
+    """How far outputs are apart, per row: ``(m(a) - m(b)) (a - b) / 2``, m the mean.
+
+    For cross-entropies that is the mean of both Kullback-Leibler divergences, for the
+    squared error the squared difference.
+
+    Args:
+        loss: one of `CONSISTENT`.
+        one: outputs.
+        other: those of the same rows.
+    """
+    mean = CONSISTENT[loss]
+    product = (mean(one) - mean(other)) * (one - other) / 2
+    return row_mean(product.sum(-1) if loss is softmax_cross_entropy else product)
 
 
 def are_classes(name: str, logits: Array, targets: Array) -> bool:

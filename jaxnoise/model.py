@@ -151,6 +151,10 @@ class CheckedModel:
             _check_carried(variables, carried)
         return outputs, carried
 
+    def clean(self, variables: Variables, x: Any) -> Any:
+        """The outputs without noise."""
+        return self.apply(variables, x, train=False, key=None)[0]
+
 
 def _check_carried(given: Variables, carried: Any) -> None:
     """Steps follow each other in a loop, through which nothing changes its form."""

@@ -15,6 +15,7 @@ stream    ``noise, dropout = split(noise)``  the layers of a Linen module; of NN
 layer     Flax's own, of path and count;     nothing
           below the top ``fold_in(path)``
 leaf      ``fold_in(step, path)``            nothing: noise on weights and gradients
+again     ``fold_in(step, AGAIN)``           a second pass of a batch, with other noise
 ========  =================================  ===========================================
 
 A change in one role leaves the others as they were, so that runs of one seed and split
@@ -38,7 +39,8 @@ from jaxtyping import Array
 from jaxnoise.checks import single_key
 from jaxnoise.noise.sampling import threefry2x32
 
-BATCH = 0x62617463  # the role that came later, without a change to the others
+# What came later, without a change to the others.
+BATCH, AGAIN = 0x62617463, 0x6167616E
 
 
 class Keys(NamedTuple):
@@ -68,6 +70,11 @@ class Keys(NamedTuple):
     def of_step(self, step: Any) -> "Keys":
         """Of one update."""
         return jax.tree.map(lambda role: jax.random.fold_in(role, step), self)
+
+    def again(self) -> "Keys":
+        """Of a second pass of the same batch, with other noise."""
+        roles = (jax.random.fold_in(role, AGAIN) for role in (self.noise, self.weights))
+        return self._replace(**dict(zip(("noise", "weights"), roles, strict=True)))
 
 
 def key_of_seed(seed: Any) -> Array:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import numpy as np
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from jaxnoise.checks import check_function, is_count, shown
 from jaxnoise.data import Data
+from jaxnoise.losses import CONSISTENT
 from jaxnoise.model import as_model, as_pair, called, in_form_of
 from jaxnoise.pickling import Pickled
 
@@ -73,6 +75,12 @@ class Recipe(Pickled):
             as ``partial(mixup, alpha=0.2)``, after noise on the labels. It gets class
             labels as probabilities, a row of them for each, and other integers as
             floats; the loss gets what it returns.
+        consistency: the weight of R-Drop, at least 0; may be traced. Each step makes
+            two noisy passes, and to the mean of both losses adds, per row, this weight
+            times the mean of both Kullback-Leibler divergences of what they predict, or
+            for `losses.squared_error` their squared difference. For small noise that is
+            ``2 * consistency`` times what the noise itself adds to the loss. Other
+            losses than this and the two cross-entropies are refused.
         patience: for early stopping: the epochs in a row without a lower loss on the
             set named ``validation`` after which a run ends. Its variables and metrics
             are then those of its best epoch, and its curves NaN where it had ended.
@@ -89,8 +97,9 @@ class Recipe(Pickled):
 
     Raises:
         TypeError: if a part is not of its kind; the message says what it takes.
-        ValueError: if a metric is named ``loss`` or as another one, or
-            ``weight_gradient`` is another word.
+        ValueError: if a metric is named ``loss`` or as another one,
+            ``weight_gradient`` is another word, or ``consistency`` is negative or does
+            not know the loss.
 
     Example:
         >>> import optax, jaxnoise as jn
@@ -116,6 +125,7 @@ class Recipe(Pickled):
     set_metrics: Mapping[str, Callable[[Any, Any], float]] = field(default_factory=dict)
     patience: Count | None = None
     batch_noise: Callable[[Array, Any, Any], tuple[Any, Any]] | None = None
+    consistency: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         as_model(self.model)
@@ -135,6 +145,8 @@ class Recipe(Pickled):
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
             )
+        if self.consistency is not None:
+            self._check_consistency(self.consistency)
         if self.patience is not None:
             as_count("patience", self.patience, "None or an int")
         for name, (arguments, form) in FUNCTIONS.items():
@@ -148,6 +160,17 @@ class Recipe(Pickled):
             raise TypeError(
                 "optimizer must be an Optax transformation such as optax.adam(1e-3), "
                 f"got {shown(self.optimizer)}."
+            )
+
+    def _check_consistency(self, weight: Any) -> None:
+        traced = isinstance(weight, jax.core.Tracer)
+        if not traced and not 0 <= np.asarray(weight, float) < np.inf:
+            raise ValueError(f"consistency must be finite and >= 0, got {weight}.")
+        if self.loss not in CONSISTENT:
+            names = ", ".join(f"jn.losses.{loss.__name__}" for loss in CONSISTENT)
+            raise ValueError(
+                f"consistency must have one of the losses {names}, "
+                f"got {shown(self.loss)}."
             )
 
 

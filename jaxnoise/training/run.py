@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -18,29 +17,21 @@ import numpy as np
 import optax
 from jax import lax
 from jax.tree_util import Partial  # a function that passes through jit
-from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key
+from jaxtyping import Array, ArrayLike, Int, Integer, Key
 
 from jaxnoise.checks import check_function, shown
 from jaxnoise.data import Data, row_count
-from jaxnoise.losses import CHECKED, as_probabilities
-from jaxnoise.model import (
-    CheckedModel,
-    Variables,
-    as_pair,
-    called,
-    in_form_of,
-    shape_of,
-)
-from jaxnoise.noise.wrappers import straight_through
+from jaxnoise.losses import CHECKED
+from jaxnoise.model import CheckedModel, Variables, called
 from jaxnoise.results import RunResult
 from jaxnoise.training.evaluate import (
     all_outputs,
     check_names,
     evaluate,
-    per_row,
     row_values,
 )
 from jaxnoise.training.keys import Keys
+from jaxnoise.training.loss import NoisyLoss
 from jaxnoise.training.notices import check_logits, taker_of_logits
 from jaxnoise.training.recipe import (
     CURVES,
@@ -202,6 +193,7 @@ class _Run:
         self.recipe, self.settings, self.data, self.keys = recipe, settings, data, keys
         self.functions = {**recipe.metrics, "loss": recipe.loss}
         self.model = CheckedModel(recipe.model)
+        self.loss = NoisyLoss(recipe, self.model)
         self.optimizer = CheckedOptimizer(recipe.optimizer)
         self.rows = row_count(data.train)
         self.batch_size = min(settings.batch_size, self.rows)
@@ -376,62 +368,8 @@ class _Run:
         finite = state.finite & jnp.isfinite(loss)
         return state._replace(variables=variables, opt_state=opt_state, finite=finite)
 
-    def loss(
-        self, params: Any, variables: Variables, batch: Any, keys: Keys
-    ) -> tuple[Float[Array, ""], Variables]:
-        """The noisy training loss of a batch, and the variables that it leaves."""
-        (x, y), recipe = batch, self.recipe
-        if recipe.label_noise is not None:
-            noisy = called("label_noise", recipe.label_noise, keys.labels, y)
-            y = in_form_of("label_noise", noisy, y, lambda leaf: np.shape(leaf)[:1])
-        rows = x
-        if recipe.batch_noise is not None:
-            rows, y = self.noisy_batch(keys.batch, variables, x, y)
-
-        def forward(params: Any) -> tuple[Any, Variables]:
-            return self.model.apply(
-                {**variables, "params": params}, rows, train=True, key=keys.noise
-            )
-
-        if recipe.weight_noise is None:
-            outputs, carried = forward(params)
-        else:
-            noisy = called("weight_noise", recipe.weight_noise, keys.weights, params)
-            noisy = in_form_of("weight_noise", noisy, params)
-            clean = recipe.weight_gradient == "clean"
-            outputs, carried = (
-                straight_through(forward)(params, noisy) if clean else forward(noisy)
-            )
-        loss = per_row("loss", recipe.loss, outputs, y).mean()
-        if recipe.penalty is not None:
-            loss += self.penalty(variables, params, x)
-        return loss, carried
-
-    def noisy_batch(self, key: Any, variables: Variables, x: Any, y: Any) -> Any:
-        """Rows and targets with noise on both."""
-        outputs = jax.eval_shape(partial(self.clean, variables), x)
-        if hasattr(outputs, "shape") and hasattr(y, "shape"):
-            y = as_probabilities(outputs, y)
-        returned = called("batch_noise", self.recipe.batch_noise, key, x, y)
-        noisy = as_pair("batch_noise must return (x, y)", returned)
-        return in_form_of("batch_noise", noisy, (x, y))
-
-    def penalty(self, variables: Variables, params: Any, x: Any) -> Any:
-        """What is added to the loss."""
-
-        def apply(params: Any, x: Any) -> Any:
-            return self.clean({**variables, "params": params}, x)
-
-        penalty = called("penalty", self.recipe.penalty, apply, params, x)
-        if not (isinstance(penalty, Real) or getattr(penalty, "shape", None) == ()):
-            raise ValueError(
-                "penalty must give one number, such as the mean of one a row, "
-                f"got {shape_of(penalty)}."
-            )
-        return penalty
-
     def clean(self, variables: Variables, x: Any) -> Any:
-        return self.model.apply(variables, x, train=False, key=None)[0]
+        return self.model.clean(variables, x)
 
     def evaluate(
         self, variables: Variables, sets: Iterable[str]

@@ -13,6 +13,9 @@ import optax
 import pytest
 
 import jaxnoise as jn
+from jaxnoise.model import CheckedModel
+from jaxnoise.training.keys import Keys
+from jaxnoise.training.loss import NoisyLoss
 
 ROWS, INPUTS, STDDEV, RATE, STEPS, SEEDS = 40, 5, 0.5, 0.1, 200, 1000
 
@@ -238,3 +241,57 @@ def test_flipped_labels_train_like_smoothed_ones():
     smoothed = jax.grad(loss)(start, rate * classes / (classes - 1))
     assert greatest_z(start, after, smoothed) <= 5
     assert greatest_z(start, after, jax.grad(loss)(start, 0.0)) >= 10
+
+
+# R-Drop
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        jn.losses.softmax_cross_entropy,
+        jn.losses.binary_cross_entropy,
+        jn.losses.squared_error,
+    ],
+    ids=lambda loss: loss.__name__,
+)
+def test_consistency_is_twice_what_small_noise_adds(loss):
+    """Its mean is ``s**2 tr W F W'``, F the loss's curvature; noise adds half of that.
+
+    The rest is the mean of both losses.
+    """
+    stddev, weight, seeds = 0.02, 0.7, 20_000
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 2)), rng.normal(size=(2, 3))
+    y = np.eye(3)[[0, 2, 1, 0]]
+    params = {"output": {"kernel": jnp.float32(w), "bias": jnp.zeros(3)}}
+    batch = jnp.float32(x), jnp.float32(y)
+
+    def value(keys, weight):
+        model = jn.MLP((), 3, input_noise=jn.GaussianNoise(stddev))
+        recipe = jn.Recipe(model, loss, optax.sgd(1.0), consistency=weight)
+        noisy = NoisyLoss(recipe, CheckedModel(model))
+        return noisy(params, {"params": params}, batch, keys)[0]
+
+    def values(key):
+        keys = Keys.of_run(key, 0)
+        passes = value(keys, None), value(keys.again(), None)
+        return jnp.stack([*passes, value(keys, 0.0), value(keys, weight)])
+
+    keys = jax.random.split(jax.random.key(0), seeds)
+    first, second, without, together = np.asarray(jax.jit(jax.vmap(values))(keys)).T
+    assert (first != second).all()
+    np.testing.assert_allclose(without, (first + second) / 2, rtol=1e-6)
+    z = x @ w
+    if loss is jn.losses.softmax_cross_entropy:
+        p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        curvature = np.einsum("ri,ij->rij", p, np.eye(3)) - p[:, :, None] * p[:, None]
+    else:  # the mean of three outputs
+        of_each = {jn.losses.squared_error: np.full_like(z, 2)}
+        of_each = of_each.get(loss, np.exp(-z) / (1 + np.exp(-z)) ** 2)
+        curvature = np.einsum("ri,ij->rij", of_each, np.eye(3)) / 3
+    exact = stddev**2 * np.einsum("ai,rij,aj->r", w, curvature, w).mean()
+    added = (together.astype(float) - without) / weight
+    error = 5 * added.std() / np.sqrt(seeds) + 10 * stddev**2 * exact + 1e-7
+    assert abs(added.mean() - exact) <= error
+    assert error < exact / 10

@@ -100,6 +100,12 @@ def test_noise_and_dropout_have_streams_of_their_own(key):
         ({"weight_gradient": "mean"}, ValueError, "weight_gradient .* got 'mean'"),
         ({"label_noise": 0.1}, TypeError, "label_noise must be a function .* got 0.1"),
         ({"batch_noise": 0.1}, TypeError, "batch_noise must be a function .* got 0.1"),
+        ({"consistency": -0.1}, ValueError, "consistency must be finite and >= 0, got"),
+        (
+            {"consistency": 1.0, "loss": jn.losses.absolute_error},
+            ValueError,
+            "consistency must have one of the losses jn.losses.binary_cross_entropy, ",
+        ),
         ({"penalty": 0.1}, TypeError, "penalty must be a function .* got 0.1"),
         ({"set_metrics": [len]}, TypeError, "set_metrics must map names .* got"),
         (
