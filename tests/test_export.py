@@ -28,6 +28,9 @@ FUNCTIONS = {
     "clipped": partial(jn.clipped(jn.add_gaussian_noise, 0, 1), stddev=0.1),
     "labels": lambda key, x: jn.flip_labels(key, (x > 0) * 1, 0.5, num_classes=2),
     "weights": lambda key, x: jn.tree_add_gaussian_noise(key, [x], 0.1)[0],
+    "swapped": partial(jn.swap_noise, rate=0.5),
+    "blocks": partial(jn.block_mask, axes=(1, 2), width=(1, 3), count=2, fill=7.0),
+    "targets": partial(jn.target_noise, stddev=0.1, rate=0.5),
     "nnx": lambda key, x: jn.nnx.GaussianNoise(0.1, rngs=nnx.Rngs(noise=key))(x),
 }
 MODELS = {  # with the symbolic axes of its x
@@ -36,6 +39,7 @@ MODELS = {  # with the symbolic axes of its x
     "LSTM": (jn.RNN((5, 5), 1, NOISE, NOISE, NOISE), "b, t, 4", X),
     "GRU": (jn.RNN((5,), 1, NOISE, NOISE, NOISE, cell=nn.GRUCell), "b, t, 4", X),
     "NoisyDense": (jn.NoisyDense(5), "b, t, 4", X),
+    "DropConnect": (jn.DropConnectDense(5, 0.5, "sample"), "b, t, 4", X),
 }
 
 

@@ -71,9 +71,9 @@ def swap_noise(
 
 def _other_rows(v: Array, x: Array, mask: Mask) -> Array:
     """For each cell another row of its column, where the mask is True."""
-    row = lax.broadcasted_iota(jnp.int32, x.shape, 0)
     if mask is None:
-        return (row + 1 + _whole(v, len(x) - 1)) % len(x)
+        row, count = lax.broadcasted_iota(jnp.int32, x.shape, 0), x.shape[0]
+        return (row + 1 + _whole(v, count - 1)) % jnp.asarray(count, jnp.int32)
     taking_part = draw.full_mask(mask, x).astype(jnp.int32)
     count = jnp.maximum(taking_part.sum(0, keepdims=True), 1)
     place = (taking_part.cumsum(0) + _whole(v, count - 1)) % count
@@ -260,7 +260,7 @@ def block_mask(
     check_count("count", count)
     centre, scale = _filling(fill, x, mask)
     of_blocks, of_fill = jax.random.split(single_key(key))
-    rows = 1 if 0 in along or 0 in shared else len(x)
+    rows = 1 if 0 in along or 0 in shared else x.shape[0]
     hit = _blocks(of_blocks, x.shape, along, bounds, (count, rows))
 
     def filled(x: Array, e: Array) -> Array:
