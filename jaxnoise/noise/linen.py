@@ -699,4 +699,4 @@ class DropConnectDense(TrainOnly):
         shapes = functions.weight_shapes(x.shape[-1], self.features, self.use_bias)
         params = {n: self.param(n, START[n], shape) for n, shape in shapes.items()}
         product = partial(functions.dropped_product, params, x, self.rate, self.mode)
-        return self._product(product, self.rate, x, train)
+        return self._product(product, self.rate, (x, params), train)

@@ -545,7 +545,7 @@ class DropPath(NamedNoise, noise=rows.drop_path):
     """
 
     rate: Level
-    mode: str = field(default="sample", kw_only=True)
+    mode: str = "sample"
 
 
 class BlockMask(NamedNoise, noise=rows.block_mask):
@@ -723,10 +723,10 @@ class DropConnectDense(TrainOnly):
             TypeError: if ``train`` is no bool or ``x`` is not floating.
             ValueError: if there is no key stream.
         """
-        train, x, rate = self._switch(train), draw.floating(x), self.rate[...]
-        given = (_weights(self), x, rate, self.mode)
-        product = partial(functions.dropped_product, *given)
-        return self._product(product, rate, x, train, rngs)
+        train, x, params = self._switch(train), draw.floating(x), _weights(self)
+        rate = self.rate[...]
+        product = partial(functions.dropped_product, params, x, rate, self.mode)
+        return self._product(product, rate, (x, params), train, rngs)
 
 
 def _weights(layer: nnx.Module) -> dict[str, Array]:
