@@ -650,11 +650,9 @@ class NoisyDense(TrainOnly):
             ValueError: if there is no key stream.
         """
         train, x, params = self._switch(train), draw.floating(x), _weights(self)
-        product, strength = (
-            partial(functions.noisy_product, params, x),
-            self.kernel_stddev,
-        )
-        return self._product(product, strength[...], (x, params), train, rngs)
+        product = partial(functions.noisy_product, params, x)
+        strength = params["kernel_stddev"]
+        return self._product(product, strength, (x, params), train, rngs)
 
 
 class DropConnectDense(TrainOnly):

@@ -72,8 +72,9 @@ def swap_noise(
 def _other_rows(v: Array, x: Array, mask: Mask) -> Array:
     """For each cell another row of its column, where the mask is True."""
     if mask is None:
-        row, count = lax.broadcasted_iota(jnp.int32, x.shape, 0), x.shape[0]
-        return (row + 1 + _whole(v, count - 1)) % jnp.asarray(count, jnp.int32)
+        row = lax.broadcasted_iota(jnp.int32, x.shape, 0)
+        rows = jnp.asarray(x.shape[0], jnp.int32)
+        return (row + 1 + _whole(v, rows - 1)) % rows
     taking_part = draw.full_mask(mask, x).astype(jnp.int32)
     count = jnp.maximum(taking_part.sum(0, keepdims=True), 1)
     place = (taking_part.cumsum(0) + _whole(v, count - 1)) % count
