@@ -13,7 +13,14 @@ import numpy as np
 import pandas as pd
 
 from jaxnoise.command import parsing
-from jaxnoise.command.parsing import COMMA, CURRENCIES, DAY_FIRST, MONTH_FIRST, POINT
+from jaxnoise.command.parsing import (
+    COMMA,
+    CURRENCIES,
+    DAY_FIRST,
+    MONTH_FIRST,
+    POINT,
+    Words,
+)
 
 
 def _spellings(words: str) -> set[str]:
@@ -88,7 +95,7 @@ class Column:
     readings: dict[str, np.ndarray]
 
 
-def as_cells(texts: Sequence[str]) -> Cells:
+def as_cells(texts: Words) -> Cells:
     """The texts of a column's rows, held as cells."""
     codes, words = pd.factorize(np.array(texts, dtype=object))
     return Cells(words, codes.astype(np.int32))
@@ -97,7 +104,10 @@ def as_cells(texts: Sequence[str]) -> Cells:
 def joined(parts: Sequence[Cells]) -> Cells:
     """The parts of one column below each other, without spaces around their words."""
     starts = np.cumsum([0] + [len(part.words) for part in parts])
-    whole = as_cells([word.strip() for part in parts for word in part.words])
+    words = np.concatenate([part.words for part in parts])
+    if re.search(r"\s", "".join(words)):
+        words = [word.strip() for word in words]
+    whole = as_cells(words)
     pairs = zip(starts, parts, strict=False)
     codes = [whole.codes[start + part.codes] for start, part in pairs]
     return Cells(whole.words, np.concatenate(codes), parts[0].style)
