@@ -4,6 +4,7 @@ import inspect
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -12,6 +13,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 import jaxnoise as jn
+from jaxnoise.losses import as_probabilities
 
 rng = np.random.default_rng(0)
 N = 200
@@ -394,3 +396,15 @@ def test_bad_delta(delta):
     z = np.zeros((5, 1), np.float32)
     with pytest.raises(ValueError, match=f"delta must be finite and > 0, got {delta}"):
         jn.losses.huber_loss(z, z, delta=delta)
+
+
+def test_targets_that_may_be_mixed():
+    """Class labels as probabilities, other integers as floats, floats as they are."""
+    three, one = jnp.zeros((2, 3)), jnp.zeros((2, 1))
+    np.testing.assert_array_equal(
+        as_probabilities(three, jnp.array([2, 0])), np.eye(3)[[2, 0]]
+    )
+    binary = as_probabilities(one, jnp.array([[1], [0]]))
+    assert binary.dtype == jnp.float32 and binary.tolist() == [[1.0], [0.0]]
+    floats = jnp.array([[0.2], [0.7]])
+    assert as_probabilities(one, floats) is floats

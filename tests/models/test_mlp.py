@@ -56,24 +56,25 @@ def test_where_noise_enters(variables, shift, key):
     np.testing.assert_allclose(everywhere, forward(**amounts), rtol=1e-4, atol=1e-5)
 
 
-def test_residual_layers_and_where_their_noise_enters(shift, key):
-    """``h + f(h) + noise`` where the width is that of what comes in; else f alone."""
+def test_residual_layers_and_where_their_noise_enters(key):
+    """``h + noise(f(h))`` where the width is that of what comes in; else f alone."""
     x = np.asarray(jax.random.normal(key, (6, 3)))
     variables = init(jn.MLP((3, 4, 4), 2), x)
     p = jax.tree.map(np.asarray, variables["params"])
 
-    def forward(amount):
+    def forward(factor):
         hidden = x
         for i in range(3):
             kernel, bias = p[f"hidden_{i}"]["kernel"], p[f"hidden_{i}"]["bias"]
             new = np.maximum(hidden @ kernel + bias, 0)
-            hidden = new if i == 1 else hidden + new + amount
+            hidden = new if i == 1 else hidden + factor * new
         return hidden @ p["output"]["kernel"] + p["output"]["bias"]
 
-    model = jn.MLP((3, 4, 4), 2, residual=True, residual_noise=shift(0.4))
+    twice = jn.Noise(lambda key, x: 2 * x)
+    model = jn.MLP((3, 4, 4), 2, residual=True, residual_noise=twice)
     for train in (False, True):
         out = model.apply(variables, x, train=train, rngs={"noise": key})
-        np.testing.assert_allclose(out, forward(0.4 * train), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(out, forward(1 + train), rtol=1e-4, atol=1e-5)
 
 
 def test_noise_does_not_change_initial_weights(variables):

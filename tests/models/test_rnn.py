@@ -111,18 +111,19 @@ def test_formula_and_where_noise_enters(
     assert_close(noisy, forward(loop, variables, series, GAPS, **amounts))
 
 
-def test_zoneout(key):
+def test_zoneout(shift, key):
     """Two steps of one unit: their outcomes by hand, with means to 5 standard errors.
 
-    The identity at rate 0 and in evaluation; all stays as it was at rate 1.
+    The identity at rate 0 and in evaluation; at rate 1 all stays as it was without
+    noise between steps.
     """
     rate, n, steps = 0.3, 20_000, np.array([[[0.7], [-1.2]]], np.float32)
     kernels = {"i": {"kernel": [[0.9]], "bias": [0.1]}, "h": {"kernel": [[1.5]]}}
     params = {"recurrent_0": kernels, "output": {"kernel": [[1.0]], "bias": [0.0]}}
     params = jax.tree.map(jnp.float32, params, is_leaf=lambda v: isinstance(v, list))
 
-    def last(key, rate, train=True):
-        model = jn.RNN((1,), 1, cell=nn.SimpleCell, zoneout=rate)
+    def last(key, rate, train=True, noise=None):
+        model = jn.RNN((1,), 1, None, noise, cell=nn.SimpleCell, zoneout=rate)
         return model.apply({"params": params}, steps, train, rngs={"noise": key})[0, 0]
 
     @jax.jit
@@ -130,7 +131,8 @@ def test_zoneout(key):
         many = jax.vmap(last, (0, None))(jax.random.split(key, n), rate)
         plain = jn.RNN((1,), 1, cell=nn.SimpleCell)
         clean = plain.apply({"params": params}, steps, train=False)[0, 0]
-        return many, clean, [last(key, r) for r in (0.0, 1.0)], last(key, rate, False)
+        ends = last(key, 0.0), last(key, 1.0, noise=shift(0.4))
+        return many, clean, ends, last(key, rate, False)
 
     many, clean, (none, all_kept), off = outcomes()
     assert none == clean == off and all_kept == 0

@@ -532,14 +532,14 @@ def test_label_noise_in_training_alone(key, data):
     assert result.metrics["train_accuracy"] < 0.1
 
 
-def test_noise_on_a_batch_and_its_classes(key):
+def test_noise_on_a_batch_and_its_classes():
     """The step sees what it returns, the penalty the batch, and metrics the data."""
     x, y = np.array([[1.0], [0.5], [-1.0]], np.float32), np.array([2, 0, 1])
     noise, classes = partial(jn.mixup, alpha=1.0), jn.losses.softmax_cross_entropy
-    model = jn.MLP((), 3)
+    model, key = jn.MLP((), 3), jax.random.key(1)  # another order than the batch's
 
     def penalty(apply, params, x):
-        return apply(params, x)[0].sum()
+        return (apply(params, x) ** 2).mean()
 
     def make(_):
         parts = {"batch_noise": noise, "penalty": penalty}
