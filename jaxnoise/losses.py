@@ -204,7 +204,7 @@ def as_arrays(name: str, *, floating: bool = True, **given: Any) -> list[Array]:
     return arrays
 
 
-def is_labels(outputs: Array, targets: Array) -> bool:
+def is_labels(outputs: Any, targets: Array) -> bool:
     """Whether the targets are class labels: integers, without the last axis.
 
     One output has no classes to choose from: (5, 1) against (5,) would broadcast.

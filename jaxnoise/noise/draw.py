@@ -23,6 +23,7 @@ Key = jaxtyping.Key[Array, ""]  # a single one
 Values = Float[ArrayLike, "*shape"]
 Mask = Bool[ArrayLike, "..."] | None
 Axes = int | Sequence[int]
+Span = tuple[ArrayLike, ArrayLike]  # the least and the most
 NoiseFn = Callable[..., Array]
 Sampler = Callable[[Array, tuple[int, ...], Any], Array]  # (key, shape, dtype)
 Combine = Callable[[Array, Array], Array]  # (x, draws)

@@ -26,7 +26,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_count, check_function
 from jaxnoise.noise import draw, functions, layer, rows
-from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Values
+from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Span, Values
 from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
 
@@ -563,7 +563,7 @@ class BlockMask(NamedNoise, noise=rows.block_mask):
         [0.25 0.25]
     """
 
-    width: Strength
+    width: Strength | Span
     axes: Axes
     count: int
     fill: ArrayLike | str

@@ -31,7 +31,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import NOISE, check_count, check_function, shown, single_key
 from jaxnoise.noise import draw, functions, rows
-from jaxnoise.noise.draw import Axes, Mask, Values
+from jaxnoise.noise.draw import Axes, Mask, Span, Values
 from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, learned
 
@@ -80,10 +80,10 @@ if TYPE_CHECKING:
         """A field of a strength: given as any, held as a variable."""
 
         def __get__(self, layer: Any, kind: Any) -> NoiseStrength: ...
-        def __set__(self, layer: Any, value: Strength | None) -> None: ...
+        def __set__(self, layer: Any, value: Strength | Span | None) -> None: ...
 
 else:
-    Level = Strength
+    Level = Strength | Span
 
 
 @dataclass_transform(field_specifiers=(field,))

@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxnoise.checks import check_count, shown, single_key
 from jaxnoise.noise import draw
-from jaxnoise.noise.draw import Axes, Key, Mask, Values
+from jaxnoise.noise.draw import Axes, Key, Mask, Span, Values
 from jaxnoise.noise.functions import drop_units
 from jaxnoise.noise.sampling import standard_normal, standard_uniform
 
@@ -196,7 +196,7 @@ def block_mask(
     x: Values,
     *,
     axes: Axes,
-    width: ArrayLike,
+    width: ArrayLike | Span,
     count: int,
     fill: ArrayLike | str,
     mask: Mask = None,
