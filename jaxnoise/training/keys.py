@@ -16,6 +16,7 @@ layer     Flax's own, of path and count;     nothing
           below the top ``fold_in(path)``
 leaf      ``fold_in(step, path)``            nothing: noise on weights and gradients
 again     ``fold_in(step, AGAIN)``           a second pass of a batch, with other noise
+place     ``fold_in(step, PLACE)``           where in a model the noise of a batch is
 ========  =================================  ===========================================
 
 A change in one role leaves the others as they were, so that runs of one seed and split
@@ -40,7 +41,7 @@ from jaxnoise.checks import single_key
 from jaxnoise.noise.sampling import threefry2x32
 
 # What came later, without a change to the others.
-BATCH, AGAIN = 0x62617463, 0x6167616E
+BATCH, AGAIN, PLACE = 0x62617463, 0x6167616E, 0x706C6163
 
 
 class Keys(NamedTuple):
@@ -75,6 +76,13 @@ class Keys(NamedTuple):
         """Of a second pass of the same batch, with other noise."""
         roles = (jax.random.fold_in(role, AGAIN) for role in (self.noise, self.weights))
         return self._replace(**dict(zip(("noise", "weights"), roles, strict=True)))
+
+
+def place_of(step: Array, count: int) -> Any:
+    """Which of some places has the noise of a batch in this step."""
+    if count == 1:
+        return 0
+    return jax.random.randint(jax.random.fold_in(step, PLACE), (), 0, count)
 
 
 def key_of_seed(seed: Any) -> Array:

@@ -1,11 +1,15 @@
 """The training loss of a batch: the only place where the noise of a recipe acts."""
 
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from typing import Any
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -20,8 +24,32 @@ from jaxnoise.model import (
 )
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.training.evaluate import per_row
-from jaxnoise.training.keys import Keys
-from jaxnoise.training.recipe import Recipe
+from jaxnoise.training.keys import Keys, place_of
+from jaxnoise.training.recipe import INPUT, Recipe
+
+AtSites = Callable[[str, Any], Any]
+
+
+@contextmanager
+def noise_inside(sites: Collection[str], at_sites: AtSites) -> Iterator[None]:
+    """Within, what Linen modules at these paths return goes through ``at_sites``."""
+    seen = []
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        out, path = call(*args, **kwargs), "/".join(context.module.path)
+        if context.method_name != "__call__":
+            return out
+        seen.append(path)
+        return at_sites(path, out) if path in sites else out
+
+    with nn.intercept_methods(intercept):
+        yield
+    if absent := sorted({*sites} - {*seen}):
+        there = ", ".join(filter(None, seen)) or "no Linen modules inside"
+        raise ValueError(
+            f"batch_sites must be {INPUT!r} or paths of modules of the model "
+            f"({there}), got {absent[0]!r}."
+        )
 
 
 @dataclass(frozen=True)
@@ -39,13 +67,15 @@ class NoisyLoss:
         if recipe.label_noise is not None:
             noisy = called("label_noise", recipe.label_noise, keys.labels, y)
             y = in_form_of("label_noise", noisy, y, lambda leaf: np.shape(leaf)[:1])
-        rows = x
+        rows, at_sites = x, None
         if recipe.batch_noise is not None:
-            rows, y = self._noisy_batch(keys.batch, variables, x, y)
-        outputs, carried = self._noisy_pass(params, variables, rows, keys)
+            at_sites, y = self._noisy_batch(keys.batch, variables, x, y)
+            rows = at_sites(INPUT, x)
+        outputs, carried = self._noisy_pass(params, variables, rows, keys, at_sites)
         losses = per_row("loss", recipe.loss, outputs, y)
         if recipe.consistency is not None:
-            again, _ = self._noisy_pass(params, variables, rows, keys.again())
+            other = keys.again()
+            again, _ = self._noisy_pass(params, variables, rows, other, at_sites)
             losses = (losses + per_row("loss", recipe.loss, again, y)) / 2
             losses += recipe.consistency * divergence(recipe.loss, outputs, again)
         loss = losses.mean()
@@ -53,24 +83,39 @@ class NoisyLoss:
             loss += self._penalty(variables, params, x)
         return loss, carried
 
-    def _noisy_batch(self, key: Any, variables: Variables, x: Any, y: Any) -> Any:
-        """Rows and targets with noise on both."""
+    def _noisy_batch(
+        self, key: Any, variables: Variables, x: Any, y: Any
+    ) -> tuple[AtSites, Any]:
+        """The noise at each of its sites, of which a step has one, and on targets."""
         outputs = jax.eval_shape(partial(self.model.clean, variables), x)
         if hasattr(outputs, "shape") and hasattr(y, "shape"):
             y = as_probabilities(outputs, y)
-        returned = called("batch_noise", self.recipe.batch_noise, key, x, y)
-        noisy = as_pair("batch_noise must return (x, y)", returned)
-        return in_form_of("batch_noise", noisy, (x, y))
+        noise, sites = self.recipe.batch_noise, self.recipe.batch_sites
+        chosen = place_of(key, len(sites))
+
+        def noisy(rows: Any) -> tuple[Any, Any]:
+            returned = called("batch_noise", noise, key, rows, y)
+            pair = as_pair("batch_noise must return (x, y)", returned)
+            return in_form_of("batch_noise", pair, (rows, y))
+
+        def at_sites(site: str, rows: Any) -> Any:
+            if site not in sites:
+                return rows
+            here = chosen == sites.index(site)
+            return jax.tree.map(partial(jnp.where, here), noisy(rows)[0], rows)
+
+        return at_sites, noisy(x)[1]
 
     def _noisy_pass(
-        self, params: Any, variables: Variables, x: Any, keys: Keys
+        self, params: Any, variables: Variables, x: Any, keys: Keys, at_sites: Any
     ) -> tuple[Any, Variables]:
         """Outputs and variables, with noise on the weights and in the model."""
 
         def forward(params: Any) -> tuple[Any, Variables]:
-            return self.model.apply(
-                {**variables, "params": params}, x, train=True, key=keys.noise
-            )
+            given = {**variables, "params": params}
+            inside = set(self.recipe.batch_sites) - {INPUT}
+            with noise_inside(inside, at_sites) if at_sites else nullcontext():
+                return self.model.apply(given, x, train=True, key=keys.noise)
 
         noise = self.recipe.weight_noise
         if noise is None:

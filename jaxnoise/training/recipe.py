@@ -24,6 +24,7 @@ from jaxnoise.pickling import Pickled
 Count = int | np.integer
 PerRow = Callable[[Any, Any], Array]
 CURVES = ("train", "test")  # what curves are kept of, where the data has such sets
+INPUT = "input"  # a place for the noise of a batch
 RECIPE = "a function strength -> Recipe, such as lambda stddev: jn.Recipe(...)"
 FUNCTIONS = {  # how many arguments each is called with, and what it is to be
     "loss": (2, "(outputs, targets) -> losses, such as jn.losses.squared_error"),
@@ -75,6 +76,10 @@ class Recipe(Pickled):
             as ``partial(mixup, alpha=0.2)``, after noise on the labels. It gets class
             labels as probabilities, a row of them for each, and other integers as
             floats; the loss gets what it returns.
+        batch_sites: where it is: ``"input"``, or paths of Linen modules in the model,
+            such as ``("input", "hidden_0", "hidden_1")`` of an `MLP`, whose outputs it
+            then changes. Each step has it at one of them, all equally likely: manifold
+            mixup. The targets that it returns must not depend on the rows' values.
         consistency: the weight of R-Drop, at least 0; may be traced. Each step makes
             two noisy passes, and to the mean of both losses adds, per row, this weight
             times the mean of both Kullback-Leibler divergences of what they predict, or
@@ -125,6 +130,7 @@ class Recipe(Pickled):
     set_metrics: Mapping[str, Callable[[Any, Any], float]] = field(default_factory=dict)
     patience: Count | None = None
     batch_noise: Callable[[Array, Any, Any], tuple[Any, Any]] | None = None
+    batch_sites: Sequence[str] = (INPUT,)
     consistency: ArrayLike | None = None
 
     def __post_init__(self) -> None:
@@ -144,6 +150,11 @@ class Recipe(Pickled):
             raise ValueError(
                 "weight_gradient must be 'noisy' or 'clean', "
                 f"got {self.weight_gradient!r}."
+            )
+        if isinstance(self.batch_sites, str) or not self.batch_sites:
+            raise TypeError(
+                "batch_sites must be paths in the model, such as "
+                f"('input', 'hidden_0'), got {shown(self.batch_sites)}."
             )
         if self.consistency is not None:
             self._check_consistency(self.consistency)

@@ -12,7 +12,9 @@ import pytest
 from jax import export
 
 import jaxnoise as jn
-from jaxnoise.training.run import Keys
+from jaxnoise.model import CheckedModel
+from jaxnoise.training.keys import Keys
+from jaxnoise.training.loss import NoisyLoss
 
 
 def recipe(noise=None, *, learning_rate=1e-2, **parts):
@@ -560,6 +562,66 @@ def test_noise_on_a_batch_and_its_classes():
     assert_same_run(result.params, after)
     clean = classes(model.apply({"params": after}, x, train=False), y).mean()
     np.testing.assert_allclose(result.metrics["train_loss"], clean, rtol=1e-5)
+
+
+def test_noise_on_a_batch_at_hidden_sites():
+    """It is on what the module returns: before an affine layer or after it is one.
+
+    Each step has one of the sites, all equally likely.
+    """
+    x, y = jnp.array([[1.0], [0.5], [-1.0]]), jnp.eye(3)
+    model = jn.MLP((4, 4), 3)
+    params = model.init(jax.random.key(0), x, train=False)["params"]
+
+    def noise(key, x, y):
+        order = jax.random.permutation(key, len(x))
+        return 0.7 * x + 0.3 * x[order], 0.7 * y + 0.3 * y[order]
+
+    def loss(keys, *sites):
+        squares, sgd = jn.losses.squared_error, optax.sgd(1.0)
+        made = jn.Recipe(model, squares, sgd, batch_noise=noise, batch_sites=sites)
+        noisy = NoisyLoss(made, CheckedModel(model))
+        return noisy(params, {"params": params}, (x, y), keys)[0]
+
+    @jax.jit
+    @jax.vmap
+    def losses(key):
+        keys = Keys.of_run(key, 0, batch=True)
+        first, second, last = (params[name]["kernel"] for name in params)
+        hidden, targets = noise(keys.batch, nn.relu(x @ first) @ second, y)
+        by_hand = ((nn.relu(hidden) @ last - targets) ** 2).mean()
+        each = [loss(keys, site) for site in ("input", "hidden_0", "hidden_1")]
+        return by_hand, *each, loss(keys, "hidden_0", "hidden_1")
+
+    by_hand, at_input, first, second, drawn = map(
+        np.asarray, losses(jax.random.split(jax.random.key(1), 400))
+    )
+    np.testing.assert_allclose(at_input, first, rtol=1e-5)
+    np.testing.assert_allclose(second, by_hand, rtol=1e-5)
+    told = ~np.isclose(first, second, rtol=1e-4)
+    assert told.sum() > 100
+    at_first, at_second = (np.isclose(drawn, e)[told] for e in (first, second))
+    assert (at_first ^ at_second).all()
+    assert abs(at_first.mean() - 0.5) <= 5 * 0.5 / np.sqrt(told.sum())
+
+
+@pytest.mark.bad_input
+def test_sites_that_are_not_there(key):
+    data, noise = jn.Data(train=(np.eye(2), np.eye(2))), partial(jn.mixup, alpha=1.0)
+
+    def make(model, site):
+        squares, sgd = jn.losses.squared_error, optax.sgd(1.0)
+        parts = {"batch_noise": noise, "batch_sites": (site,)}
+        return lambda _: jn.Recipe(model, squares, sgd, **parts)
+
+    run = make(jn.MLP((4,), 2), "hidden_7")
+    message = r"paths of modules of the model \(hidden_0, output\), got 'hidden_7'"
+    with pytest.raises(ValueError, match=message):
+        train(run, key, 0.0, data)
+    with pytest.raises(TypeError, match="batch_sites must be paths .* got 'input'"):
+        jn.Recipe(
+            jn.MLP((), 2), jn.losses.squared_error, optax.sgd(1.0), batch_sites="input"
+        )
 
 
 def test_optimizer_gets_a_fresh_key_inside_a_chain(key):
