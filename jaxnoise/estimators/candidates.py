@@ -22,7 +22,7 @@ from jaxnoise.checks import shown
 from jaxnoise.estimators.base import Network
 from jaxnoise.estimators.fitting import NEEDLESS, Task, as_one_program, prepare_devices
 from jaxnoise.estimators.parameters import NOISES, TRACED
-from jaxnoise.estimators.recipe import MEASURED
+from jaxnoise.estimators.recipe import MEASURED, NetworkRecipe
 from jaxnoise.results import SweepResult, strength_columns
 from jaxnoise.training.devices import local_mesh
 from jaxnoise.training.plan import Plan, plan_runs
@@ -220,10 +220,21 @@ class Sweeps:
         self.strengths = {name: [*each.values()] for name, each in levels.items()}
 
     def compile(self, tasks: Sequence[Task]) -> None:
-        """The programs of all folds side by side, as folds may differ by a row."""
+        """The programs of all folds side by side.
+
+        Folds may differ by a row, and one that fills its minibatches has no weights.
+        """
         kept_elsewhere = self.options["store"] or self.options["executor"]
         if kept_elsewhere or as_one_program() == "auto":
             return
+        alike: dict[NetworkRecipe, list[Task]] = {}
+        for task in tasks:
+            alike.setdefault(task.recipe, []).append(task)
+        plans = map(self._plan, alike.values())
+        compile_jobs([job for plan in plans for job in trace_jobs(plan)])
+
+    def _plan(self, tasks: Sequence[Task]) -> Plan:
+        """One run of each placement, on each form of the rows of one recipe."""
         splits = [*{signature_of(task.data): task.data for task in tasks}.values()]
         task, seeds = tasks[0], [0]
         recipes = dict.fromkeys(self.strengths, task.recipe)
@@ -232,8 +243,7 @@ class Sweeps:
         )
         runs = plan_runs(recipes, self.strengths, seeds, len(splits))
         mesh, kept = local_mesh(), {*seeds}
-        plan = Plan(recipes, self.strengths, splits, runs, kept, settings, mesh)
-        compile_jobs(trace_jobs(plan))
+        return Plan(recipes, self.strengths, splits, runs, kept, settings, mesh)
 
     def trained(self, fold: Fold, seeds: Sequence[int], name: str) -> Iterator[Trained]:
         """The networks of a fold; ``name`` tells it apart in a store."""

@@ -135,6 +135,18 @@ def test_two_classes_and_early_stopping_score_as_in_grid_search():
         )
 
 
+def test_folds_that_need_other_programs_train_side_by_side():
+    """One fills its minibatches, one does not, and one lacks a class."""
+    rows, two = np.arange(0, 150, 2), np.arange(0, 100, 2)
+    folds = [(rows[:64], rows[64:]), (rows[:63], rows[63:]), (two[:40], rows[64:])]
+    net, grid = jn.NoisyMLPClassifier(**FEW), {"input_noise": LEVELS}
+    theirs = GridSearchCV(net, grid, cv=folds).fit(X, Y).cv_results_
+    ours = jn.NoiseSearchCV(net, grid, cv=folds, n_seeds=1).fit(X, Y).cv_results_
+    for i in range(3):
+        name = f"split{i}_test_score"
+        np.testing.assert_array_equal(ours[name], theirs[name])
+
+
 def test_an_interrupted_search_goes_on(tmp_path, monkeypatch):
     """Folds that were trained come from the store, with the same scores."""
     net, grid = jn.NoisyMLPClassifier(**FEW), {"input_noise": [0.0, 0.3]}
