@@ -28,6 +28,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "store training evidence nnx",
     "command": "checks pickling results losses metrics data noise model models store "
     "training evidence robustness until estimators nnx",
+    "__main__": "command",
 }
 BESIDES = {  # single names of a room that is not known as a whole
     "model": {"noise.layer.keys_shared"},  # runs are paired: axes of them share keys

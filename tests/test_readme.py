@@ -76,16 +76,6 @@ def test_ten_lines_print_this_table(capsys, tmp_path, monkeypatch):
         assert ours[:2] == theirs[:2]
 
 
-def test_a_keras_model_takes_the_place_of_the_recipe():
-    """Its script goes on from the ten lines, at toy size here."""
-    pytest.importorskip("keras")
-    names = {"jn": jn}
-    exec(fenced("python")[1], names)
-    runs = {"data": jn.data.circles(), "seeds": 2, "epochs": 2, "batch_size": 32}
-    result = jn.sweep(names["places"], strengths={"hidden": [0.1]}, **runs)
-    assert result.runs["population_accuracy"].between(0, 1).all()
-
-
 @pytest.mark.slow
 def test_ten_lines_print_these_numbers(capsys, tmp_path, monkeypatch):
     printed = run_the_sample(capsys, tmp_path, monkeypatch)

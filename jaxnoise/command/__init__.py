@@ -1,1 +1,1 @@
-"""The command line: `jaxnoise tune data.csv --target label`."""
+"""The command line: `jaxnoise tune data.csv --target label` and its kin."""

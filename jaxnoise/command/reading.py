@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -196,13 +196,28 @@ def _is_idle(cells: Cells, rows: np.ndarray) -> str:
     return "counts the rows" if ahead[0] in (0, 1) and np.ptp(ahead) == 0 else ""
 
 
+def columns_of(frame: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
+    """Some columns, in this order.
+
+    Raises:
+        FileError: if one is not there.
+    """
+    lost = [name for name in names if name not in frame]
+    if lost:
+        raise FileError(
+            f"{path.name} lacks {len(lost)} columns of the table learned from, "
+            f"such as {lost[0]!r}"
+        )
+    return frame[names]
+
+
 def safe_cell(text: str) -> str:
     """A text that no spreadsheet takes for a formula; numbers stay as they are."""
     harmless = not text.startswith(("=", "+", "-", "@", "\t", "\r"))
     return text if harmless or np.isfinite(numbers([text], POINT)[0]) else f"'{text}"
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+def write_csv(frame: pd.DataFrame, path: str | Path | TextIO) -> None:
     """Write a table without its index, its texts and names safe for spreadsheets."""
 
     def safe(value: Any) -> Any:

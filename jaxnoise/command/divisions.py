@@ -1,0 +1,98 @@
+"""Honest divisions: of the rows that train, that choose, and that report.
+
+Outer folds report, and inner folds of the other rows choose. Rows of one group, and
+equal rows, are on one side of each; later rows report where time orders them; and a
+file of test rows reports by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+
+from jaxnoise.command.question import Question
+
+OUTER = 5  # folds, the fewest of which a verdict can be given
+INNER = 4  # folds, of which a plan may take fewer
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Row numbers of one inner fold.
+
+    Attributes:
+        fold: the number of the outer fold.
+        train: rows to train on.
+        validation: rows that choose.
+        test: rows that report.
+    """
+
+    fold: int
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def divide(
+    question: Question, *, inner: int, repeats: int, seed: int
+) -> list[Division]:
+    """The inner folds of all outer ones, in order.
+
+    Args:
+        question: whose rows they are.
+        inner: inner folds to take, at most `INNER`.
+        repeats: how often the rows are divided anew; time and test files allow one.
+        seed: of the divisions.
+    """
+    rows = np.arange(len(question.y))
+    found = []
+    for fold, (rest, test) in enumerate(_outer(question, rows, repeats, seed)):
+        cuts = _cuts(question, rest, INNER, [seed, fold])
+        for _, (train, validation) in zip(range(inner), cuts, strict=False):
+            found.append(Division(fold, train, validation, test))
+    return found
+
+
+def _outer(
+    question: Question, rows: np.ndarray, repeats: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if question.tested is not None:
+        yield rows[~question.tested], rows[question.tested]
+        return
+    for repeat in range(1 if question.time is not None else repeats):
+        yield from _cuts(question, rows, OUTER, [seed, repeat, 0])
+
+
+def _cuts(
+    question: Question, rows: np.ndarray, folds: int, entropy: list[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of some rows, those of each fold and the others."""
+    groups = None if question.groups is None else question.groups[rows]
+    y, state = question.y[rows], int(np.random.default_rng(entropy).integers(2**32))
+    if question.time is not None:
+        rows = rows[np.argsort(question.time[rows], kind="stable")]
+        cuts = reversed([*TimeSeriesSplit(folds).split(rows)])
+    else:
+        by_class = {True: StratifiedKFold, False: KFold}
+        by_group = {True: StratifiedGroupKFold, False: GroupKFold}
+        known: Any = by_class if groups is None else by_group
+        splitter = known[question.classification]
+        cuts = splitter(folds, shuffle=True, random_state=state).split(rows, y, groups)
+    for train, test in cuts:
+        yield rows[train], rows[test]
+
+
+def overlap_of(divisions: list[Division]) -> float:
+    """Rows that report over all others, on average: what outer folds share."""
+    shares = [
+        len(each.test) / (len(each.train) + len(each.validation)) for each in divisions
+    ]
+    return float(np.mean(shares))

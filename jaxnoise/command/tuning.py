@@ -1,0 +1,185 @@
+"""The work of `jaxnoise tune`: what is planned, part by part, each kept once done.
+
+A part is one method on one outer fold; its scores are a file in the folder ``scores``.
+Whatever ends the work, the parts that are there are not made again.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from jaxnoise.command.columns import FileError
+from jaxnoise.command.divisions import OUTER, Division, divide, overlap_of
+from jaxnoise.command.methods import (
+    METHODS,
+    NONE,
+    RATES,
+    Params,
+    Size,
+    candidates_of,
+    rate_of_quiet,
+    scores_of,
+)
+from jaxnoise.command.plan import Plan, first_size, in_words, plan, repeats_of
+from jaxnoise.command.question import Question
+
+PLAN, SCORES = "plan.json", "scores"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What was tried.
+
+    Attributes:
+        scores: a row a method, candidate, split and seed, of whole outer folds alone.
+        candidates: of each outer fold and method, in order.
+        size: how much was tried on each fold.
+        folds: the number of outer folds that are done.
+        planned: that number when all is done.
+        overlap: of the outer folds.
+        seconds: that all parts took, whenever.
+    """
+
+    scores: pd.DataFrame
+    candidates: dict[tuple[int, str], Sequence[Params]]
+    size: Size
+    folds: int
+    planned: int
+    overlap: float
+    seconds: float
+
+
+class Stopped(Exception):
+    """There is no answer yet; the message says how far it went."""
+
+
+def tune(
+    question: Question,
+    out: Path,
+    *,
+    minutes: float,
+    seed: int,
+    tell: Tell,
+    advance: Callable[[int, int], None],
+) -> Tuned:
+    """Try all methods on as many outer folds as the minutes allow.
+
+    Args:
+        question: of which rows.
+        out: the folder that keeps what is done.
+        minutes: after which no part is begun.
+        seed: of the divisions.
+        tell: gets what is planned, a line.
+        advance: gets the numbers of parts that are done, and of all.
+
+    Raises:
+        FileError: if the minutes are too few, or the folder is another question's.
+        Stopped: if they were too few for the least that tells anything.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    chosen = _planned(question, out, minutes, seed, tell)
+    size = chosen.size
+    divisions = divide(question, inner=size.inner, repeats=chosen.repeats, seed=seed)
+    folds = 1 + max(each.fold for each in divisions)
+    scores, candidates, done = [], {}, 0
+    for fold in range(folds):
+        mine = {i: each for i, each in enumerate(divisions) if each.fold == fold}
+        parts, rate = [], RATES[0]
+        for number, method in enumerate(METHODS):
+            advance(fold * len(METHODS) + number, folds * len(METHODS))
+            tried = candidates_of(method, question.classification, size, rate)
+            part = _part(out, question, method, fold, mine, size, tried, deadline)
+            if part is None:
+                break
+            parts.append(part)
+            candidates[fold, method] = tried
+            if method == NONE:
+                rate = rate_of_quiet(part, tried)
+        if len(parts) < len(METHODS):
+            break
+        scores += parts
+        done += 1
+    advance(done * len(METHODS), folds * len(METHODS))
+    least = min(folds, OUTER)
+    if done < least:
+        raise Stopped(
+            f"{done} of {least} folds are done in {minutes:g} minutes, and kept in "
+            f"{out}; the same line goes on from there"
+        )
+    table = pd.concat(scores, ignore_index=True)
+    seconds = float(table["seconds"].sum())
+    return Tuned(table, candidates, size, done, folds, overlap_of(divisions), seconds)
+
+
+def _part(
+    out: Path,
+    question: Question,
+    method: str,
+    fold: int,
+    divisions: dict[int, Division],
+    size: Size,
+    tried: Sequence[Params],
+    deadline: float,
+) -> pd.DataFrame | None:
+    """Its scores, trained now unless they are there; None if the time is over."""
+    path = out / SCORES / f"{fold:02d}-{method}.csv"
+    if path.exists():
+        return pd.read_csv(path, float_precision="round_trip")
+    if time.monotonic() > deadline:
+        return None
+    made = scores_of(method, question, divisions, size, tried)
+    made = made.assign(method=method, fold=fold)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    made.to_csv(unfinished, index=False)
+    os.replace(unfinished, path)
+    return made
+
+
+def chosen_of(part: pd.DataFrame) -> int:
+    """The candidate that the rows that choose prefer, of equal ones the first."""
+    return int(part.groupby("candidate")["validation"].mean().idxmax())
+
+
+def _planned(
+    question: Question, out: Path, minutes: float, seed: int, tell: Tell
+) -> Plan:
+    """What was planned here before, more often if there is more time; or a new plan."""
+    path, name = out / PLAN, _fingerprint(question, seed)
+    known = json.loads(path.read_text("utf-8")) if path.exists() else None
+    if known and known["question"] != name:
+        raise FileError(
+            f"--out: {out} holds the answer to another question (other rows, columns, "
+            "options or version): give another folder, or delete it"
+        )
+    if known:
+        made = Plan(Size(**known["size"]), known["repeats"], known["seconds"])
+        often = repeats_of(question, made, 60 * minutes)
+        made = replace(made, repeats=max(made.repeats, often))
+    else:
+        tell("planning: a first training takes its time")
+        made = plan(question, first_size(len(question.y)), seed, 60 * minutes)
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"question": name, **asdict(made)}), "utf-8")
+    tell(in_words(question, made))
+    return made
+
+
+def _fingerprint(question: Question, seed: int) -> str:
+    """Of all that the scores depend on."""
+    rows = pd.util.hash_pandas_object(question.X, index=False).to_numpy()
+    y = pd.util.hash_array(question.y)
+    arrays = [rows, y, question.groups, question.time, question.tested]
+    parts = [b"" if part is None else part.tobytes() for part in arrays]
+    told = [dict(question.kinds), question.classification, question.scoring, seed]
+    return sha256(
+        b"".join([*parts, repr([told, version("jaxnoise")]).encode()])
+    ).hexdigest()
