@@ -110,7 +110,8 @@ def _network_runs(tuned: Tuned, metric: str) -> pd.DataFrame:
             names, levels = zip(*cells, strict=True)
             short = [name.removesuffix("_noise") for name in names]
             kept.append(part.assign(placement=short, strength=levels))
-    return _named(pd.concat(kept, ignore_index=True), metric)
+    runs = pd.concat(kept).sort_values(["placement", "strength"], kind="stable")
+    return _named(runs.reset_index(drop=True), metric)
 
 
 def _cell(params: Params) -> tuple[str, float]:
@@ -189,9 +190,9 @@ def subject(question: Question, placement: str, strength: float) -> str:
 
 def in_points(question: Question, value: float, sign: str = "") -> str:
     """A difference of scores: shares of rows in points, others as they are."""
-    if question.scoring in SHARES:
-        return f"{100 * value:{sign}.1f}"
-    return f"{value:{sign}.3g}"
+    share = question.scoring in SHARES
+    text = f"{100 * value:{sign}.1f}" if share else f"{value:{sign}.3g}"
+    return text if float(text) else text.lstrip("+-")  # no zero has a sign
 
 
 def _range(question: Question, low: float, high: float) -> str:

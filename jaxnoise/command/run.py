@@ -131,7 +131,8 @@ def _write(
         title=f"Would noise help on {file.name}?",
         question=f"Would noise in training help a network to predict "
         f"“{question.target}” of {file.name}? The measure is "
-        f"{question.scoring.replace('_', ' ')}.",
+        f"{question.scoring.replace('_', ' ')}. The answer of outer folds: "
+        f"{' '.join(found.sentences)}",
         config=_config(question, found),
     )
 
@@ -140,7 +141,6 @@ def _config(question: Question, found: Answer) -> dict[str, str]:
     """What the page tells beside its own table."""
     rows = found.methods.to_dict("records")
     return {
-        "Answer": " ".join(found.sentences),
         "Rows, columns": f"{len(question.y):,}, {question.X.shape[1]:,}",
         **{row["method"].capitalize(): _line(row) for row in rows},
         "Too good to be true?": " ".join(question.suspects) or "nothing was found",

@@ -23,20 +23,13 @@ y = frame[{target!r}]
 kinds = {kinds}
 X = frame[[*kinds]]
 
-network = jn.{kind}(
-    early_stopping=True,
-    max_epochs={epochs},
-    batch_size={batch},
-    random_state=0,
-)
-model = make_pipeline(preparation(kinds), network)
+settings = {settings}
 chosen = {params}
-offered = make_pipeline(preparation(kinds), network.__class__(
-    **network.get_params() | chosen
-))
+offered = make_pipeline(preparation(kinds), jn.{kind}(**settings, **chosen))
 scores = cross_val_score(offered, X, y, cv=5, scoring={scoring!r})
 print("{scoring} of the network that is offered:", scores.mean())
 
+model = make_pipeline(preparation(kinds), jn.{kind}(**settings))
 search = jn.NoiseSearchCV(model, "noise", cv=5, scoring={scoring!r}).fit(X, y)
 print(search.answer_)
 '''
@@ -45,13 +38,15 @@ print(search.answer_)
 def script(file: Path, question: Question, tuned: Tuned, found: Answer) -> str:
     """A script as text; names of columns are written as Python writes them."""
     kind = "NoisyMLPClassifier" if question.classification else "NoisyMLPRegressor"
+    size = tuned.size
+    settings = {"early_stopping": True, "max_epochs": size.epochs}
+    settings |= {"batch_size": size.batch, "random_state": 0}
     return dedent(TEMPLATE).format(
         file=str(file.resolve()),
         target=question.target,
         kinds=pformat(dict(question.kinds), sort_dicts=False),
         kind=kind,
-        epochs=tuned.size.epochs,
-        batch=tuned.size.batch,
+        settings=pformat(settings, sort_dicts=False),
         params=pformat(dict(found.params)),
         scoring=question.scoring,
     )
