@@ -51,7 +51,7 @@ def run_the_sample(capsys, folder, monkeypatch, **toy):
 
     monkeypatch.setattr(jn, "sweep", smaller)
     monkeypatch.chdir(folder)
-    sample, _ = fenced("python")
+    (sample,) = fenced("python")
     exec(sample, {})
     assert "3 comparisons with none" in (folder / "report.html").read_text("utf-8")
     return capsys.readouterr().out.splitlines()
