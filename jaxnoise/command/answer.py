@@ -5,6 +5,7 @@ judge: nothing here has a rule of its own.
 """
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +69,11 @@ def answer(question: Question, tuned: Tuned) -> Answer:
         others_at = options | {"baseline": NETWORK}
         rivals = compare(others, metric=f"test_{metric}", **others_at)
     methods = _methods(tuned, rivals, found, helps)
-    needed = None if helps else _rows_needed(question, found)
-    sentences = [
-        _first(question, tuned, found),
-        _too_few(question, found, needed),
-        _rival(rivals, methods, question),
-    ]
+    decided = found.verdict != "no evidence" or question.tested is not None
+    needed = None if decided else _rows_needed(question, found)
+    sentences = [_first(question, found), _too_few(question, found, needed)]
+    if question.tested is None:  # else a rival's one score has no interval
+        sentences.append(_rival(rivals, methods, question))
     return Answer(
         sentences=tuple(filter(None, sentences)),
         helps=helps,
@@ -175,7 +175,7 @@ def _params(tuned: Tuned, found: Selection, helps: bool) -> Params:
     """Of the network that is offered: what all rows that choose prefer together."""
     quiet = tuned.scores[tuned.scores["method"] == NONE]
     tried = tuned.candidates[0, NONE]
-    if not helps:
+    if not helps or found.placement == NONE:
         return tried[chosen_of(quiet)]
     place = f"{found.placement}_noise"
     return {place: found.strength, "learning_rate_init": rate_of_quiet(quiet, tried)}
@@ -211,14 +211,10 @@ def _name(question: Question) -> str:
     )
 
 
-def _first(question: Question, tuned: Tuned, found: Selection) -> str:
+def _first(question: Question, found: Selection) -> str:
     """The answer in one sentence."""
     what = _name(question)
-    noise = (
-        "noise, where inner folds chose any,"
-        if found.placement == NONE
-        else subject(question, found.placement, found.strength)
-    )
+    noise = _chosen(question, found)
     ends = _range(question, found.difference_low, found.difference_high)
     units = f"{found.difference_n} {'folds' if question.tested is None else 'seeds'}"
     within = f"({ends}; {units})"
@@ -241,10 +237,24 @@ def _first(question: Question, tuned: Tuned, found: Selection) -> str:
     return f"No: there is no evidence that noise raises {what} here: {told}"
 
 
+def _chosen(question: Question, found: Selection) -> str:
+    """The noise, where all folds chose the same; else the one of most folds."""
+    cells = [*zip(found.choices["placement"], found.choices["strength"], strict=True)]
+    (placement, strength), times = Counter(cells).most_common(1)[0]
+    if placement != NONE and times == len(cells):
+        return subject(question, placement, strength)
+    noisy = [cell for cell in cells if cell[0] != NONE]
+    if not noisy:
+        return "noise"
+    cell, times = Counter(noisy).most_common(1)[0]
+    most = f"{subject(question, *cell)}, in {times} of {len(cells)}"
+    return f"noise as each fold chose it, most often {most},"
+
+
 def _worth(question: Question, found: Selection) -> float:
     """A difference that matters."""
-    share = question.scoring in (*SHARES, "r2") or abs(found.score) < 1
-    return WORTH if share else WORTH * abs(found.score)
+    error = question.scoring.startswith("neg_")  # in units of its own
+    return WORTH * abs(found.score) if error else WORTH
 
 
 def _rows_needed(question: Question, found: Selection) -> int | None:
@@ -266,8 +276,8 @@ def _too_few(question: Question, found: Selection, needed: int | None) -> str:
     half = (found.difference_high - found.difference_low) / 2
     told = in_points(question, half) + _unit(question)
     return (
-        f"These {len(question.y):,} rows tell differences of {told} or more: for "
-        f"{least} it would take about {needed:,} rows."
+        f"These {len(question.y):,} rows tell it to ± {told}: for {least} "
+        f"it would take about {needed:,} rows."
     )
 
 

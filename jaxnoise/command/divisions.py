@@ -18,6 +18,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
+from jaxnoise.command.columns import FileError
 from jaxnoise.command.question import Question
 
 OUTER = 5  # folds, the fewest of which a verdict can be given
@@ -58,7 +59,16 @@ def divide(
         cuts = _cuts(question, rest, INNER, [seed, fold])
         for _, (train, validation) in zip(range(inner), cuts, strict=False):
             found.append(Division(fold, train, validation, test))
+            _check_classes(question, train)
     return found
+
+
+def _check_classes(question: Question, train: np.ndarray) -> None:
+    if question.classification and len(set(question.y[train])) < 2:
+        raise FileError(
+            f"column {question.target!r} has one class in the rows of a division that "
+            "train: by --time classes must change all along, by --group in many groups"
+        )
 
 
 def _outer(

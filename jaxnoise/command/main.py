@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from functools import wraps
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ def shows(function: Callable[..., Any]) -> Callable[..., None]:
             if code is None:
                 raise
             _end(error, code)
+        if isinstance(sys.stdout, TextIOWrapper):  # not all encodings have all signs
+            sys.stdout.reconfigure(errors="replace")
         click.echo(json.dumps(content, indent=1) if as_json else text)
 
     return command
@@ -167,8 +169,10 @@ def predict(
     from jaxnoise.command.reading import write_csv
     from jaxnoise.command.saved import predictions
 
-    found = predictions(model, file)
-    content = {"predictions": found.to_dict("records")}
+    found, notes = predictions(model, file)
+    for note in () if quiet else notes:
+        click.echo(note, err=True)
+    content = {"predictions": found.to_dict("records"), "notes": list(notes)}
     if out is not None:
         write_csv(found, out)
         return f"{len(found)} rows are predicted in {out}", content
@@ -196,10 +200,15 @@ def report(
     store: Path, metric: str | None, out: Path, quiet: bool
 ) -> tuple[str, dict[str, Any]]:
     """Write the page of a STORE that a sweep has written."""
+    from jaxnoise.command.columns import FileError
     from jaxnoise.evidence.report import report as write_report
     from jaxnoise.store.store import Store
 
-    path = write_report(Store(store).result(), out, metric=metric)
+    result = Store(store).result()
+    try:
+        path = write_report(result, out, metric=metric)
+    except ValueError as error:  # of a metric that is not there
+        raise FileError(str(error).replace("\n", " ")) from error
     return f"the page is {path}", {"report": str(path)}
 
 

@@ -110,7 +110,8 @@ def rate_of_quiet(part: pd.DataFrame, tried: Sequence[Params]) -> float:
     Of the first decay alone, so that noise is chosen among as many candidates.
     """
     means = part.groupby("candidate")["validation"].mean()[: len(RATES)]
-    return float(tried[int(means.idxmax())]["learning_rate_init"])
+    best = int(means.fillna(-np.inf).idxmax())
+    return float(tried[best]["learning_rate_init"])
 
 
 def scores_of(

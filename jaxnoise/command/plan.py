@@ -1,5 +1,6 @@
 """How much fits into the minutes: by the times of a few trainings on the rows."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -106,14 +107,16 @@ def plan(question: Question, size: Size, seed: int, seconds: float) -> Plan:
     """
     started = time.monotonic()
     times = measure(question, size, seed)
-    seconds -= time.monotonic() - started
+    spent = time.monotonic() - started
+    seconds -= spent
     made = [_planned(question, size, times, each, seconds) for each in SIZES]
     fitting = [each for each in made if each.seconds <= seconds]
     if not fitting:
-        least = min(each.seconds for each in made) / 60
+        least = (spent + min(each.seconds for each in made)) / 60
+        give = math.ceil(12 * least) / 10  # a fifth more, as measuring is not exact
         raise FileError(
-            f"--minutes: the least that tells anything takes about {least:.0f} minutes "
-            f"on these {len(question.y):,} rows: give --minutes {least * 1.2:.0f}, or "
+            f"--minutes: the least that tells anything takes about {least:.1f} minutes "
+            f"on these {len(question.y):,} rows: give --minutes {give}, or "
             "--rows to take some of them"
         )
     chosen = fitting[0]

@@ -3,6 +3,7 @@
 `ask` makes a `Question` of files and options, or refuses them in one line.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from jaxnoise.command.suspects import duplicate_groups, suspects
 
 RARE = 10  # rows of a class; with fewer it cannot be in every part of every fold
 FEWEST = 30  # rows
+FEWEST_GROUPS = 10  # or times: two for each outer fold
+ALIKE = 0.5  # of the rows: where more repeat others, that is how such rows are
 MOST_CLASSES = 100
 FEW_VALUES = 10  # whole numbers of so many values are classes
 COPIES = 5  # of all numbers, at 8 bytes: whole, a division's, scaled, on the device
@@ -89,37 +92,25 @@ def ask(
         FileError: in one line, of what cannot be.
     """
     table = read_table(path, rows=rows, seed=seed)
-    frame, tested, notes = table.frame, None, [*table.notes]
     _check_columns(table, {"--target": target, "--group": group, "--time": time})
     _check_columns(table, {f"--drop {name}": name for name in drop})
-    if test is not None:
-        held = read_table(test, kinds=table.kinds, styles=table.styles).frame
-        held = columns_of(held, [*frame], test)
-        tested = np.arange(len(frame) + len(held)) >= len(frame)
-        frame = pd.concat([frame, held], ignore_index=True)
-    there = frame[target].notna().to_numpy()
-    if not there.all():
-        lost = np.flatnonzero(~there)
-        notes.append(
-            f"{len(lost)} rows have no {target!r} and are left out, such as "
-            f"row {lost[0] + 1}"
-        )
+    _check_dividers(table, target, group, time)
+    notes = [*table.notes]
+    frame, tested = _with_tested(table, test)
     classification = _is_classification(table, target, task, notes)
-    if classification:
-        there = there & _frequent(frame[target], target, there, notes)
-    frame = frame[there].reset_index(drop=True)
-    tested = tested if tested is None else tested[there]
-    given = [name for name in (group, time) if name]
-    X = frame.drop(columns=[target, *dict.fromkeys([*drop, *given])])
+    there = _with_target(frame[target], classification, tested, notes)
+    if time:
+        there = there & _with_time(frame[time], notes)
+    frame, tested = frame[there].reset_index(drop=True), tested[there]
+    X = frame.drop(columns={target, group, time, *drop} - {None})
     y = _targets(frame[target], classification)
-    _check_size(X, y, target, classification, path)
+    _check_size(X[~tested], y[~tested], target, classification, path)
+    if test is not None and not tested.any():
+        raise FileError(f"{test}: no row has a {target!r} that training rows have, too")
     notes.append(_memory(X, table.kinds, path))
     groups = _codes(frame[group]) if group else None
     found = suspects(X, pd.Series(y), classification=classification, groups=groups)
-    if groups is None and time is None:
-        groups = duplicate_groups(X)
-    scoring = scoring or SCORING[classification]
-    _check_scoring(scoring)
+    groups = _equal_rows(X) if groups is None else groups
     return Question(
         X=X,
         y=y,
@@ -127,13 +118,82 @@ def ask(
         styles={k: v for k, v in table.styles.items() if k in X},
         target=target,
         classification=classification,
-        scoring=scoring,
-        groups=groups if groups is not None and len(set(groups)) < len(y) else None,
+        scoring=_scoring(scoring, classification, y),
+        groups=groups,
         time=_codes(frame[time]) if time else None,
-        tested=tested,
+        tested=None if test is None else tested,
         notes=tuple(notes),
         suspects=tuple(found),
     )
+
+
+def _with_tested(table: Table, test: Any) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows, those of a file that report behind them; and which these are."""
+    frame = table.frame
+    tested = np.zeros(len(frame), bool)
+    if test is None:
+        return frame, tested
+    held = read_table(test, kinds=table.kinds, styles=table.styles).frame
+    held = columns_of(held, [*frame], test)
+    tested = np.append(tested, np.ones(len(held), bool))
+    return pd.concat([frame, held], ignore_index=True), tested
+
+
+def _with_target(
+    column: pd.Series, classification: bool, tested: np.ndarray, notes: list[str]
+) -> np.ndarray:
+    """Rows that can be learned from: with a target, of a class that is not rare."""
+    there = column.notna().to_numpy()
+    if not there.all():
+        lost = np.flatnonzero(~there)
+        notes.append(
+            f"{len(lost)} rows have no {column.name!r} and are left out, such as "
+            f"row {lost[0] + 1}"
+        )
+    if classification:
+        name, trains = str(column.name), there & ~tested
+        there = there & _frequent(column, name, trains, notes)
+    return there
+
+
+def _with_time(column: pd.Series, notes: list[str]) -> np.ndarray:
+    """Rows of which the time is known."""
+    there = column.notna().to_numpy()
+    if not there.all():
+        notes.append(
+            f"{(~there).sum()} rows have no {column.name!r} and are left out: nobody "
+            "knows what they come after"
+        )
+    return there
+
+
+def _check_dividers(
+    table: Table, target: str, group: str | None, time: str | None
+) -> None:
+    """Refuse columns by which rows cannot be divided."""
+    if group and time:
+        raise FileError("--group and --time: rows are divided by one of them, give one")
+    if target in (group, time):
+        raise FileError(f"--target: column {target!r} cannot also divide the rows")
+    if group and table.frame[group].nunique() < FEWEST_GROUPS:
+        raise FileError(
+            f"--group: column {group!r} has {table.frame[group].nunique()} values, and "
+            f"{FEWEST_GROUPS} are the least that folds take"
+        )
+    if time and table.kinds[time] == "words":
+        raise FileError(f"--time: column {time!r} holds words; dates or numbers order")
+    if time and table.frame[time].nunique() < FEWEST_GROUPS:
+        raise FileError(
+            f"--time: column {time!r} has {table.frame[time].nunique()} different "
+            f"values, and {FEWEST_GROUPS} are the least"
+        )
+
+
+def _equal_rows(X: pd.DataFrame) -> np.ndarray | None:
+    """Groups of equal rows, if there are some; not where most rows repeat others."""
+    groups = duplicate_groups(X)
+    count = len(set(groups))
+    return groups if ALIKE * len(X) <= count < len(X) else None
 
 
 def _check_columns(table: Table, named: Mapping[str, str | None]) -> None:
@@ -241,12 +301,27 @@ def _codes(column: pd.Series) -> np.ndarray:
     return np.asarray(pd.factorize(column, sort=True, use_na_sentinel=False)[0])
 
 
-def _check_scoring(scoring: str) -> None:
-    from sklearn.metrics import get_scorer_names
+def _scoring(scoring: str | None, classification: bool, y: np.ndarray) -> str:
+    """A scorer's name that fits the target, by a trial."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.metrics import get_scorer, get_scorer_names
 
+    scoring = scoring or SCORING[classification]
     if scoring not in get_scorer_names():
         raise FileError(
             f"--scoring: {scoring!r} is no scorer of scikit-learn, such as 'accuracy', "
             "'balanced_accuracy', 'roc_auc', 'neg_log_loss', 'r2' or "
             "'neg_mean_absolute_error'"
         )
+    dummy = DummyClassifier(strategy="prior") if classification else DummyRegressor()
+    rows = np.zeros((len(y), 1))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            get_scorer(scoring)(dummy.fit(rows, y), rows, y)
+    except Exception as error:  # each scorer says its own
+        first = str(error).partition("\n")[0]
+        raise FileError(
+            f"--scoring: {scoring!r} does not fit the target ({first})"
+        ) from error
+    return scoring

@@ -224,5 +224,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path | TextIO) -> None:
         return safe_cell(value) if isinstance(value, str) else value
 
     texts = frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns
-    frame = frame.assign(**{name: frame[name].map(safe) for name in texts})
+    frame = frame.copy()
+    for name in texts:
+        frame[name] = frame[name].map(safe)
     frame.rename(columns=safe).to_csv(path, index=False)

@@ -46,6 +46,7 @@ def run(
     use_all_cores()
     question = ask(file, target, seed=seed, **asked)
     out = out or Path(_plain(f"{file.stem}.{target}"))
+    out.mkdir(parents=True, exist_ok=True)
     with _progress(quiet) as (tell, advance):
         for line in [*question.notes, *question.suspects]:
             tell(line)
@@ -55,13 +56,13 @@ def run(
             )
         except KeyboardInterrupt:
             raise Stopped(
-                f"stopped; what was finished is kept in {out}, and the same line goes "
+                f"stopped; what is finished is kept in {out}, and the same line goes "
                 "on from there"
             ) from None
-        tell("fitting the network to all rows")
+        tell("fitting the network that is offered")
         found = answer(question, tuned)
         content = _content(file, question, tuned, found)
-        _write(out, file, question, tuned, found, content)
+        _write(out, file, question, tuned, found, content, asked | {"seed": seed})
     return _text(question, found, content, out), content
 
 
@@ -105,6 +106,7 @@ def _write(
     tuned: Tuned,
     found: Answer,
     content: dict[str, Any],
+    asked: dict[str, Any],
 ) -> None:
     """All files of the answer."""
     kept = np.arange(len(question.y))
@@ -124,7 +126,8 @@ def _write(
     )
     (out / "answer.json").write_text(json.dumps(content, indent=1), "utf-8")
     write_csv(found.methods, out / "methods.csv")
-    (out / "script.py").write_text(script(file, question, tuned, found), "utf-8")
+    text = script(file, question, tuned, found, asked)
+    (out / "script.py").write_text(text, "utf-8")
     report(
         found.cells,
         out / "report.html",

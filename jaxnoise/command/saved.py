@@ -80,6 +80,7 @@ def load_model(folder: Path) -> tuple[Pipeline, dict[str, Any]]:
             raise FileError(
                 f"{folder}: the format is {about['format']!r}, not {FORMAT!r}"
             )
+        about = {name: about[name] for name in ("kinds", "styles", "target", "answer")}
         types = skops.io.get_untrusted_types(file=folder / PREPARATION)
         strange = sorted({*types} - {*TYPES})
         if strange:
@@ -97,8 +98,10 @@ def load_model(folder: Path) -> tuple[Pipeline, dict[str, Any]]:
         ) from error
 
 
-def predictions(folder: Path, path: Path) -> pd.DataFrame:
+def predictions(folder: Path, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A row for each row of a file: what the model predicts, and its probabilities.
+
+    Beside it what was done to the file, a line each.
 
     Raises:
         FileError: if the file lacks a column, or the model cannot be read.
@@ -112,4 +115,4 @@ def predictions(folder: Path, path: Path) -> pd.DataFrame:
         shares = np.asarray(model.predict_proba(X))
         for i, name in enumerate(model[-1].classes_):
             found[f"probability of {name}"] = shares[:, i]
-    return found
+    return found, table.notes

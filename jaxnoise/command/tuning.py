@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -88,6 +89,7 @@ def tune(
     chosen = _planned(question, out, minutes, seed, tell)
     size = chosen.size
     divisions = divide(question, inner=size.inner, repeats=chosen.repeats, seed=seed)
+    folder = out / SCORES / _fingerprint(question, seed)[:8]
     folds = 1 + max(each.fold for each in divisions)
     scores, candidates, done = [], {}, 0
     for fold in range(folds):
@@ -96,7 +98,7 @@ def tune(
         for number, method in enumerate(METHODS):
             advance(fold * len(METHODS) + number, folds * len(METHODS))
             tried = candidates_of(method, question.classification, size, rate)
-            part = _part(out, question, method, fold, mine, size, tried, deadline)
+            part = _part(folder, question, method, fold, mine, size, tried, deadline)
             if part is None:
                 break
             parts.append(part)
@@ -120,7 +122,7 @@ def tune(
 
 
 def _part(
-    out: Path,
+    folder: Path,
     question: Question,
     method: str,
     fold: int,
@@ -130,7 +132,7 @@ def _part(
     deadline: float,
 ) -> pd.DataFrame | None:
     """Its scores, trained now unless they are there; None if the time is over."""
-    path = out / SCORES / f"{fold:02d}-{method}.csv"
+    path = folder / f"{fold:02d}-{method}.csv"
     if path.exists():
         return pd.read_csv(path, float_precision="round_trip")
     if time.monotonic() > deadline:
@@ -138,15 +140,31 @@ def _part(
     made = scores_of(method, question, divisions, size, tried)
     made = made.assign(method=method, fold=fold)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    made.to_csv(unfinished, index=False)
-    os.replace(unfinished, path)
+    _write_whole(path, lambda unfinished: made.to_csv(unfinished, index=False))
     return made
 
 
+def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """All of a file, or nothing."""
+    unfinished = path.with_suffix(".tmp")
+    write(unfinished)
+    os.replace(unfinished, path)
+
+
 def chosen_of(part: pd.DataFrame) -> int:
-    """The candidate that the rows that choose prefer, of equal ones the first."""
-    return int(part.groupby("candidate")["validation"].mean().idxmax())
+    """The candidate that the rows that choose prefer, of equal ones the first.
+
+    Raises:
+        Stopped: if no candidate has a score in each run.
+    """
+    scores = part.groupby("candidate")["validation"]
+    means = scores.agg(lambda each: each.mean(skipna=False))  # NaN: one run diverged
+    if means.isna().all():
+        raise Stopped(
+            f"every candidate of {part['method'].iloc[0]!r} diverged on some rows, or "
+            "has no score there: there may be too few rows that choose"
+        )
+    return int(means.idxmax())
 
 
 def _planned(
@@ -154,7 +172,10 @@ def _planned(
 ) -> Plan:
     """What was planned here before, more often if there is more time; or a new plan."""
     path, name = out / PLAN, _fingerprint(question, seed)
-    known = json.loads(path.read_text("utf-8")) if path.exists() else None
+    try:
+        known = json.loads(path.read_text("utf-8")) if path.exists() else None
+    except ValueError:
+        raise FileError(f"--out: {path} is damaged: delete it") from None
     if known and known["question"] != name:
         raise FileError(
             f"--out: {out} holds the answer to another question (other rows, columns, "
@@ -167,19 +188,24 @@ def _planned(
     else:
         tell("planning: a first training takes its time")
         made = plan(question, first_size(len(question.y)), seed, 60 * minutes)
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"question": name, **asdict(made)}), "utf-8")
+    text = json.dumps({"question": name, **asdict(made)})
+    _write_whole(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
     tell(in_words(question, made))
     return made
 
 
 def _fingerprint(question: Question, seed: int) -> str:
     """Of all that the scores depend on."""
-    rows = pd.util.hash_pandas_object(question.X, index=False).to_numpy()
-    y = pd.util.hash_array(question.y)
-    arrays = [rows, y, question.groups, question.time, question.tested]
-    parts = [b"" if part is None else part.tobytes() for part in arrays]
-    told = [dict(question.kinds), question.classification, question.scoring, seed]
-    return sha256(
-        b"".join([*parts, repr([told, version("jaxnoise")]).encode()])
-    ).hexdigest()
+    arrays = {
+        "rows": pd.util.hash_pandas_object(question.X, index=False).to_numpy(),
+        "y": pd.util.hash_array(question.y),
+        "groups": question.groups,
+        "time": question.time,
+        "tested": question.tested,
+    }
+    hashed = {
+        k: v if v is None else sha256(v.tobytes()).digest() for k, v in arrays.items()
+    }
+    versions = [version(name) for name in ("jaxnoise", "jax", "scikit-learn", "skrub")]
+    told = [hashed, dict(question.kinds), question.classification, question.scoring]
+    return sha256(repr([*told, question.target, seed, versions]).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """`jaxnoise tune`, from a file to the answer and what is written with it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -19,6 +20,8 @@ from sklearn.model_selection import (
 )
 
 from jaxnoise.command import plan, tuning
+from jaxnoise.command.columns import FileError
+from jaxnoise.command.divisions import divide
 from jaxnoise.command.methods import METHODS, Size, network
 from jaxnoise.command.preparation import preparation
 from jaxnoise.command.question import ask
@@ -82,7 +85,9 @@ def test_quiet_says_the_answer_alone_and_json_is_json(told):
 
 
 def test_the_score_is_the_mean_over_outer_folds(told):
-    parts = [pd.read_csv(path) for path in sorted((told.out / "scores").iterdir())]
+    parts = [
+        pd.read_csv(path) for path in sorted((told.out / "scores").glob("*/*.csv"))
+    ]
     scores = pd.concat(parts)
     assert {*scores["method"]} == {*METHODS} and scores["fold"].nunique() == 5
     quiet = scores[scores["method"] == "none"]
@@ -164,10 +169,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(told, tmp_path):
         result = invoke(*line)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == (
-        f"jaxnoise: stopped; what was finished is kept in {tmp_path / 'out'}, and the "
+        f"jaxnoise: stopped; what is finished is kept in {tmp_path / 'out'}, and the "
         "same line goes on from there"
     )
-    assert len(list((tmp_path / "out" / "scores").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "scores").glob("*/*.csv"))) == 3
 
 
 def test_minutes_that_end_too_early_are_no_answer(told, tmp_path, monkeypatch):
@@ -204,6 +209,26 @@ BAD = {
         "--target: column 'size' has 120 classes in 120 rows, 0 of them with 10 rows "
         "or more; a classification takes 2 to 100 classes of 10 rows or more",
     ),
+    "a group that is the target": (
+        ["--target", "label", "--group", "label"],
+        "--target: column 'label' cannot also divide the rows",
+    ),
+    "few groups": (
+        ["--target", "label", "--group", "color"],
+        "--group: column 'color' has 3 values, and 10 are the least that folds take",
+    ),
+    "time in words": (
+        ["--target", "label", "--time", "color"],
+        "--time: column 'color' holds words; dates or numbers order",
+    ),
+    "two dividers": (
+        ["--target", "label", "--time", "day", "--group", "size"],
+        "--group and --time: rows are divided by one of them, give one",
+    ),
+    "a scorer of numbers": (
+        ["--target", "label", "--scoring", "r2"],
+        "--scoring: 'r2' does not fit the target (",
+    ),
     "no scorer": (
         ["--target", "label", "--scoring", "acuracy"],
         "--scoring: 'acuracy' is no scorer of scikit-learn",
@@ -235,6 +260,68 @@ def test_targets_that_cannot_be_learned(tmp_path, column, message):
     frame.to_csv(tmp_path / "table.csv", index=False)
     result = invoke("tune", tmp_path / "table.csv", "--target", "y")
     assert result.exit_code == 2 and message in result.stderr
+
+
+def test_classes_that_come_one_after_the_other_cannot_be_ordered_by_time(tmp_path):
+    frame = pd.DataFrame({"day": range(90), "x": np.arange(90) % 7})
+    frame.assign(y=["a"] * 45 + ["b"] * 45).to_csv(tmp_path / "t.csv", index=False)
+    question = ask(tmp_path / "t.csv", "y", time="day")
+    with pytest.raises(FileError, match="'y' has one class in the rows of a division"):
+        divide(question, inner=1, repeats=1, seed=0)
+
+
+def test_a_new_class_among_test_rows_is_left_out_or_refused(tmp_path):
+    rows = table()
+    rows.to_csv(tmp_path / "train.csv", index=False)
+    rows[:20].assign(label="new").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(FileError, match="no row has a 'label' that training rows have"):
+        ask(tmp_path / "train.csv", "label", test=tmp_path / "test.csv")
+
+
+def test_rows_that_mostly_repeat_others_are_divided_freely(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"sex": rng.choice(["f", "m"], 99), "y": rng.normal(size=99)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert ask(tmp_path / "t.csv", "y").groups is None
+
+
+def test_scores_of_another_question_are_not_taken(told, tmp_path, monkeypatch):
+    """Also where the plan, which would refuse, is gone; and by each way to divide."""
+    names = {
+        tuning._fingerprint(ask(told.file, "label", **given), 0)
+        for given in ({}, {"group": "size"}, {"time": "day"}, {"scoring": "f1_macro"})
+    }
+    assert len(names) == 4
+    out = shutil.copytree(told.out, tmp_path / "out")
+    (out / "plan.json").unlink()
+    asked = []
+    monkeypatch.setattr(tuning, "scores_of", lambda *args: asked.append(1) or 1 / 0)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+        small(patch)
+        question = ask(told.file, "label", drop=("color",))
+        nothing = lambda *_: None  # noqa: E731
+        tuning.tune(question, out, minutes=100, seed=0, tell=nothing, advance=nothing)
+    assert asked
+
+
+def test_a_damaged_plan_is_told(told, tmp_path):
+    out = shutil.copytree(told.out, tmp_path / "out")
+    (out / "plan.json").write_text("{")
+    result = invoke("tune", told.file, "--target", "label", "--out", out)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].endswith("plan.json is damaged: delete it")
+
+
+def test_the_script_runs_the_same_divisions(told):
+    text = (told.out / "script.py").read_text("utf-8")
+    lines = text.partition("settings = ")[0]
+    names: dict = {}
+    exec(lines, names)
+    divisions = divide(ask(told.file, "label"), inner=1, repeats=1, seed=0)
+    for (train, test), each in zip(names["folds"], divisions, strict=True):
+        assert len(train) == len(each.train) + len(each.validation)
+        np.testing.assert_array_equal(test, each.test)
+    compile(text, "script.py", "exec")
 
 
 def test_rare_classes_and_rows_without_target_are_left_out_and_named(tmp_path):
