@@ -92,38 +92,31 @@ def ask(
         FileError: in one line, of what cannot be.
     """
     table = read_table(path, rows=rows, seed=seed)
-    _check_columns(table, {"--target": target, "--group": group, "--time": time})
-    _check_columns(table, {f"--drop {name}": name for name in drop})
-    _check_dividers(table, target, group, time)
+    _check_columns(table, target, group, time, drop)
     notes = [*table.notes]
     frame, tested = _with_tested(table, test)
     classification = _is_classification(table, target, task, notes)
     there = _with_target(frame[target], classification, tested, notes)
-    if time:
-        there = there & _with_time(frame[time], notes)
+    there = there & _with_time(frame, time, notes)
     frame, tested = frame[there].reset_index(drop=True), tested[there]
     X = frame.drop(columns={target, group, time, *drop} - {None})
     y = _targets(frame[target], classification)
     _check_size(X[~tested], y[~tested], target, classification, path)
-    if test is not None and not tested.any():
-        raise FileError(f"{test}: no row has a {target!r} that training rows have, too")
-    notes.append(_memory(X, table.kinds, path))
-    groups = _codes(frame[group]) if group else None
-    found = suspects(X, pd.Series(y), classification=classification, groups=groups)
-    groups = _equal_rows(X) if groups is None else groups
+    _check_tested(tested, test, target)
+    groups = _codes(frame[group]) if group else _equal_rows(X)
+    told = _suspects(X, y, classification, groups if group else None)
     return Question(
         X=X,
         y=y,
-        kinds={name: table.kinds[name] for name in X},
-        styles={k: v for k, v in table.styles.items() if k in X},
+        **_read_as(table, list(X)),
         target=target,
         classification=classification,
         scoring=_scoring(scoring, classification, y),
         groups=groups,
         time=_codes(frame[time]) if time else None,
         tested=None if test is None else tested,
-        notes=tuple(notes),
-        suspects=tuple(found),
+        notes=(*notes, _memory(X, table.kinds, path)),
+        suspects=told,
     )
 
 
@@ -156,12 +149,14 @@ def _with_target(
     return there
 
 
-def _with_time(column: pd.Series, notes: list[str]) -> np.ndarray:
+def _with_time(frame: pd.DataFrame, time: str | None, notes: list[str]) -> np.ndarray:
     """Rows of which the time is known."""
-    there = column.notna().to_numpy()
+    there = (
+        np.ones(len(frame), bool) if time is None else frame[time].notna().to_numpy()
+    )
     if not there.all():
         notes.append(
-            f"{(~there).sum()} rows have no {column.name!r} and are left out: nobody "
+            f"{(~there).sum()} rows have no {time!r} and are left out: nobody "
             "knows what they come after"
         )
     return there
@@ -189,6 +184,19 @@ def _check_dividers(
         )
 
 
+def _read_as(table: Table, names: list[str]) -> dict[str, dict[str, str]]:
+    """How some columns were read, by which other files are read alike."""
+    whole = {"kinds": table.kinds, "styles": table.styles}
+    return {k: {n: v[n] for n in names if n in v} for k, v in whole.items()}
+
+
+def _suspects(
+    X: pd.DataFrame, y: np.ndarray, classification: bool, groups: np.ndarray | None
+) -> tuple[str, ...]:
+    target = pd.Series(y)
+    return tuple(suspects(X, target, classification=classification, groups=groups))
+
+
 def _equal_rows(X: pd.DataFrame) -> np.ndarray | None:
     """Groups of equal rows, if there are some; not where most rows repeat others."""
     groups = duplicate_groups(X)
@@ -196,14 +204,25 @@ def _equal_rows(X: pd.DataFrame) -> np.ndarray | None:
     return groups if ALIKE * len(X) <= count < len(X) else None
 
 
-def _check_columns(table: Table, named: Mapping[str, str | None]) -> None:
+def _check_tested(tested: np.ndarray, test: Any, target: str) -> None:
+    if test is not None and not tested.any():
+        raise FileError(f"{test}: no row has a {target!r} that training rows have, too")
+
+
+def _check_columns(
+    table: Table,
+    target: str,
+    group: str | None,
+    time: str | None,
+    drop: tuple[str, ...],
+) -> None:
     known = list(table.frame)
-    for option, name in named.items():
+    asked = [("--target", target), ("--group", group), ("--time", time)]
+    for option, name in asked + [("--drop", name) for name in drop]:
         if name is not None and name not in known:
             some = ", ".join(map(repr, known[:20])) + ", ..." * (len(known) > 20)
-            raise FileError(
-                f"{option.split()[0]}: there is no column {name!r}, but {some}"
-            )
+            raise FileError(f"{option}: there is no column {name!r}, but {some}")
+    _check_dividers(table, target, group, time)
 
 
 def _is_classification(

@@ -7,8 +7,9 @@ Whatever ends the work, the parts that are there are not made again.
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -89,27 +90,23 @@ def tune(
     chosen = _planned(question, out, minutes, seed, tell)
     size = chosen.size
     divisions = divide(question, inner=size.inner, repeats=chosen.repeats, seed=seed)
-    folder = out / SCORES / _fingerprint(question, seed)[:8]
+    folder = out / SCORES / _fingerprint(question, seed, size)[:8]
     folds = 1 + max(each.fold for each in divisions)
-    scores, candidates, done = [], {}, 0
+    scores: list[pd.DataFrame] = []
+    candidates: dict[tuple[int, str], Sequence[Params]] = {}
+    done = 0
     for fold in range(folds):
         mine = {i: each for i, each in enumerate(divisions) if each.fold == fold}
-        parts, rate = [], RATES[0]
-        for number, method in enumerate(METHODS):
-            advance(fold * len(METHODS) + number, folds * len(METHODS))
-            tried = candidates_of(method, question.classification, size, rate)
-            part = _part(folder, question, method, fold, mine, size, tried, deadline)
-            if part is None:
-                break
-            parts.append(part)
-            candidates[fold, method] = tried
-            if method == NONE:
-                rate = rate_of_quiet(part, tried)
-        if len(parts) < len(METHODS):
+        part = partial(_part, folder, question, fold, mine, size, deadline)
+        made = {}
+        for method, tried, scored in _methods_of(question, size, part):
+            made[method] = tried, scored
+            advance(fold * len(METHODS) + len(made), folds * len(METHODS))
+        if len(made) < len(METHODS):
             break
-        scores += parts
+        scores += [scored for _, scored in made.values()]
+        candidates |= {(fold, method): tried for method, (tried, _) in made.items()}
         done += 1
-    advance(done * len(METHODS), folds * len(METHODS))
     least = min(folds, OUTER)
     if done < least:
         raise Stopped(
@@ -121,15 +118,30 @@ def tune(
     return Tuned(table, candidates, size, done, folds, overlap_of(divisions), seconds)
 
 
+def _methods_of(
+    question: Question, size: Size, part: Callable[..., pd.DataFrame | None]
+) -> Iterator[tuple[str, Sequence[Params], pd.DataFrame]]:
+    """Of one outer fold each method, its candidates and scores, until the time ends."""
+    rate = RATES[0]
+    for method in METHODS:
+        tried = candidates_of(method, question.classification, size, rate)
+        scored = part(method, tried)
+        if scored is None:
+            return
+        if method == NONE:
+            rate = rate_of_quiet(scored, tried)
+        yield method, tried, scored
+
+
 def _part(
     folder: Path,
     question: Question,
-    method: str,
     fold: int,
     divisions: dict[int, Division],
     size: Size,
-    tried: Sequence[Params],
     deadline: float,
+    method: str,
+    tried: Sequence[Params],
 ) -> pd.DataFrame | None:
     """Its scores, trained now unless they are there; None if the time is over."""
     path = folder / f"{fold:02d}-{method}.csv"
@@ -194,7 +206,7 @@ def _planned(
     return made
 
 
-def _fingerprint(question: Question, seed: int) -> str:
+def _fingerprint(question: Question, seed: int, size: Size | None = None) -> str:
     """Of all that the scores depend on."""
     arrays = {
         "rows": pd.util.hash_pandas_object(question.X, index=False).to_numpy(),
@@ -208,4 +220,5 @@ def _fingerprint(question: Question, seed: int) -> str:
     }
     versions = [version(name) for name in ("jaxnoise", "jax", "scikit-learn", "skrub")]
     told = [hashed, dict(question.kinds), question.classification, question.scoring]
-    return sha256(repr([*told, question.target, seed, versions]).encode()).hexdigest()
+    told += [question.target, seed, size]
+    return sha256(repr([*told, versions]).encode()).hexdigest()
