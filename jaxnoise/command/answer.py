@@ -68,12 +68,12 @@ def answer(question: Question, tuned: Tuned) -> Answer:
         others = _rival_runs(tuned, runs, found, helps, metric)
         others_at = options | {"baseline": NETWORK}
         rivals = compare(others, metric=f"test_{metric}", **others_at)
-    methods = _methods(tuned, rivals, found, helps)
+    methods = _methods(tuned, rivals, helps)
     decided = found.verdict != "no evidence" or question.tested is not None
     needed = None if decided else _rows_needed(question, found)
     sentences = [_first(question, found), _too_few(question, found, needed)]
     if question.tested is None:  # else a rival's one score has no interval
-        sentences.append(_rival(rivals, methods, question))
+        sentences.append(_rival(methods, question))
     return Answer(
         sentences=tuple(filter(None, sentences)),
         helps=helps,
@@ -102,8 +102,7 @@ def _network_runs(tuned: Tuned, metric: str) -> pd.DataFrame:
     kept = []
     for (method, fold), part in tuned.scores.groupby(["method", "fold"]):
         if method == NONE:
-            part = part[part["candidate"] == chosen_of(part)]
-            kept.append(part.assign(placement=NONE, strength=0.0))
+            kept.append(_runs_chosen(part).assign(placement=NONE, strength=0.0))
         elif method == NOISE:
             tried = tuned.candidates[fold, method]
             cells = [_cell(tried[i]) for i in part["candidate"]]
@@ -112,6 +111,11 @@ def _network_runs(tuned: Tuned, metric: str) -> pd.DataFrame:
             kept.append(part.assign(placement=short, strength=levels))
     runs = pd.concat(kept).sort_values(["placement", "strength"], kind="stable")
     return _named(runs.reset_index(drop=True), metric)
+
+
+def _runs_chosen(part: pd.DataFrame) -> pd.DataFrame:
+    """Those of the candidate that the rows that choose prefer."""
+    return part[part["candidate"] == chosen_of(part)]
 
 
 def _cell(params: Params) -> tuple[str, float]:
@@ -133,8 +137,8 @@ def _rival_runs(
     for (method, _), part in tuned.scores.groupby(["method", "fold"]):
         if method in (NONE, NOISE):
             continue
-        part = part[part["candidate"] == chosen_of(part)]
-        part = _named(part, metric).assign(placement=method, strength=0.0)
+        part = _named(_runs_chosen(part), metric)
+        part = part.assign(placement=method, strength=0.0)
         seeds = network["seed"].unique()  # a model of none stands for each
         kept += [part.assign(seed=seed) for seed in seeds]
     return pd.concat(kept, ignore_index=True)
@@ -145,9 +149,7 @@ def _named(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     return runs.rename(columns=names)
 
 
-def _methods(
-    tuned: Tuned, rivals: Comparison, found: Selection, helps: bool
-) -> pd.DataFrame:
+def _methods(tuned: Tuned, rivals: Comparison, helps: bool) -> pd.DataFrame:
     """A row a method."""
     counts = tuned.scores.groupby("method")["candidate"].nunique()
     offered = NOISE if helps else NONE
@@ -281,7 +283,7 @@ def _too_few(question: Question, found: Selection, needed: int | None) -> str:
     )
 
 
-def _rival(rivals: Comparison, methods: pd.DataFrame, question: Question) -> str:
+def _rival(methods: pd.DataFrame, question: Question) -> str:
     """A model that is better than the network, which is then the one to take."""
     better = methods[methods["verdict"] == "better"]
     if better.empty:

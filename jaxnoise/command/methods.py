@@ -6,6 +6,8 @@ chosen by the score of the rows that choose.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import ne
 from typing import Any
 
 import numpy as np
@@ -26,17 +28,22 @@ from jaxnoise.command.rivals import (
 from jaxnoise.estimators.candidates import Candidate, Rows, trained
 from jaxnoise.estimators.mlp import NoisyMLPClassifier, NoisyMLPRegressor
 from jaxnoise.estimators.parameters import NOISES
+from jaxnoise.estimators.search import PLACEMENTS
 from jaxnoise.training.devices import core_count
 
 Params = Mapping[str, Any]
 RATES = [1e-3, 3e-3, 3e-4, 1e-2]  # learning rates, the likeliest first
 DECAYS = [1.0, 0.0, 10.0, 0.1]
-PLACES = ["hidden_noise", "input_noise", "weight_noise", "label_noise"]
+LIKELIEST = {  # the strength to try first, of those of a search's start
+    "hidden_noise": 0.1,
+    "input_noise": 0.1,
+    "weight_noise": 0.03,
+    "label_noise": 0.1,
+}
+PLACES = list(LIKELIEST)
 STRENGTHS = {
-    "input_noise": [0.1, 0.3, 1.0],
-    "hidden_noise": [0.1, 0.3, 1.0],
-    "weight_noise": [0.03, 0.01, 0.1],
-    "label_noise": [0.1, 0.05, 0.2],
+    place: sorted(PLACEMENTS[place], key=partial(ne, first))
+    for place, first in LIKELIEST.items()
 }
 NONE, NOISE = "none", "noise"
 METHODS = (NONE, NOISE, LINEAR, BOOSTED)

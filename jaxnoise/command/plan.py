@@ -10,6 +10,7 @@ from jaxnoise.command.methods import (
     METHODS,
     NOISE,
     NONE,
+    PLACES,
     Size,
     candidates_of,
     scores_of,
@@ -30,7 +31,7 @@ REPEATS = 4  # of the outer folds, at most
 SEEDS = 10  # where a file of test rows reports: they are what is counted
 STEPS, EPOCHS, FEWEST_EPOCHS = 40_000, 200, 20
 BATCH, MOST_BATCH, STEPS_AN_EPOCH = 32, 1024, 300
-PLACES = 5  # programs to compile: one for each place of noise, and one without
+PROGRAMS = 1 + len(PLACES)  # without noise, and with it at each place
 SHARE = 0.3  # of the time that gradient boosting may take
 SLOWER = 1.3  # times what was measured: other candidates train longer
 
@@ -159,7 +160,7 @@ def _planned(
         + boosted * times.boosting
         + len(candidates_of(LINEAR, kind, size)) * times.linear
     )
-    return Plan(size, 1, divisions * each + PLACES * times.compiling)
+    return Plan(size, 1, divisions * each + PROGRAMS * times.compiling)
 
 
 def in_words(question: Question, made: Plan) -> str:

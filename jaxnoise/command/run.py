@@ -63,7 +63,7 @@ def run(
         found = answer(question, tuned)
         content = _content(file, question, tuned, found)
         _write(out, file, question, tuned, found, content, asked | {"seed": seed})
-    return _text(question, found, content, out), content
+    return _text(found, out), content
 
 
 def _plain(name: str) -> str:
@@ -206,7 +206,7 @@ def _number(value: Any) -> Any:
     return None if number and not abs(value) < float("inf") else value
 
 
-def _text(question: Question, found: Answer, content: dict[str, Any], out: Path) -> str:
+def _text(found: Answer, out: Path) -> str:
     """What is printed."""
     lines = [" ".join(found.sentences), ""]
     rows = found.methods.to_dict("records")

@@ -45,7 +45,6 @@ class Tuned:
         candidates: of each outer fold and method, in order.
         size: how much was tried on each fold.
         folds: the number of outer folds that are done.
-        planned: that number when all is done.
         overlap: of the outer folds.
         seconds: that all parts took, whenever.
     """
@@ -54,7 +53,6 @@ class Tuned:
     candidates: dict[tuple[int, str], Sequence[Params]]
     size: Size
     folds: int
-    planned: int
     overlap: float
     seconds: float
 
@@ -87,10 +85,11 @@ def tune(
         Stopped: if they were too few for the least that tells anything.
     """
     deadline = time.monotonic() + 60 * minutes
-    chosen = _planned(question, out, minutes, seed, tell)
+    asked = _fingerprint(question, seed)
+    chosen = _planned(question, out, minutes, seed, asked, tell)
     size = chosen.size
     divisions = divide(question, inner=size.inner, repeats=chosen.repeats, seed=seed)
-    folder = out / SCORES / _fingerprint(question, seed, size)[:8]
+    folder = out / SCORES / sha256(repr((asked, size)).encode()).hexdigest()[:8]
     folds = 1 + max(each.fold for each in divisions)
     scores: list[pd.DataFrame] = []
     candidates: dict[tuple[int, str], Sequence[Params]] = {}
@@ -115,7 +114,7 @@ def tune(
         )
     table = pd.concat(scores, ignore_index=True)
     seconds = float(table["seconds"].sum())
-    return Tuned(table, candidates, size, done, folds, overlap_of(divisions), seconds)
+    return Tuned(table, candidates, size, done, overlap_of(divisions), seconds)
 
 
 def _methods_of(
@@ -180,15 +179,15 @@ def chosen_of(part: pd.DataFrame) -> int:
 
 
 def _planned(
-    question: Question, out: Path, minutes: float, seed: int, tell: Tell
+    question: Question, out: Path, minutes: float, seed: int, asked: str, tell: Tell
 ) -> Plan:
     """What was planned here before, more often if there is more time; or a new plan."""
-    path, name = out / PLAN, _fingerprint(question, seed)
+    path = out / PLAN
     try:
         known = json.loads(path.read_text("utf-8")) if path.exists() else None
     except ValueError:
         raise FileError(f"--out: {path} is damaged: delete it") from None
-    if known and known["question"] != name:
+    if known and known["question"] != asked:
         raise FileError(
             f"--out: {out} holds the answer to another question (other rows, columns, "
             "options or version): give another folder, or delete it"
@@ -200,13 +199,13 @@ def _planned(
     else:
         tell("planning: a first training takes its time")
         made = plan(question, first_size(len(question.y)), seed, 60 * minutes)
-    text = json.dumps({"question": name, **asdict(made)})
+    text = json.dumps({"question": asked, **asdict(made)})
     _write_whole(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
     tell(in_words(question, made))
     return made
 
 
-def _fingerprint(question: Question, seed: int, size: Size | None = None) -> str:
+def _fingerprint(question: Question, seed: int) -> str:
     """Of all that the scores depend on."""
     arrays = {
         "rows": pd.util.hash_pandas_object(question.X, index=False).to_numpy(),
@@ -220,5 +219,5 @@ def _fingerprint(question: Question, seed: int, size: Size | None = None) -> str
     }
     versions = [version(name) for name in ("jaxnoise", "jax", "scikit-learn", "skrub")]
     told = [hashed, dict(question.kinds), question.classification, question.scoring]
-    told += [question.target, seed, size]
+    told += [question.target, seed]
     return sha256(repr([*told, versions]).encode()).hexdigest()

@@ -5,6 +5,7 @@ it. All take their key from ``update``, so that seeds under vmap have their own 
 and no key is kept as state.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -65,15 +66,23 @@ def gradient_noise(
     if not callable(stddev):
         check_strength("stddev", stddev)
 
+    return _each_step("gradient_noise", stddev, tree_add_gaussian_noise)
+
+
+def _each_step(
+    name: str, strength: Any, noisy: Callable[[Any, Any, Any], Any]
+) -> optax.GradientTransformationExtraArgs:
+    """A transform ``(key, updates, strength of the step) -> updates``."""
+
     def init(params: optax.Params) -> GradientNoiseState:
         return GradientNoiseState(jnp.zeros((), jnp.int32))
 
     def update(
         updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
     ) -> tuple[optax.Updates, GradientNoiseState]:
-        level = _level("gradient_noise", stddev, state.step, key)
-        noisy = tree_add_gaussian_noise(key, updates, level)
-        return noisy, GradientNoiseState(optax.safe_increment(state.step))
+        level = _level(name, strength, state.step, key)
+        step = optax.safe_increment(state.step)
+        return noisy(key, updates, level), GradientNoiseState(step)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -194,18 +203,11 @@ def langevin_noise(
     if not callable(learning_rate):
         check_strength("learning_rate", learning_rate)
 
-    def init(params: optax.Params) -> GradientNoiseState:
-        return GradientNoiseState(jnp.zeros((), jnp.int32))
-
-    def update(
-        updates: Any, state: Any, params: Any = None, *, key: Any = None, **extra: Any
-    ) -> tuple[optax.Updates, GradientNoiseState]:
-        rate = _level("langevin_noise", learning_rate, state.step, key)
+    def moved(key: Any, updates: Any, rate: Any) -> Any:
         drift = jax.tree.map(lambda g: (-rate / 2 * g).astype(g.dtype), updates)
-        moved = tree_add_gaussian_noise(key, drift, jnp.sqrt(rate))
-        return moved, GradientNoiseState(optax.safe_increment(state.step))
+        return tree_add_gaussian_noise(key, drift, jnp.sqrt(rate))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _each_step("langevin_noise", learning_rate, moved)
 
 
 def neelakantan_schedule(eta: ArrayLike, gamma: ArrayLike = 0.55) -> Schedule:

@@ -618,9 +618,7 @@ class NoisyDense(TrainOnly):
     rngs: nnx.Rngs = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        sizes, rngs = (self.in_features, self.out_features), self.rngs
-        for name, size in zip(("in_features", "out_features"), sizes, strict=True):
-            check_count(name, size)
+        sizes, rngs = _features(self), self.rngs
         start = vars(self).pop("stddev_init")
         draw.check_strength("stddev_init", start)
         super().__post_init__()
@@ -692,9 +690,7 @@ class DropConnectDense(TrainOnly):
     rngs: nnx.Rngs = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        sizes, rngs = (self.in_features, self.out_features), self.rngs
-        for name, size in zip(("in_features", "out_features"), sizes, strict=True):
-            check_count(name, size)
+        sizes, rngs = _features(self), self.rngs
         rate = vars(self).pop("rate")
         draw.check_strength("rate", rate)
         rows.check_mode(self.mode)
@@ -725,6 +721,13 @@ class DropConnectDense(TrainOnly):
         rate = self.rate[...]
         product = partial(functions.dropped_product, params, x, rate, self.mode)
         return self._product(product, rate, (x, params), train, rngs)
+
+
+def _features(layer: Any) -> tuple[int, int]:
+    """The numbers of inputs and outputs of a dense layer, checked."""
+    for name in ("in_features", "out_features"):
+        check_count(name, getattr(layer, name))
+    return layer.in_features, layer.out_features
 
 
 def _weights(layer: nnx.Module) -> dict[str, Array]:

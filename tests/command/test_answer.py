@@ -39,7 +39,7 @@ def tuned(seed=0, folds=FOLDS, *, sd=0.01, gain=0.0, rival=0.0, **tried):
     names = ["method", "candidate", "split", "seed", "validation", "test"]
     table = pd.DataFrame(rows, columns=names)
     table = table.assign(fold=table["split"] // SIZE.inner, seconds=0.0)
-    return Tuned(table, candidates, SIZE, folds, folds, 0.25, 1.0)
+    return Tuned(table, candidates, SIZE, folds, 0.25, 1.0)
 
 
 def test_a_gain_is_told_with_its_interval():
@@ -176,7 +176,7 @@ def test_a_file_of_test_rows_counts_seeds():
     trained = scores["method"].isin([NONE, NOISE])
     more = [scores[trained].assign(seed=lambda t: t["seed"] + 2 * i) for i in range(5)]
     work = Tuned(
-        pd.concat([*more, scores[~trained]]), work.candidates, SIZE, 1, 1, 0.25, 1.0
+        pd.concat([*more, scores[~trained]]), work.candidates, SIZE, 1, 0.25, 1.0
     )
     tested = np.arange(400) >= 300
     told = answer(question(tested=tested), work).sentences[0]
