@@ -6,6 +6,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,17 +95,20 @@ def ask(
     table = read_table(path, rows=rows, seed=seed)
     _check_columns(table, target, group, time, drop)
     notes = [*table.notes]
-    frame, tested = _with_tested(table, test)
+    frame, tested, places = _with_tested(table, test)
     classification = _is_classification(table, target, task, notes)
-    there = _with_target(frame[target], classification, tested, notes)
-    there = there & _with_time(frame, time, notes)
+    there = _with_target(frame[target], classification, tested, places, notes)
+    there = there & _with_time(frame, time, places, notes)
     frame, tested = frame[there].reset_index(drop=True), tested[there]
     X = frame.drop(columns={target, group, time, *drop} - {None})
     y = _targets(frame[target], classification)
     _check_size(X[~tested], y[~tested], target, classification, path)
     _check_tested(tested, test, target)
     groups = _codes(frame[group]) if group else _equal_rows(X)
-    told = _suspects(X, y, classification, groups if group else None)
+    together = groups if group else None
+    told = suspects(
+        X, pd.Series(y), places[there], classification=classification, groups=together
+    )
     return Question(
         X=X,
         y=y,
@@ -116,48 +120,64 @@ def ask(
         time=_codes(frame[time]) if time else None,
         tested=None if test is None else tested,
         notes=(*notes, _memory(X, table.kinds, path)),
-        suspects=told,
+        suspects=tuple(told),
     )
 
 
-def _with_tested(table: Table, test: Any) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows, those of a file that report behind them; and which these are."""
+def _with_tested(
+    table: Table, test: Any
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The rows, those of a file that report behind them; which these are; all places.
+
+    A place is a row's number in its file, in words.
+    """
     frame = table.frame
     tested = np.zeros(len(frame), bool)
+    places = np.array([f"row {row}" for row in table.rows], object)
     if test is None:
-        return frame, tested
-    held = read_table(test, kinds=table.kinds, styles=table.styles).frame
-    held = columns_of(held, [*frame], test)
+        return frame, tested, places
+    other = read_table(test, kinds=table.kinds, styles=table.styles)
+    held = columns_of(other.frame, [*frame], test)
     tested = np.append(tested, np.ones(len(held), bool))
-    return pd.concat([frame, held], ignore_index=True), tested
+    there = [f"row {row} of {Path(test).name}" for row in other.rows]
+    places = np.append(places, np.array(there, object))
+    return pd.concat([frame, held], ignore_index=True), tested, places
 
 
 def _with_target(
-    column: pd.Series, classification: bool, tested: np.ndarray, notes: list[str]
+    column: pd.Series,
+    classification: bool,
+    tested: np.ndarray,
+    places: np.ndarray,
+    notes: list[str],
 ) -> np.ndarray:
     """Rows that can be learned from: with a target, of a class that is not rare."""
-    there = column.notna().to_numpy()
-    if not there.all():
-        lost = np.flatnonzero(~there)
-        notes.append(
-            f"{len(lost)} rows have no {column.name!r} and are left out, such as "
-            f"row {lost[0] + 1}"
-        )
+    there = _filled(column, places, "", notes)
     if classification:
         name, trains = str(column.name), there & ~tested
         there = there & _frequent(column, name, trains, notes)
     return there
 
 
-def _with_time(frame: pd.DataFrame, time: str | None, notes: list[str]) -> np.ndarray:
+def _with_time(
+    frame: pd.DataFrame, time: str | None, places: np.ndarray, notes: list[str]
+) -> np.ndarray:
     """Rows of which the time is known."""
-    there = (
-        np.ones(len(frame), bool) if time is None else frame[time].notna().to_numpy()
-    )
+    if time is None:
+        return np.ones(len(frame), bool)
+    why = ": nobody knows what they come after"
+    return _filled(frame[time], places, why, notes)
+
+
+def _filled(
+    column: pd.Series, places: np.ndarray, why: str, notes: list[str]
+) -> np.ndarray:
+    """Rows without a gap; the others are told."""
+    there = column.notna().to_numpy()
     if not there.all():
         notes.append(
-            f"{(~there).sum()} rows have no {time!r} and are left out: nobody "
-            "knows what they come after"
+            f"{(~there).sum()} rows have no {column.name!r} and are left out, such as "
+            f"{places[~there][0]}{why}"
         )
     return there
 
@@ -188,13 +208,6 @@ def _read_as(table: Table, names: list[str]) -> dict[str, dict[str, str]]:
     """How some columns were read, by which other files are read alike."""
     whole = {"kinds": table.kinds, "styles": table.styles}
     return {k: {n: v[n] for n in names if n in v} for k, v in whole.items()}
-
-
-def _suspects(
-    X: pd.DataFrame, y: np.ndarray, classification: bool, groups: np.ndarray | None
-) -> tuple[str, ...]:
-    target = pd.Series(y)
-    return tuple(suspects(X, target, classification=classification, groups=groups))
 
 
 def _equal_rows(X: pd.DataFrame) -> np.ndarray | None:

@@ -51,12 +51,14 @@ class Table:
         kinds: "number", "date" or "words" for each column.
         notes: what was done to the file, a line each.
         styles: of numbers and dates, how they were written, such as "decimal comma".
+        rows: their numbers in the file, from 1, as messages tell them.
     """
 
     frame: pd.DataFrame
     kinds: dict[str, str]
     notes: tuple[str, ...]
     styles: dict[str, str]
+    rows: np.ndarray
 
 
 def read_table(
@@ -97,7 +99,7 @@ def read_table(
         frame, found, written, told = read_columns(
             named, sheet.rows, semicolons=sheet.semicolons, kinds=kinds, styles=styles
         )
-    return Table(frame, found, (*sheet.notes, *notes, *told), written)
+    return Table(frame, found, (*sheet.notes, *notes, *told), written, sheet.rows)
 
 
 def estimate_memory(path: str | Path) -> int:

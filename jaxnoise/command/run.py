@@ -4,7 +4,8 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from jaxnoise.command.tuning import Stopped, Tuned, tune
 from jaxnoise.evidence.format import fixed, said, signed
 from jaxnoise.evidence.report import report
 from jaxnoise.training.devices import use_all_cores
+
+ANSWER = "answer.json"
 
 
 def run(
@@ -61,14 +64,35 @@ def run(
             ) from None
         tell("fitting the network that is offered")
         found = answer(question, tuned)
-        content = _content(file, question, tuned, found)
+        looks = _looks(out, found.selection.difference_n)
+        found = replace(found, sentences=(*found.sentences, *_on_looks(looks)))
+        content = _content(file, question, tuned, found) | {"looks": looks}
         _write(out, file, question, tuned, found, content, asked | {"seed": seed})
     return _text(found, out), content
 
 
+def _looks(out: Path, n: int) -> list[int]:
+    """After how many folds or seeds there was an answer: now, and earlier."""
+    earlier: list[int] = []
+    with suppress(OSError, ValueError, KeyError):
+        earlier = json.loads((out / ANSWER).read_text("utf-8"))["looks"]
+    return sorted({*earlier, n})
+
+
+def _on_looks(looks: list[int]) -> list[str]:
+    """What is to be known of several answers on the same rows."""
+    if len(looks) == 1:
+        return []
+    return [
+        f"These rows were looked at after {', '.join(map(str, looks))} folds, and each "
+        "look may find by chance what is not there: the first one is at the stated 5%."
+    ]
+
+
 def _plain(name: str) -> str:
-    """A folder's name that no file system refuses."""
-    return re.sub(r"[^\w.-]+", "_", name).strip(".")[:100] or "answer"
+    """A folder's name that no file system refuses: most take 255 bytes."""
+    plain = re.sub(r"[^\w.-]+", "_", name).strip(".").encode()[:200]
+    return plain.decode(errors="ignore") or "answer"
 
 
 @contextmanager
@@ -83,7 +107,8 @@ def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
         TimeRemainingColumn,
     )
 
-    console = Console(file=sys.stderr, quiet=quiet, highlight=False, markup=False)
+    plain = {"highlight": False, "markup": False, "emoji": False}
+    console = Console(file=sys.stderr, quiet=quiet, **plain)
     columns = (
         TextColumn("part {task.completed} of {task.total}"),
         BarColumn(),
@@ -124,7 +149,7 @@ def _write(
             "answer": content,
         },
     )
-    (out / "answer.json").write_text(json.dumps(content, indent=1), "utf-8")
+    (out / ANSWER).write_text(json.dumps(content, indent=1), "utf-8")
     write_csv(found.methods, out / "methods.csv")
     text = script(file, question, tuned, found, asked)
     (out / "script.py").write_text(text, "utf-8")

@@ -26,11 +26,12 @@ def duplicate_groups(frame: pd.DataFrame) -> np.ndarray:
 def suspects(
     frame: pd.DataFrame,
     target: pd.Series,
+    places: np.ndarray,
     *,
     classification: bool,
     groups: pd.Series | np.ndarray | None = None,
 ) -> list[str]:
-    """What is too good to be true, a sentence each; rows are counted from 1.
+    """What is too good to be true, a sentence each.
 
     Of more than 20,000 rows so many are drawn, always the same, to look for columns
     that give the target away.
@@ -38,10 +39,11 @@ def suspects(
     Args:
         frame: columns to predict from: numbers, dates and words.
         target: what to predict, without gaps.
+        places: of the rows in words, such as "row 1".
         classification: whether it is a class, and not a number.
         groups: rows of one group are together anyway, so they may be equal.
     """
-    told = _repeats(frame, target, groups)
+    told = _repeats(frame, target, places, groups)
     if len(frame) < FEWEST:
         return told
     drawn = np.random.default_rng(0).permutation(len(frame))[:ROWS]
@@ -71,7 +73,10 @@ def suspects(
 
 
 def _repeats(
-    frame: pd.DataFrame, target: pd.Series, groups: pd.Series | np.ndarray | None
+    frame: pd.DataFrame,
+    target: pd.Series,
+    places: np.ndarray,
+    groups: pd.Series | np.ndarray | None,
 ) -> list[str]:
     equal = duplicate_groups(frame)
     first = np.unique(equal, return_index=True)[1][equal]  # row that each one repeats
@@ -86,7 +91,7 @@ def _repeats(
     number, row = int(repeats.sum()), int(repeats.argmax())
     return [
         f"{number} of {len(frame)} rows repeat an earlier row in all columns but the "
-        f"target, such as row {row + 1} row {first[row] + 1}; the target agrees in "
+        f"target, such as {places[row]} {places[first[row]]}; the target agrees in "
         f"{agree} of them"
     ]
 

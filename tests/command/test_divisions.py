@@ -4,8 +4,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.model_selection import TimeSeriesSplit
 
-from jaxnoise.command.divisions import INNER, OUTER, divide, overlap_of
+from jaxnoise.command.columns import FileError
+from jaxnoise.command.divisions import (
+    INNER,
+    OUTER,
+    _cuts_in_time,
+    divide,
+    overlap_of,
+)
 
 ROWS = 200
 
@@ -65,6 +73,34 @@ def test_what_tests_is_later():
     for each in divisions:
         assert time[each.train].max() < time[each.validation].min()
         assert time[each.validation].max() < time[each.test].min()
+
+
+def test_without_ties_the_cuts_in_time_are_those_of_scikit_learn():
+    rows, time = np.arange(ROWS)[::-1], np.arange(ROWS) * 2.5
+    found = [*_cuts_in_time(rows, time, OUTER)]
+    wanted = [*TimeSeriesSplit(OUTER).split(rows)][::-1]
+    for (train, test), (first, last) in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(train, rows[first])
+        np.testing.assert_array_equal(test, rows[last])
+
+
+@pytest.mark.parametrize("years", [OUTER + 1, 12, 40])
+def test_rows_of_one_time_are_on_one_side(years):
+    rng = np.random.default_rng(years)
+    time = np.sort(np.append(np.arange(years), rng.integers(years, size=ROWS)))
+    cuts = [*_cuts_in_time(np.arange(len(time)), time, OUTER)]
+    assert len(cuts) == OUTER
+    for train, test in cuts:
+        assert time[train].max() < time[test].min()
+    assert cuts[0][1][-1] == len(time) - 1  # the last come first
+
+
+def test_fewer_times_give_fewer_cuts_and_one_time_none():
+    time = np.repeat([1, 2, 3], 10)
+    sizes = [train.size for train, _ in _cuts_in_time(time, time, OUTER)]
+    assert sizes == [20, 10]
+    with pytest.raises(FileError, match="^--time: the rows .* have one time"):
+        [*_cuts_in_time(time[:10], time[:10], OUTER)]
 
 
 def test_rows_of_a_file_report_alone():

@@ -5,10 +5,16 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from jaxnoise.command.suspects import duplicate_groups, suspects
+from jaxnoise.command import suspects as of_tables
+from jaxnoise.command.suspects import duplicate_groups
 
 ROWS = 300
 ASKED = "Is it known before the target is?"
+
+
+def suspects(frame, target, **options):
+    places = np.array([f"row {place + 1}" for place in range(len(frame))], object)
+    return of_tables.suspects(frame, target, places, **options)
 
 
 def table(rng, rows=ROWS):

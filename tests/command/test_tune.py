@@ -19,7 +19,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
-from jaxnoise.command import plan, tuning
+from jaxnoise.command import plan, run, tuning
 from jaxnoise.command.columns import FileError
 from jaxnoise.command.divisions import divide
 from jaxnoise.command.methods import METHODS, Size, network
@@ -333,6 +333,29 @@ def test_rare_classes_and_rows_without_target_are_left_out_and_named(tmp_path):
     assert len(question.y) == 60
     assert any("2 rows have no 'y'" in n and "row 64" in n for n in question.notes)
     assert any(n.startswith("3 rows of 1 classes with fewer") for n in question.notes)
+
+
+def test_rows_are_named_by_their_numbers_in_the_file(tmp_path):
+    """Whatever was left out, or not drawn, before."""
+    frame = table()
+    frame.loc[:4, "label"] = None
+    frame.loc[99] = frame.loc[49]
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    for rows in (None, len(frame)):
+        question = ask(tmp_path / "table.csv", "label", rows=rows)
+        assert any("such as row 1" in note for note in question.notes)
+        assert any("such as row 100 row 50;" in told for told in question.suspects)
+    frame[90:].to_csv(tmp_path / "test.csv", index=False)
+    (frame := frame[:90]).to_csv(tmp_path / "table.csv", index=False)
+    question = ask(tmp_path / "table.csv", "label", test=tmp_path / "test.csv")
+    assert any("row 10 of test.csv row 50;" in told for told in question.suspects)
+
+
+def test_several_looks_at_the_same_rows_are_told(told, tmp_path):
+    assert told.content["looks"] == [5]
+    assert run._on_looks(run._looks(told.out, 5)) == []
+    (tmp_path / "answer.json").write_text(json.dumps({"looks": [5]}), "utf-8")
+    assert "after 5, 10 folds" in run._on_looks(run._looks(tmp_path, 10))[0]
 
 
 def test_a_file_of_test_rows_reports_alone(tmp_path):
