@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from jaxnoise.command.columns import FileError
 
@@ -35,12 +35,16 @@ def preparation(kinds: Mapping[str, str]) -> ColumnTransformer:
         strategy="median", add_indicator=True, keep_empty_features=True
     )
     words = StringEncoder(n_components=MOST_PARTS, random_state=0)
+    # Every word has a column, so that words which rows that train lack have none.
+    few = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype="float32")
     parts = [
         ("numbers", make_pipeline(SquashingScaler(), gaps), _of(kinds, "number")),
         (
             "others",
             make_pipeline(
-                TableVectorizer(high_cardinality=words), gaps, StandardScaler()
+                TableVectorizer(low_cardinality=few, high_cardinality=words),
+                gaps,
+                StandardScaler(),
             ),
             _of(kinds, "date", "words"),
         ),

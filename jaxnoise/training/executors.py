@@ -83,12 +83,14 @@ class Task(NamedTuple):
         runs: to be trained.
         kept: the seeds of which variables are kept.
         workers: of this machine, as far as that is known.
+        grouped: whether runs of a seed share its draws, as everywhere in the sweep.
     """
 
     parcel: str
     runs: list[Run]
     kept: set[int]
     workers: int | None
+    grouped: bool
 
 
 class Answer(NamedTuple):
@@ -127,7 +129,8 @@ def run_chunk(task: Task, content: bytes | None) -> Answer:
         if parcel is None or not task.runs:
             return answer
         recipes, splits, settings = parcel[:3]
-        plan = Plan(recipes, {}, splits, task.runs, task.kept, settings, mesh)
+        known = recipes, {}, splits, task.runs, task.kept, settings, mesh
+        plan = Plan(*known, grouped=task.grouped)
         jobs = trace_jobs(plan)
         compile_jobs(jobs)
         started = time.perf_counter()
@@ -223,6 +226,7 @@ class _Chunk:
     """Runs that go together; none at all of the first, which asks for a worker."""
 
     ids: list[int]
+    grouped: bool = False
     blocks: int = 0
     tries: int = 0
     feeds: str = ""  # the worker for which the parcel goes with it
@@ -311,7 +315,8 @@ class Workers(Here):
     def _cut(self) -> _Chunk:
         """The next blocks of one program, fewer towards the end."""
         share = -(-len(self.blocks) // (2 * len(self.seen)))
-        chunk, program = _Chunk([]), self.blocks[0][0]
+        program = self.blocks[0][0]
+        chunk = _Chunk([], program.group > 1)
         most = max(self.least, min(self.most, share))
         while self.blocks and self.blocks[0][0] is program and chunk.blocks < most:
             chunk.ids += self.blocks.popleft()[1]
@@ -325,7 +330,7 @@ class Workers(Here):
         workers = getattr(self.executor, "_max_workers", None)  # of pools of processes
         call = (
             run_chunk,
-            Task(self.name, runs, own, workers),
+            Task(self.name, runs, own, workers, chunk.grouped),
             self.content if chunk.feeds else None,
         )
         try:

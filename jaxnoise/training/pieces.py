@@ -6,6 +6,7 @@ numbers are the same, bit for bit, wherever the cuts are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -70,8 +71,12 @@ def lowered_parts(
     own: Sequence[bool] = [False] * (len(given) - 1)
     own = _own(begin, own, (seed, (strength,), (split,), data))
     own = _own(go_on, own, (seed, given, at, data))
-    end = lower(trace("end", *carry)[0], (split,), given, own)
-    return Parts(lower(begin, (split,), (strength,)), lower(go_on, at, given, own), end)
+    end, _ = trace("end", *carry)
+    return Parts(
+        lower(begin, vmapped(begin), (split,), (strength,)),
+        lower(go_on, vmapped(go_on, own), at, given),
+        lower(end, vmapped(end, own), (split,), given),
+    )
 
 
 def _own(
@@ -95,16 +100,16 @@ def _own(
         return look(jax.tree.leaves(run(*arguments)))
 
     _, given, *_ = arguments
-    many = vmapped(looked_at, own[: len(given) - 1])
+    many = partial(vmapped(looked_at, own[: len(given) - 1]), live=None)
     two = jax.tree.map(lambda x: _shaped((2, *x.shape), x.dtype), arguments[:2])
     jax.eval_shape(many, *two, *arguments[2:])
     return found
 
 
-def vmapped(run: Callable[..., Any], own: Sequence[bool]) -> Callable[..., Any]:
+def vmapped(run: Callable[..., Any], own: Sequence[bool] = ()) -> Callable[..., Any]:
     """``run`` vmapped; ``own`` says which leaves behind the strength each run has."""
 
-    def many(seeds: Any, given: Any, split: Any, data: Data) -> Any:
+    def many(seeds: Any, given: Any, split: Any, data: Data, live: Any) -> Any:
         if not own:
             return jax.vmap(run, (0, 0, None, None))(seeds, given, split, data)
         strengths, *carry = given

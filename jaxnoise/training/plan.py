@@ -76,6 +76,7 @@ class Plan:
         settings: what all programs have in common.
         mesh: the devices.
         pieces: of the runs, where they are cut.
+        grouped: whether runs of a seed share its draws; None finds out by the runs.
     """
 
     recipes: Mapping[str, RecipeFn]
@@ -86,6 +87,7 @@ class Plan:
     settings: Settings
     mesh: Mesh
     pieces: Pieces | None = None
+    grouped: bool | None = None
 
     @property
     def device(self) -> str:

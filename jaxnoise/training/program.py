@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun, jaxprs_in_params
@@ -34,6 +33,12 @@ from jaxnoise.training.devices import (
     most_in_block,
 )
 from jaxnoise.training.evaluate import with_set_metrics
+from jaxnoise.training.groups import (
+    MOST,
+    Group,
+    have_others,
+    zeros_of,
+)
 from jaxnoise.training.keys import init_key, key_of_seed, unrolled
 from jaxnoise.training.notices import check_convolutions
 from jaxnoise.training.pieces import (
@@ -50,6 +55,7 @@ from jaxnoise.training.run import Facts, result_of, run_of
 from jaxnoise.training.slots import (
     CALL_BLOCKS,
     Blocks,
+    filled,
     next_packs,
     places_of,
     program_arguments,
@@ -64,26 +70,35 @@ class Program:
     """``(data, split, seeds, strengths, live) -> RunResult``, compiled once.
 
     Args:
-        lowered: the program before XLA compiles it, which lets other threads run; where
-            runs are cut, its `Parts`.
-        block: the number of runs that are vmapped together.
+        lower: makes the program before XLA compiles it, which lets other threads run;
+            where runs are cut, its `Parts`.
+        block: the number of runs that are computed together.
         facts: what is known of its runs.
         traced: one of them, ``(key, strength, data, split) -> RunResult``.
         shapes: of what it leaves.
         period: one of as few epochs as there may be, traced, where runs are cut.
+        of_seed: makes the program of runs that share a seed and what it draws, where
+            that is worth it.
+
+    Attributes:
+        group: the number of runs that share a seed, else 1.
     """
+
+    group = 1
 
     def __init__(
         self,
-        lowered: Lowered | Parts,
+        lower: Callable[[], Lowered | Parts],
         block: int,
         facts: Facts,
         traced: ClosedJaxpr,
         shapes: RunResult,
         period: ClosedJaxpr | None = None,
+        of_seed: Callable[[], "Program | None"] = lambda: None,
     ):
-        self._lowered, self.block, self.facts = lowered, block, facts
+        self._lower, self.block, self.facts = lower, block, facts
         self.traced, self.shapes, self.period = traced, shapes, period
+        self._of_seed = of_seed
 
     @property
     def metrics(self) -> list[str]:
@@ -93,10 +108,22 @@ class Program:
         return [*self.shapes.metrics, *on_host]
 
     @cached_property
+    def grouped(self) -> "Program":
+        """The program of runs that share a seed; this one if that is not worth it."""
+        if found := self._of_seed():
+            found.group = found.block
+        return found or self
+
+    def lower(self) -> None:
+        """Make what `compiled` takes, by the options of JAX in the caller's thread."""
+        if "compiled" not in vars(self) and "_lowered" not in vars(self):
+            self._lowered = self._lower()
+
+    @cached_property
     def compiled(self) -> Any:
         """The compiled program; the other one's text is long."""
-        lowered = vars(self).pop("_lowered")
-        return jax.tree.map(lambda each: each.compile(), lowered)
+        self.lower()
+        return jax.tree.map(lambda each: each.compile(), vars(self).pop("_lowered"))
 
 
 class Job(NamedTuple):
@@ -111,8 +138,8 @@ def trace_jobs(plan: Plan) -> list[Job]:
     """All programs, traced: their errors come first."""
     jobs = []
     with interrupts_held() as deliver:
-        for placement, ids in _by_program(plan):
-            jobs.append(Job(_program(plan, placement, ids), ids))
+        for ids in _by_program(plan):
+            jobs.append(Job(_program(plan, ids), ids))
             deliver()
     return jobs
 
@@ -137,33 +164,43 @@ def compile_jobs(jobs: Sequence[Job]) -> None:
             raise
 
 
-def _by_program(plan: Plan) -> list[tuple[str, list[int]]]:
-    """Placements and the runs that share a program: those of one data shape."""
+def _by_program(plan: Plan) -> list[list[int]]:
+    """The runs that share a program: those of one recipe, strength and data shape."""
     shapes = [signature_of(split) for split in plan.splits]
+    levels = {run.placement: jax.tree.structure(run.strength) for run in plan.runs}
+    alike = {name: (_hashed(plan.recipes[name]), levels[name]) for name in levels}
     groups: dict[Any, list[int]] = {}
     for i, run in enumerate(plan.runs):
-        groups.setdefault((run.placement, shapes[run.split]), []).append(i)
-    return [(placement, ids) for (placement, _), ids in groups.items()]
+        groups.setdefault((alike[run.placement], shapes[run.split]), []).append(i)
+    return list(groups.values())
 
 
-def _program(plan: Plan, placement: str, ids: list[int]) -> Program:
-    """That of these runs; targets that their loss has no use for are refused."""
-    first, recipe = plan.runs[ids[0]], plan.recipes[placement]
-    settings, splits = plan.settings, [plan.runs[i].split for i in ids]
-    strength = jax.tree.map(np.float32, first.strength)
-    signature = signature_of((strength, plan.splits[first.split]))
-    most = most_in_block(settings.vectorize, splits, plan.mesh.size)
+def _hashed(recipe: Any) -> RecipeFn:
     try:
         hash(recipe)
     except TypeError:
-        recipe = recipe.__call__  # type: ignore[operator] # of this very object
+        return recipe.__call__  # of this very object
+    return recipe
+
+
+def _program(plan: Plan, ids: list[int]) -> Program:
+    """That of these runs; targets that their loss has no use for are refused."""
+    first, runs = plan.runs[ids[0]], [plan.runs[i] for i in ids]
+    settings, splits = plan.settings, [run.split for run in runs]
+    strength = jax.tree.map(np.float32, first.strength)
+    signature = signature_of((strength, plan.splits[first.split]))
+    most = most_in_block(settings.vectorize, splits, plan.mesh.size)
+    recipe = _hashed(plan.recipes[first.placement])
     try:
         keep = bool(plan.kept)
         asked = (recipe, signature, settings, keep, most, plan.mesh)
         program = lowered_program(*asked, *([True] if plan.pieces else []))
+        if plan.grouped or (plan.grouped is None and have_others(runs)):
+            program = program.grouped
+        program.lower()
     except Exception as error:
         error.add_note(
-            f"In the placement {placement!r}, at strength {first.strength}; "
+            f"In the placement {first.placement!r}, at strength {first.strength}; "
             "placements that strengths does not name run at 0.0."
         )
         raise
@@ -201,36 +238,56 @@ def lowered_program(
     jaxpr, (result, facts) = trace(settings)
     check_convolutions(jaxpr.jaxpr)
     weights = sum(leaf.size for leaf in jax.tree.leaves(result.params))
-    products = weights * min(settings.batch_size, row_count(data.train))
+    rows = row_count(data.train)
+    products = weights * min(settings.batch_size, rows)
     block = block_size(settings.vectorize, most, products, _peak_bytes(jaxpr.jaxpr))
-    flat, form = jaxpr_as_fun(unrolled(jaxpr)), jax.tree.structure(result)
+    flat, form = unrolled(jaxpr), jax.tree.structure(result)
+    steps = settings.epochs * -(-rows // settings.batch_size)
+    told = facts, jaxpr, result
 
     def kept(result: RunResult) -> RunResult:
         return result if keep else result._replace(variables=None)
 
-    def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
-        arguments = jax.tree.leaves((key_of_seed(seed), strength, data, split))
-        return kept(jax.tree.unflatten(form, flat(*arguments)))
+    def call(function: Callable[..., Any], seed: Any, *arguments: Any) -> RunResult:
+        given = jax.tree.leaves((key_of_seed(seed), *arguments))
+        return kept(jax.tree.unflatten(form, function(*given)))
 
-    lower = partial(_lowered, block=block, mesh=mesh, data=data)
+    def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
+        return call(jaxpr_as_fun(flat), seed, strength, data, split)
+
+    def of_seed() -> Program | None:
+        group = Group(flat, strength, facts.loops)
+        if block > 1 or not group.is_worth(weights, products, steps):
+            return None
+
+        def many(seeds: Any, given: Any, split: Any, data: Data, live: Any) -> Any:
+            return call(partial(group, live), seeds[0], given, data, split)
+
+        made = partial(lower, run, many, split, strength, block=MOST)
+        return Program(made, MOST, *told)
+
+    lower = partial(_lowered, mesh=mesh, data=data)
     if not cut:
-        return Program(lower(run, split, strength), block, facts, jaxpr, result)
+        made = partial(lower, run, vmapped(run), split, strength, block=block)
+        may = settings.vectorize == "auto"
+        return Program(made, block, *told, of_seed=of_seed if may else lambda: None)
     period, _ = trace(replace(settings, epochs=settings.metrics_every))
-    parts = lowered_parts(recipe, settings, kept, lower, arguments)
-    return Program(parts, block, facts, jaxpr, result, period)
+    lower = partial(lower, block=block)
+    made = partial(lowered_parts, recipe, settings, kept, lower, arguments)
+    return Program(made, block, *told, period)
 
 
 def _lowered(
     run: Callable[..., Any],
+    many: Callable[..., Any],
     split: Any,
     given: Any,
-    own: Sequence[bool] = (),
     *,
     block: int,
     mesh: Mesh,
     data: Any,
 ) -> Lowered:
-    """The program of ``run`` with such arguments."""
+    """The program of ``run``, or of ``many`` together, with such arguments."""
     calls = mesh.size * CALL_BLOCKS
 
     def shaped(tree: Any, *axes: int) -> Any:
@@ -238,13 +295,12 @@ def _lowered(
             lambda x: _shaped((*axes, *x.shape), x.dtype, weak_type=x.weak_type), tree
         )
 
-    many = vmapped(run, own)
     return _on_devices(run, many, block, mesh).lower(
         shaped(data, mesh.size),
         shaped(split, mesh.size),
         _shaped((calls, block), np.uint32),
         shaped(given, calls, block),
-        _shaped((calls,), bool),
+        _shaped((calls, block), bool),
     )
 
 
@@ -258,12 +314,12 @@ def _on_devices(
 
     ``many`` is ``run`` for a block of them.
 
-    Blocks that are not live are skipped: one program serves any number of runs.
+    Blocks without a live run are skipped: one program serves any number of runs.
     """
 
-    def run_block(data: Data, split: Any, seeds: Any, strengths: Any) -> Any:
+    def run_block(data: Data, split: Any, seeds: Any, strengths: Any, live: Any) -> Any:
         if block > 1:
-            return many(seeds, strengths, split, data)
+            return many(seeds, strengths, split, data, live)
         seed, strength = jax.tree.map(lambda leaf: leaf[0], (seeds, strengths))
         return jax.tree.map(lambda leaf: leaf[None], run(seed, strength, split, data))
 
@@ -272,12 +328,8 @@ def _on_devices(
 
         def maybe(at: Any) -> Any:
             seeds, strengths, live = at
-            shapes = jax.eval_shape(run_block, data, split, seeds, strengths)
-            return lax.cond(
-                live,
-                lambda: run_block(data, split, seeds, strengths),
-                lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
-            )
+            work = partial(run_block, data, split, seeds, strengths, live)
+            return lax.cond(live.any(), work, partial(zeros_of, work))
 
         return lax.map(maybe, (seeds, strengths, live))
 
@@ -320,6 +372,7 @@ def results_of(
 ) -> Iterator[dict[int, RunResult]]:
     """Run all of a job; yield the results of each call when it is done."""
     queues, most, block = queues_of(job, plan), 1, job.program.block
+    queues = [[filled(ids, block) for ids in queue] for queue in queues]
     while any(queues):
         packs = next_packs(queues, most, plan.mesh.size)
         if host := job.program.facts.host:
@@ -372,12 +425,18 @@ class Here:
 
 
 def queues_of(job: Job, plan: Plan) -> list[Blocks]:
-    """The blocks of each split: runs of a block share its data."""
-    by_split: dict[int, list[int]] = {}
+    """The blocks of each split, whose data their runs share, as they may a seed."""
+    by_split: dict[int, dict[Any, list[int]]] = {}
     for i in job.ids:
-        by_split.setdefault(plan.runs[i].split, []).append(i)
+        run = plan.runs[i]
+        seed = run.seed if job.program.group > 1 else None
+        by_split.setdefault(run.split, {}).setdefault(seed, []).append(i)
     block = job.program.block
     return [
-        [ids[at : at + block] for at in range(0, len(ids), block)]
-        for ids in by_split.values()
+        [
+            ids[at : at + block]
+            for ids in seeds.values()
+            for at in range(0, len(ids), block)
+        ]
+        for seeds in by_split.values()
     ]

@@ -146,6 +146,7 @@ class Facts:
         loss: a loss of ours that looks at the values of targets, else None.
         outputs: the shape of the outputs, where it takes logits.
         set_metrics: those of the recipe.
+        loops: how deep the loops around a step are nested.
         host: of a model whose initial weights the host computes, else None: ``build``
             makes it, and ``prepare`` is called before runs, with keys and strengths.
     """
@@ -153,6 +154,7 @@ class Facts:
     loss: Any
     outputs: tuple[int, ...]
     set_metrics: Mapping[str, Callable[[Any, Any], float]]
+    loops: int
     host: Any
 
 
@@ -183,7 +185,8 @@ def result_of(run: "_Run") -> tuple[RunResult, Facts]:
     # other losses may hold what is traced
     loss = recipe.loss if recipe.loss in CHECKED else None
     host = getattr(recipe.model, "host_weights", None)
-    return result, Facts(loss, np.shape(outputs), recipe.set_metrics, host)
+    facts = Facts(loss, np.shape(outputs), recipe.set_metrics, run.loops, host)
+    return result, facts
 
 
 class _Run:
@@ -207,6 +210,11 @@ class _Run:
                 "patience must have a set named 'validation' in the data, "
                 f"got {', '.join(data)}."
             )
+
+    @property
+    def loops(self) -> int:
+        """Over measurements, epochs between them and minibatches, as there are any."""
+        return 1 + (self.every > 1) + (self.steps_per_epoch > 1)
 
     def result(self) -> RunResult:
         return self.end(*self.train())

@@ -33,6 +33,11 @@ def next_packs(queues: list[Blocks], most: int, devices: int) -> Blocks:
     return [pack for pack in packs if pack]
 
 
+def filled(ids: list[int], block: int) -> list[int]:
+    """A block in full: what is free does the first of its runs again."""
+    return ids + ids[:1] * (block - len(ids))
+
+
 def program_arguments(
     plan: Plan, packs: Sequence[Sequence[int]], block: int
 ) -> tuple[Any, ...]:
@@ -40,11 +45,11 @@ def program_arguments(
     mesh, runs = plan.mesh, plan.runs
     devices = mesh.size
     slots = np.zeros((devices, CALL_BLOCKS * block), int)
-    live = np.zeros((devices, CALL_BLOCKS), bool)
     for device, pack in enumerate(islice(cycle(packs), devices)):
         slots[device] = pack[0]  # fills what the pack leaves free
         slots[device, : len(pack)] = pack
-        live[device, : -(-len(pack) // block)] = device < len(packs)
+    live = np.zeros(slots.size, bool)
+    live[list(places_of(packs, block).values())] = True
     order = slots.reshape(-1, block)
     chosen = [runs[i] for i in order.flat]
     seeds = np.array([run.seed for run in chosen], np.uint32).reshape(order.shape)
@@ -62,17 +67,17 @@ def program_arguments(
         return jax.make_array_from_single_device_arrays(shape, sharding, shards)
 
     data = jax.tree.map(one_a_device, *(plan.splits[s] for s in split))
-    return data, split, seeds, strengths, live.reshape(-1)
+    return data, split, seeds, strengths, live.reshape(order.shape)
 
 
 def places_of(packs: Sequence[Sequence[int]], block: int) -> dict[int, int]:
     """Of each run, its place among the slots of all devices."""
     slots = CALL_BLOCKS * block
-    return {
-        i: device * slots + slot
-        for device, pack in enumerate(packs)
-        for slot, i in enumerate(pack)
-    }
+    places: dict[int, int] = {}
+    for device, pack in enumerate(packs):
+        for slot, i in enumerate(pack):
+            places.setdefault(i, device * slots + slot)  # others fill a block
+    return places
 
 
 def unpack(

@@ -224,8 +224,8 @@ def _setups(
     hashes, settings = [data_hash(split) for split in plan.splits], plan.settings
     setups = {}
     for program, ids, _ in jobs:
-        placement = plan.runs[ids[0]].placement
-        for number in dict.fromkeys(plan.runs[i].split for i in ids):
+        places = [(plan.runs[i].placement, plan.runs[i].split) for i in ids]
+        for placement, number in dict.fromkeys(places):
             split = plan.splits[number]
             parts = parts_of(program, settings, split, hashes[number], version)
             setups[placement, number] = Setup(

@@ -94,9 +94,11 @@ def sweep(
         curves: names of the sets measured during training.
         metrics_every: epochs between measurements of the curves.
         vectorize: runs vmapped together on a device (1 = one at a time), or ``"auto"``:
-            on a CPU 1, but 8 of very small networks; on accelerators what fits into
-            half of the memory, up to 512, and no more than a device's share of the
-            runs, as a power of two: there a sweep of another size may compile anew.
+            on a CPU 1, but 8 of very small networks, and where drawing takes much of
+            a step, up to 8 runs of one seed and split share their draws, with the
+            numbers of runs alone but for rounding; on accelerators what fits into half
+            of the memory, up to 512, and no more than a device's share of the runs, as
+            a power of two: there a sweep of another size may compile anew.
         keep_params: whether to keep the trained variables, with which models predict:
             False, True, or the seeds to keep them of.
         keep_rows: whether to keep each metric's values row by row, but of the rows of

@@ -147,6 +147,15 @@ def test_columns_reach_models_in_one_scale(told):
     assert linear["score"] > 0.65
 
 
+def test_words_that_are_not_among_rows_that_train_say_nothing():
+    """As a rare word of two or three may be in the rows of one fold alone."""
+    frame = pd.DataFrame({"sex": ["f", "m"] * 20, "x": np.arange(40.0)})
+    fitted = preparation({"sex": "words", "x": "number"}).fit(frame)
+    new = pd.DataFrame({"sex": ["f", "m", "d"], "x": [0.0, 0.0, 0.0]})
+    rows = fitted.transform(new)
+    assert len({tuple(row) for row in rows}) == 3
+
+
 def test_a_page_and_tables_show_hostile_names_as_text(told):
     page = (told.out / "report.html").read_text("utf-8")
     assert HOSTILE not in page

@@ -367,7 +367,7 @@ def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: of memory")
             return whole.compiled(data, split, seeds, strengths, live)
 
-        vars(broken)["compiled"] = call
+        vars(broken).update(compiled=call, grouped=broken)
         return broken
 
     monkeypatch.setattr(program, "lowered_program", breaks)
