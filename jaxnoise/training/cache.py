@@ -66,7 +66,7 @@ def keep_programs(folder: Path | str) -> None:
     with suppress(ImportError):  # else it is JAX's own
         from jax._src import compilation_cache as inner
 
-        inner._cache, inner._cache_initialized = Programs(Path(folder)), True
+        vars(inner).update(_cache=Programs(Path(folder)), _cache_initialized=True)
 
 
 class Programs:
