@@ -30,6 +30,8 @@ FAILED = 2  # of one that cannot do or write what it was asked for
 SUMMARY = "summary.json"
 STORE = "runs.sqlite"
 PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+DPI, MARGIN = 150, 15  # of a picture, and pixels on each side
+EDGE = 3  # pixels that a layout leaves free
 Row = dict[str, Any]
 
 
@@ -206,7 +208,13 @@ class Files:
             from matplotlib import pyplot as plt
 
             figure = draw().figure
-            figure.savefig(path, dpi=150, bbox_inches="tight")
+            figure.set_dpi(DPI)
+            figure.canvas.draw()  # once; savefig draws twice where there is a layout
+            pixels = evenly(np.asarray(figure.canvas.buffer_rgba()))
+            if pixels is None:
+                figure.savefig(path, bbox_inches="tight")
+            else:
+                plt.imsave(path, pixels, dpi=DPI, pil_kwargs={"compress_level": 1})
             plt.close(figure)
 
         self.write(name, make)
@@ -246,6 +254,19 @@ class Files:
         if self.interrupted:
             return INTERRUPTED
         return FAILED if self.missing else 0
+
+
+def evenly(pixels: np.ndarray) -> np.ndarray | None:
+    """What a picture shows, with the same margin on all sides; None if it is cut."""
+    inked = (pixels != pixels[0, 0]).any(axis=-1)
+    if inked.sum() > inked[EDGE:-EDGE, EDGE:-EDGE].sum():
+        return None
+    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
+    shown = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width, _ = shown.shape
+    whole = np.tile(pixels[0, 0], (height + 2 * MARGIN, width + 2 * MARGIN, 1))
+    whole[MARGIN:-MARGIN, MARGIN:-MARGIN] = shown
+    return whole
 
 
 def versions() -> dict[str, str]:

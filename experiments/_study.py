@@ -267,6 +267,7 @@ def run_studies(
 ) -> int:
     """Every study that has a place of those asked for; the exit code."""
     jn.use_all_cores()
+    jn.use_cache()
     asked, planned = o.as_list(options.placement), []
     try:
         for study in studies(options):

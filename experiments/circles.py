@@ -145,11 +145,11 @@ def draw(best: Any, files: Files, shown: study.Shown) -> None:
         files.picture("differences.png", partial(plots.forest, table, label=label))
     result, logits = shown.result, {}
     model = placed({}, shown.options).model  # noise is off at test time
+    network = jax.jit(partial(model.apply, train=False))
     for row, kept in zip(result.runs.itertuples(), result.variables, strict=True):
         if row.finite and kept is not None:
             strength = "" if row.placement == "none" else f", {row.strength:g}"
-            network = jax.jit(partial(model.apply, kept, train=False))
-            logits[f"{row.placement}{strength}"] = network
+            logits[f"{row.placement}{strength}"] = partial(network, kept)
     if logits:
         files.picture("boundary.png", partial(boundary, logits, best, shown))
 

@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, judge, print, write; the exit code."""
     options = parse(argv)
     jn.use_all_cores()
+    jn.use_cache()
     size, results = size_of(options), {}
     if options.again:
         return report(read(size, options.out), size, options)

@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.option("--out", Path, Path("results/cluster"), "where files go")
     parser.switch("--fresh", "train all runs again: the old store is renamed")
     options = parser.parse_args(argv)
+    jn.use_cache()
     options.out = o.writable_directory(parser, options.out)
 
     def train() -> jn.SweepResult:

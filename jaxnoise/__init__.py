@@ -35,9 +35,10 @@ With a table and scikit-learn: `NoisyMLPClassifier`, `NoisyMLPRegressor`, and
 `NoiseSearchCV` is their grid search, and `load` reads what their ``save`` wrote.
 
 Where to go next: ``help(jn.sweep)`` has a whole comparison in twenty lines. On a CPU
-call `use_all_cores` first. `describe` tells what the noise in a model does, and
-`strip_noise` takes it out for use. `seeds_needed` says how many runs a question takes,
-and `sweep_until` finds out; `compare_many` asks several data sets.
+call `use_all_cores` first, and anywhere `use_cache`, which keeps compiled programs.
+`describe` tells what the noise in a model does, and `strip_noise` takes it out for use.
+`seeds_needed` says how many runs a question takes, and `sweep_until` finds out;
+`compare_many` asks several data sets.
 `clipped`, `relative` and `snr_db` change a noise; `strength_prior` holds up `Learnable`
 strengths; `straight_through` has a clean backward pass; `max_norm` is a rival of noise.
 `noise_curve` says what training with noise buys under noise at test time, and

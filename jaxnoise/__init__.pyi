@@ -80,6 +80,7 @@ from .robustness.smoothing import certify as certify
 from .robustness.smoothing import smoothed_predict as smoothed_predict
 from .store.file import StoreError as StoreError
 from .store.store import Store as Store
+from .training.cache import use_cache as use_cache
 from .training.devices import use_all_cores as use_all_cores
 from .training.recipe import Recipe as Recipe
 from .training.run import make_train as make_train

@@ -26,6 +26,8 @@ if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
 if "JAXNOISE_TEST_PROGRAMS" not in os.environ:
     _programs = tempfile.TemporaryDirectory()
     os.environ["JAXNOISE_TEST_PROGRAMS"] = _programs.name
+# So do processes that they start, never in a user's own folder.
+os.environ["JAXNOISE_CACHE"] = os.environ["JAXNOISE_TEST_PROGRAMS"]
 jax.config.update("jax_compilation_cache_dir", os.environ["JAXNOISE_TEST_PROGRAMS"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

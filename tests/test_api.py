@@ -44,6 +44,7 @@ MODEL_FIRST = {
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
 RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
+RAISE_NOTHING |= {"use_cache"}
 TOLD_ONCE = {  # what data sets raise, in help(jn.data)
     f"data.{name}" for name in re.findall(r"^\| `(\w+)`", jn.data.__doc__, re.M)
 }
@@ -131,6 +132,7 @@ def test_the_public_list():
         "target_noise",
         "tree_add_gaussian_noise",
         "use_all_cores",
+        "use_cache",
     ]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = jn.nothing

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn import datasets
 
 import jaxnoise as jn
 
@@ -79,6 +80,18 @@ def test_moons_without_noise_lie_on_two_half_circles():
         points = x[y[:, 0] == target] - np.float32(centre)
         np.testing.assert_allclose(np.hypot(*points.T), 1, rtol=1e-5)
         assert (sign * points[:, 1] >= -1e-6).all()
+
+
+@pytest.mark.parametrize("n", [2, 7, 100])
+@pytest.mark.parametrize("name", ["circles", "moons"])
+def test_points_are_those_of_scikit_learn(name, n):
+    make = getattr(datasets, f"make_{name}")
+    data = TASKS[name](n, 1, noise=0.2, seed=3, population=5, population_seed=4)
+    rows = make(n, noise=0.2, random_state=3), make(5, noise=0.2, random_state=4)
+    for (x, y), at in zip(rows, (slice(1, None), slice(None)), strict=True):
+        found = data.test if at.start else data.population
+        expected = x[at].astype(np.float32), y[at, None].astype(np.float32)
+        assert same(found, expected)
 
 
 def test_spirals_without_noise_lie_on_two_arms():

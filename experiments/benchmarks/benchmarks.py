@@ -246,7 +246,7 @@ def command(report: Report, sizes: Sizes, folder: Path) -> None:
     """The main command from the shell against one run of the tutorial's script."""
     epochs = str(sizes.command_epochs)
     ours = [str(HERE.parent / "circles.py"), "--placement", "hidden", "--seeds", "30"]
-    ours += ["--epochs", epochs, "--out", str(folder / "circles")]
+    ours += ["--epochs", epochs, "--fresh", "--out", str(folder / "circles")]
     theirs = [str(HERE / "keras_tutorial.py"), epochs, str(folder / "keras.png")]
     named = {"jaxnoise, 60 runs with pictures": ours, "Keras on jax, one run": theirs}
     plans = [Plan("command_contenders", n, arguments=a) for n, a in named.items()]

@@ -4,9 +4,11 @@ import inspect
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from jaxnoise.noise import functions, gradients, rows
+from jaxnoise.training.cache import FOLDER, files_of, use_cache
 from jaxnoise.training.devices import core_count, use_all_cores
 
 NOISES = {
@@ -55,9 +57,9 @@ def machine_facts() -> tuple[dict[str, Any], list[str]]:
 
     cores = core_count()
     use_all_cores()
+    use_cache()
     devices = jax.devices()
     memory = psutil.virtual_memory()
-    cache = jax.config.values.get("jax_compilation_cache_dir")
     free, whole = memory.available / 2**30, memory.total / 2**30
     facts: dict[str, Any] = {
         "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
@@ -65,9 +67,17 @@ def machine_facts() -> tuple[dict[str, Any], list[str]]:
         "memory": f"{free:.1f} of {whole:.1f} GiB free",
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
-        "compilation cache": cache or "none",
+        "compilation cache": _programs(jax.config.values[FOLDER]),
     }
     return facts, _advice(devices, cores, facts)
+
+
+def _programs(folder: str | None) -> str:
+    if folder is None:
+        return "none"
+    files = files_of(Path(folder))
+    size = sum(told.st_size for _, told in files) / 2**20
+    return f"{folder} ({len(files)} programs of ours, {size:.1f} MiB)"
 
 
 def _version(package: str) -> str:
@@ -88,9 +98,7 @@ def _advice(devices: list[Any], cores: int, facts: dict[str, Any]) -> list[str]:
             f"other programs use the cores: the load is {os.getloadavg()[0]:.1f}"
         )
     if facts["compilation cache"] == "none":
-        advice.append(
-            "JAX_COMPILATION_CACHE_DIR=folder keeps compiled programs between processes"
-        )
+        advice.append("JAXNOISE_CACHE=folder keeps compiled programs between processes")
     if facts["skrub"] == "not installed":
         advice.append('jaxnoise tune takes python -m pip install "jaxnoise[table]"')
     return advice

@@ -20,6 +20,7 @@ from jaxnoise.command.script import script
 from jaxnoise.command.tuning import Stopped, Tuned, tune
 from jaxnoise.evidence.format import fixed, said, signed
 from jaxnoise.evidence.report import report
+from jaxnoise.training.cache import use_cache
 from jaxnoise.training.devices import use_all_cores
 
 ANSWER = "answer.json"
@@ -47,6 +48,7 @@ def run(
         **asked: of `ask`.
     """
     use_all_cores()
+    use_cache()
     question = ask(file, target, seed=seed, **asked)
     out = out or Path(_plain(f"{file.stem}.{target}"))
     out.mkdir(parents=True, exist_ok=True)

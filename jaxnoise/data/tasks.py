@@ -16,6 +16,7 @@ from jaxnoise.checks import shown
 from jaxnoise.data.rows import Rows, check_fits, check_int, check_seed
 from jaxnoise.data.sets import Data
 
+PIECES = 2048  # of an integral
 TURNS = 1.5  # of a spiral's arm around the origin
 Draw = Callable[[int, RandomState, float], Rows]  # (number of rows, state, noise)
 
@@ -33,8 +34,8 @@ def circles(
     """Return the two concentric circles of the case study.
 
     Points on circles of radius 1 (target 0) and 0.8 (target 1) plus Gaussian noise,
-    from scikit-learn's ``make_circles``. A large second draw, the population, tells
-    what a small test set cannot.
+    the same as of scikit-learn's ``make_circles``. A large second draw, the population,
+    tells what a small test set cannot.
 
     Args:
         samples: points of train and test set together.
@@ -52,7 +53,7 @@ def circles(
         Data(train=30 rows, test=70 rows, population=20000 rows)
     """
     sizes = samples, train_size, seed, validation, population, population_seed
-    return _drawn("circles", partial(_rows_of, "make_circles"), noise, 80, sizes)
+    return _drawn("circles", _circle_rows, noise, 80, sizes)
 
 
 class Bayes(NamedTuple):
@@ -96,35 +97,66 @@ def circles_bayes(noise: float = 0.1, *, factor: float = 0.8) -> Bayes:
         >>> round(jn.data.circles_bayes(0.1).accuracy, 4)
         0.8406
     """
-    from scipy.integrate import quad  # slow to import
-    from scipy.optimize import brentq
-    from scipy.special import i0e
-    from scipy.stats import rice
-
     _check_noise(noise)
     if not 0 < factor < 1:
         raise ValueError(f"factor must be between 0 and 1, got {factor}.")
     if noise == 0:
         return Bayes(1.0, 0.0, (1 + factor) / 2)
 
-    def log_ratio(r: float) -> float:
-        """The outer density over the inner, free of underflow."""
-        bessel = np.log(i0e(r / noise**2)) - np.log(i0e(r * factor / noise**2))
-        return float(bessel + ((r - factor) ** 2 - (r - 1) ** 2) / (2 * noise**2))
+    inner, outer = _Rice(factor, noise), _Rice(1.0, noise)
 
-    radius = brentq(log_ratio, 0, 1 + 10 * noise)
-    inner, outer = rice(factor / noise, scale=noise), rice(1 / noise, scale=noise)
+    def log_ratio(r: Any) -> Any:
+        return outer.log_density(r) - inner.log_density(r)
 
-    def surprise(r: float) -> float:
+    low, radius = 0.0, 1 + 10 * noise
+    while low < (middle := (low + radius) / 2) < radius:
+        low, radius = (middle, radius) if log_ratio(middle) < 0 else (low, middle)
+
+    def surprise(r: Any) -> Any:
         """-log p(class | r), times the density of r, summed over both classes."""
         z = log_ratio(r)
-        return float(
-            inner.pdf(r) * np.logaddexp(0, z) + outer.pdf(r) * np.logaddexp(0, -z)
-        )
+        given_inner = np.exp(inner.log_density(r)) * np.logaddexp(0, z)
+        return given_inner + np.exp(outer.log_density(r)) * np.logaddexp(0, -z)
 
-    ends = max(0.0, factor - 12 * noise), 1 + 12 * noise
-    loss = quad(surprise, *ends, points=[radius], limit=200)[0] / 2
-    return Bayes(float(inner.cdf(radius) + outer.sf(radius)) / 2, loss, radius)
+    loss = _integral(surprise, max(0.0, factor - 12 * noise), 1 + 12 * noise) / 2
+    accuracy = (inner.below(radius) + 1 - outer.below(radius)) / 2
+    return Bayes(float(accuracy), float(loss), radius)
+
+
+class _Rice(NamedTuple):
+    """The law of the distance of a point from the origin.
+
+    Attributes:
+        radius: where the point is without noise.
+        noise: standard deviation on both coordinates.
+    """
+
+    radius: float
+    noise: float
+
+    def log_density(self, r: Any) -> Any:
+        """Of the distance, without underflow."""
+        from scipy.special import i0e  # slow to import
+
+        variance = self.noise**2
+        bessel = np.log(i0e(r * self.radius / variance))
+        with np.errstate(divide="ignore"):  # at the origin
+            scale = np.log(r / variance)
+        return scale + bessel - (r - self.radius) ** 2 / (2 * variance)
+
+    def below(self, r: float) -> Any:
+        """The probability of a distance of at most r."""
+        from scipy.special import chndtr  # slow to import
+
+        return chndtr((r / self.noise) ** 2, 2, (self.radius / self.noise) ** 2)
+
+
+def _integral(function: Callable[[Any], Any], low: float, high: float) -> Any:
+    """By Gauss and Legendre on many short pieces."""
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    ends = np.linspace(low, high, PIECES + 1)
+    half = np.diff(ends)[:, None] / 2
+    return (half * weights * function(ends[:-1, None] + half * (1 + nodes))).sum()
 
 
 def moons(
@@ -140,8 +172,8 @@ def moons(
     """Return two interleaving half circles.
 
     The upper half of the circle around (0, 0) of radius 1 (target 0) and the lower half
-    of that around (1, 1/2) (target 1) plus Gaussian noise, from scikit-learn's
-    ``make_moons``.
+    of that around (1, 1/2) (target 1) plus Gaussian noise, the same as of
+    scikit-learn's ``make_moons``.
 
     Args:
         samples: points of train and test set together.
@@ -159,7 +191,7 @@ def moons(
         Data(train=50 rows, test=150 rows, validation=50 rows, population=20000 rows)
     """
     sizes = samples, train_size, seed, validation, population, population_seed
-    return _drawn("moons", partial(_rows_of, "make_moons"), noise, 72, sizes)
+    return _drawn("moons", _moon_rows, noise, 80, sizes)
 
 
 def spirals(
@@ -321,12 +353,26 @@ def _check_noise(noise: Any) -> None:
         raise ValueError(f"noise must be finite and >= 0, got {shown(noise)}.")
 
 
-def _rows_of(make: str, n: int, state: RandomState, noise: float) -> Rows:
-    """Two classes of scikit-learn's, such as of "make_moons"."""
-    from sklearn import datasets  # slow to import
+def _circle_rows(n: int, state: RandomState, noise: float) -> Rows:
+    counts = n // 2, n - n // 2
+    outer, inner = (np.linspace(0, 2 * np.pi, m, endpoint=False) for m in counts)
+    return _two_classes(_directions(outer), 0.8 * _directions(inner), state, noise)
 
-    x, y = getattr(datasets, make)(n_samples=n, noise=noise, random_state=state)
-    return x, y[:, None].astype(np.float32)
+
+def _moon_rows(n: int, state: RandomState, noise: float) -> Rows:
+    upper, lower = (np.linspace(0, np.pi, m) for m in (n // 2, n - n // 2))
+    down = 1 - _directions(lower) - np.array([0, 0.5])
+    return _two_classes(_directions(upper), down, state, noise)
+
+
+def _two_classes(
+    first: np.ndarray, second: np.ndarray, state: RandomState, noise: float
+) -> Rows:
+    """Noisy points in random order, as scikit-learn makes them of a state."""
+    x, order = np.concatenate([first, second]), np.arange(len(first) + len(second))
+    state.shuffle(order)
+    x = x[order] + state.normal(scale=noise, size=x.shape)
+    return x, (order >= len(first))[:, None].astype(np.float32)
 
 
 def _spiral_rows(n: int, state: RandomState, noise: float) -> Rows:

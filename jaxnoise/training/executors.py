@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ import jax
 from jaxnoise.checks import shown, warn
 from jaxnoise.data import Data
 from jaxnoise.results import RunResult
+from jaxnoise.training.cache import FOLDER, is_ours, keep_programs
 from jaxnoise.training.devices import local_mesh, use_share_of_cores
 from jaxnoise.training.fingerprint import PRECISION
 from jaxnoise.training.plan import Plan, Run
@@ -49,7 +50,6 @@ TRIES = 3  # of a chunk
 CHUNK_SECONDS = 5.0  # that a chunk is to take: what a worker's death costs
 SPARE = 64  # chunks under way beyond two for each worker that has been heard of
 PATIENCE = 600.0  # seconds without an answer after which that is told
-PROGRAMS = "jax_compilation_cache_dir"
 PARCELS = 4  # that a worker keeps
 
 
@@ -63,6 +63,7 @@ class Parcel(NamedTuple):
         precision: of JAX's options those that determine numbers.
         version: of JAX.
         programs: the folder where processes of one machine share compiled programs.
+        ours: whether it is not JAX's own.
         process: that called the sweep.
     """
 
@@ -72,6 +73,7 @@ class Parcel(NamedTuple):
     precision: dict[str, Any]
     version: str
     programs: str
+    ours: bool
     process: int
 
 
@@ -161,8 +163,9 @@ def _opened(name: str, content: bytes | None) -> Parcel | None:
         for option, value in found.precision.items():
             jax.config.update(option, value)
         elsewhere = found.process != os.getpid() and Path(found.programs).is_dir()
-        if elsewhere and jax.config.values[PROGRAMS] is None:
-            jax.config.update(PROGRAMS, found.programs)
+        if elsewhere and jax.config.values[FOLDER] is None:
+            keep = keep_programs if found.ours else partial(jax.config.update, FOLDER)
+            keep(found.programs)
     return found
 
 
@@ -180,13 +183,15 @@ def written(plan: Plan) -> bytes:
     Raises:
         TypeError: if a recipe can be written in neither way.
     """
+    given = jax.config.values[FOLDER]
     parcel = Parcel(
         plan.recipes,
         plan.splits,
         plan.settings,
         {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in PRECISION},
         jax.__version__,
-        jax.config.values[PROGRAMS] or _programs(),
+        given or _programs(),
+        given is None or is_ours(given),
         os.getpid(),
     )
     for name, recipe in plan.recipes.items():

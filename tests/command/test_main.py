@@ -1,6 +1,7 @@
 """The smaller commands: what is in a store, which noises there are, the machine."""
 
 import json
+import os
 
 import optax
 import pytest
@@ -71,6 +72,7 @@ def test_every_noise_function_is_listed():
 def test_the_doctor_tells_what_there_is():
     facts = json.loads(invoke("doctor", "--json").stdout)
     assert facts["devices"].endswith("(cpu)") and facts["cores"] >= 1
+    assert os.environ["JAXNOISE_CACHE"] in facts["compilation cache"]
     assert all(isinstance(line, str) for line in facts["advice"])
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,6 +167,26 @@ def test_a_second_ctrl_c_ends_what_is_being_done(made, tmp_path, capsys, within)
     assert list(summary_of(tmp_path)["missing"]) == missing
     err = capsys.readouterr().err
     assert err == f"interrupted; not written: {', '.join(missing) or 'the rest'}\n"
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_pictures_have_an_even_margin_and_are_whole(made, tmp_path, beyond):
+    def draw():
+        figure, ax = plt.subplots(figsize=(3, 2), layout="constrained")
+        ax.set(aspect="equal", xlabel="x")
+        if beyond:
+            figure.text(-0.2, 0.5, "words")
+        return ax
+
+    with made.Files(tmp_path) as files:
+        files.picture("ax.png", draw)
+    pixels = plt.imread(tmp_path / "ax.png")
+    inked = (pixels != pixels[0, 0]).any(axis=-1)
+    for axis in (0, 1):
+        at = np.flatnonzero(inked.any(axis=axis))
+        margins = np.array([at[0], inked.shape[1 - axis] - 1 - at[-1]])
+        assert (np.abs(margins - made.MARGIN) <= (2 if beyond else 0)).all()
+    assert not plt.get_fignums()
 
 
 def child(code, *arguments, stdout=subprocess.PIPE):
