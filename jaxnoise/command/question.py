@@ -105,10 +105,7 @@ def ask(
     _check_size(X[~tested], y[~tested], target, classification, path)
     _check_tested(tested, test, target)
     groups = _codes(frame[group]) if group else _equal_rows(X)
-    together = groups if group else None
-    told = suspects(
-        X, pd.Series(y), places[there], classification=classification, groups=together
-    )
+    known = X, pd.Series(y), places[there], classification
     return Question(
         X=X,
         y=y,
@@ -120,7 +117,7 @@ def ask(
         time=_codes(frame[time]) if time else None,
         tested=None if test is None else tested,
         notes=(*notes, _memory(X, table.kinds, path)),
-        suspects=tuple(told),
+        suspects=tuple(suspects(*known, groups if group else None)),
     )
 
 

@@ -27,7 +27,6 @@ def suspects(
     frame: pd.DataFrame,
     target: pd.Series,
     places: np.ndarray,
-    *,
     classification: bool,
     groups: pd.Series | np.ndarray | None = None,
 ) -> list[str]:

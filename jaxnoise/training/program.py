@@ -194,7 +194,7 @@ def _program(plan: Plan, ids: list[int]) -> Program:
     try:
         keep = bool(plan.kept)
         asked = (recipe, signature, settings, keep, most, plan.mesh)
-        program = lowered_program(*asked, *([True] if plan.pieces else []))
+        program = traced_program(*asked, *([True] if plan.pieces else []))
         if plan.grouped or (plan.grouped is None and have_others(runs)):
             program = program.grouped
         program.lower()
@@ -210,8 +210,72 @@ def _program(plan: Plan, ids: list[int]) -> Program:
     return program
 
 
+class _Traced:
+    """A run of such a strength and data, traced, as a function of its seed.
+
+    Args:
+        recipe: of the run.
+        signature: of strength and data.
+        settings: of the run.
+        keep: whether it leaves its variables.
+    """
+
+    def __init__(
+        self,
+        recipe: RecipeFn,
+        signature: tuple[Any, ...],
+        settings: Settings,
+        keep: bool,
+    ):
+        structure, leaves = signature
+        self.recipe, self.settings, self.keep = recipe, settings, keep
+        self.strength, self.data = jax.tree.unflatten(structure, leaves)
+        key, split = jax.eval_shape(key_of_seed, 0), _shaped((), np.uint32)
+        self.arguments = key, self.strength, self.data, split
+        self.jaxpr, (self.result, self.facts) = self.trace(settings)
+        self.unrolled = unrolled(self.jaxpr)
+
+    def trace(self, settings: Settings) -> Any:
+        """The run, and what it leaves."""
+
+        def run(*arguments: Any) -> tuple[RunResult, Facts]:
+            return result_of(run_of(self.recipe, settings, *arguments))
+
+        return jax.make_jaxpr(run, return_shape=True)(*self.arguments)
+
+    def kept(self, result: RunResult) -> RunResult:
+        """What leaves the program."""
+        return result if self.keep else result._replace(variables=None)
+
+    def run(self, seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
+        """One run."""
+        return self._call(jaxpr_as_fun(self.unrolled), seed, strength, split, data)
+
+    def group(self) -> Group:
+        """Runs that share a seed, see `of_seed`."""
+        return Group(self.unrolled, self.strength, self.facts.loops)
+
+    def of_seed(
+        self, group: Group, seeds: Any, given: Any, split: Any, data: Data, live: Any
+    ) -> RunResult:
+        """Those of a group."""
+        return self._call(partial(group, live), seeds[0], given, split, data)
+
+    def _call(
+        self,
+        function: Callable[..., Any],
+        seed: Any,
+        strength: Any,
+        split: Any,
+        data: Data,
+    ) -> RunResult:
+        given = jax.tree.leaves((key_of_seed(seed), strength, data, split))
+        form = jax.tree.structure(self.result)
+        return self.kept(jax.tree.unflatten(form, function(*given)))
+
+
 @lru_cache(maxsize=128)
-def lowered_program(
+def traced_program(
     recipe: RecipeFn,
     signature: tuple[Any, ...],
     settings: Settings,
@@ -224,57 +288,32 @@ def lowered_program(
 
     Where runs are to be cut, it comes in parts.
     """
-    structure, leaves = signature
-    strength, data = jax.tree.unflatten(structure, leaves)
-    split = _shaped((), np.uint32)
-    arguments = jax.eval_shape(key_of_seed, 0), strength, data, split
-
-    def trace(settings: Settings) -> Any:
-        def run(*arguments: Any) -> tuple[RunResult, Facts]:
-            return result_of(run_of(recipe, settings, *arguments))
-
-        return jax.make_jaxpr(run, return_shape=True)(*arguments)
-
-    jaxpr, (result, facts) = trace(settings)
-    check_convolutions(jaxpr.jaxpr)
-    weights = sum(leaf.size for leaf in jax.tree.leaves(result.params))
-    rows = row_count(data.train)
+    one = _Traced(recipe, signature, settings, keep)
+    check_convolutions(one.jaxpr.jaxpr)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(one.result.params))
+    rows = row_count(one.data.train)
     products = weights * min(settings.batch_size, rows)
-    block = block_size(settings.vectorize, most, products, _peak_bytes(jaxpr.jaxpr))
-    flat, form = unrolled(jaxpr), jax.tree.structure(result)
-    steps = settings.epochs * -(-rows // settings.batch_size)
-    told = facts, jaxpr, result
-
-    def kept(result: RunResult) -> RunResult:
-        return result if keep else result._replace(variables=None)
-
-    def call(function: Callable[..., Any], seed: Any, *arguments: Any) -> RunResult:
-        given = jax.tree.leaves((key_of_seed(seed), *arguments))
-        return kept(jax.tree.unflatten(form, function(*given)))
-
-    def run(seed: Any, strength: Any, split: Any, data: Data) -> RunResult:
-        return call(jaxpr_as_fun(flat), seed, strength, data, split)
+    peak = _peak_bytes(one.jaxpr.jaxpr)
+    block = block_size(settings.vectorize, most, products, peak)
+    told = one.facts, one.jaxpr, one.result
+    lower = partial(_lowered, mesh=mesh, data=one.data)
+    if cut:
+        lower = partial(lower, block=block)
+        period, _ = one.trace(replace(settings, epochs=settings.metrics_every))
+        parts = lowered_parts, recipe, settings, one.kept, lower, one.arguments
+        return Program(partial(*parts), block, *told, period)
 
     def of_seed() -> Program | None:
-        group = Group(flat, strength, facts.loops)
-        if block > 1 or not group.is_worth(weights, products, steps):
+        group, steps = one.group(), settings.epochs * -(-rows // settings.batch_size)
+        if not group.is_worth(weights, products, steps):
             return None
+        many = partial(one.of_seed, group)
+        return Program(partial(lower, one.run, many, *given, block=MOST), MOST, *told)
 
-        def many(seeds: Any, given: Any, split: Any, data: Data, live: Any) -> Any:
-            return call(partial(group, live), seeds[0], given, data, split)
-
-        made = partial(lower, run, many, split, strength, block=MOST)
-        return Program(made, MOST, *told)
-
-    lower = partial(_lowered, mesh=mesh, data=data)
-    if not cut:
-        made = partial(lower, run, vmapped(run), split, strength, block=block)
-        may = settings.vectorize == "auto"
-        return Program(made, block, *told, of_seed=of_seed if may else lambda: None)
-    period, _ = trace(replace(settings, epochs=settings.metrics_every))
-    lower = partial(lower, block=block)
-    made = partial(lowered_parts, recipe, settings, kept, lower, arguments)
-    return Program(made, block, *told, period)
+    given = _shaped((), np.uint32), one.strength
+    made = partial(lower, one.run, vmapped(one.run), *given, block=block)
+    alone = block == 1 and settings.vectorize == "auto"
+    return Program(made, block, *told, of_seed=of_seed if alone else lambda: None)
 
 
 def _lowered(

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 
 import jaxnoise as jn
 from jaxnoise.estimators.parameters import NOISES
-from jaxnoise.training.program import lowered_program
+from jaxnoise.training.program import traced_program
 
 X, Y = load_iris(return_X_y=True)
 FEW = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (8,)}
@@ -40,24 +40,24 @@ def differ(one, other):
 
 
 def test_one_program_serves_all_numbers(fitted):
-    before = lowered_program.cache_info().misses
+    before = traced_program.cache_info().misses
     again = classifier().fit(X, Y)
     same(again, fitted)
     others = [{"alpha": 0.1}, {"learning_rate_init": 0.1}, {"random_state": 1}]
     for params in others:
         differ(classifier(**params).fit(X, Y), fitted)
-    assert lowered_program.cache_info().misses == before
+    assert traced_program.cache_info().misses == before
     noisy = dict.fromkeys(NOISES, 0.1) | {"dropout": 0.1, "max_norm": 1.0}
     classifier(**noisy).fit(X, Y)
     classifier(**dict.fromkeys(noisy, 0.2)).fit(X, Y)
-    assert lowered_program.cache_info().misses == before + 1
+    assert traced_program.cache_info().misses == before + 1
 
 
 def test_tables_of_like_size_share_a_program(fitted):
     """Rows that fill the last minibatch have no part in it, nor in the loss."""
-    before = lowered_program.cache_info().misses
+    before = traced_program.cache_info().misses
     other = classifier().fit(X[1:], Y[1:])
-    assert lowered_program.cache_info().misses == before
+    assert traced_program.cache_info().misses == before
     for model, x, y in ((fitted, X, Y), (other, X[1:], Y[1:])):
         assert model.loss_ == pytest.approx(log_loss(y, model.predict_proba(x)), 1e-5)
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 import jaxnoise as jn
-from jaxnoise.training.program import lowered_program
+from jaxnoise.training.program import traced_program
 
 X, Y = load_iris(return_X_y=True)
 FEW = {"max_epochs": 3, "random_state": 0}
@@ -55,9 +55,9 @@ def test_arguments_of_the_module():
     """Floats are traced; others are not, and both are parameters of a grid."""
     model = jn.NoisyNetClassifier(Linen, module_params={"stddev": 0.1}, **FEW)
     model.fit(X, Y)
-    before = lowered_program.cache_info().misses
+    before = traced_program.cache_info().misses
     other = clone(model).set_params(module__stddev=0.9).fit(X, Y)
-    assert lowered_program.cache_info().misses == before
+    assert traced_program.cache_info().misses == before
     assert (other.predict_proba(X) != model.predict_proba(X)).any()
     assert other.get_params()["module__stddev"] == 0.9
     assert model.get_params()["module__stddev"] == 0.1

@@ -13,7 +13,7 @@ from sklearn.preprocessing import PowerTransformer
 
 import jaxnoise as jn
 from jaxnoise.training import program
-from jaxnoise.training.program import lowered_program
+from jaxnoise.training.program import traced_program
 
 X, Y = load_iris(return_X_y=True)
 FEW = {"max_epochs": 5, "random_state": 0, "hidden_layer_sizes": (8,)}
@@ -43,7 +43,7 @@ def search(pipeline, grid):
 
 def test_scores_are_those_of_grid_search(search, pipeline, grid):
     """To the last bit, with the same programs."""
-    before = lowered_program.cache_info().misses
+    before = traced_program.cache_info().misses
     found = []
     for seed in (0, 1):
         pipeline.set_params(noisymlpclassifier__random_state=seed)
@@ -59,7 +59,7 @@ def test_scores_are_those_of_grid_search(search, pipeline, grid):
             np.testing.assert_allclose(ours[name], mean, rtol=1e-12)
     assert ours["params"] == found[0]["params"]
     assert (ours["mean_fit_time"] > 0).all()
-    assert lowered_program.cache_info().misses == before
+    assert traced_program.cache_info().misses == before
 
 
 def test_what_is_chosen(search):

@@ -49,7 +49,7 @@ RECIPES = {
 
 def sweep(monkeypatch, recipes, *, together=True, strengths=STRENGTHS, **options):
     """Runs in groups or alone, whatever they take and save."""
-    program.lowered_program.cache_clear()
+    program.traced_program.cache_clear()
     monkeypatch.setattr(groups, "WORTH", 2**20 if together else 0)
     monkeypatch.setattr(groups, "STEPS_BYTES", 2**16)
     asked = {"data": jn.data.circles(), "seeds": 3, "epochs": 7, "batch_size": 64}
@@ -133,4 +133,4 @@ def test_a_group_must_be_worth_it(site, size):
     signature = program.signature_of((np.float32(0), jn.data.circles()))
     settings = Settings(4000, 64, vectorize="auto")
     asked = signature, settings, False, 8, runs_mesh()
-    assert program.lowered_program(placed, *asked).grouped.group == size
+    assert program.traced_program(placed, *asked).grouped.group == size

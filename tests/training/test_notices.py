@@ -13,7 +13,7 @@ from jaxnoise.training import notices
 from jaxnoise.training.devices import runs_mesh
 from jaxnoise.training.notices import check_noise_acts
 from jaxnoise.training.plan import plan_runs
-from jaxnoise.training.program import lowered_program, signature_of
+from jaxnoise.training.program import signature_of, traced_program
 from jaxnoise.training.recipe import Settings
 
 
@@ -26,7 +26,7 @@ def trace(recipe, data):
     """Trace a placement of a sweep, without compiling it."""
     signature = signature_of((np.float32(0), data))
     settings = Settings(1, 3, ("train",))
-    return lowered_program(recipe, signature, settings, False, 1, runs_mesh())
+    return traced_program(recipe, signature, settings, False, 1, runs_mesh())
 
 
 # Probabilities where logits are taken

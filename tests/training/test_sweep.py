@@ -356,7 +356,7 @@ def test_an_error_hands_over_the_finished_runs(data, result):
 
 
 def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
-    lowered = program.lowered_program
+    lowered = program.traced_program
 
     def breaks(*arguments):
         whole = lowered(*arguments)
@@ -370,7 +370,7 @@ def test_an_error_of_a_program_hands_over_the_finished_runs(data, monkeypatch):
         vars(broken).update(compiled=call, grouped=broken)
         return broken
 
-    monkeypatch.setattr(program, "lowered_program", breaks)
+    monkeypatch.setattr(program, "traced_program", breaks)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED") as it:
         sweep(data)
     placements = it.value.result.runs["placement"]
