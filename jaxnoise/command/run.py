@@ -109,7 +109,7 @@ def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
         TimeRemainingColumn,
     )
 
-    plain = {"highlight": False, "markup": False, "emoji": False}
+    plain: Any = {"highlight": False, "markup": False, "emoji": False}
     console = Console(file=sys.stderr, quiet=quiet, **plain)
     columns = (
         TextColumn("part {task.completed} of {task.total}"),

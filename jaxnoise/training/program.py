@@ -300,8 +300,8 @@ def traced_program(
     if cut:
         lower = partial(lower, block=block)
         period, _ = one.trace(replace(settings, epochs=settings.metrics_every))
-        parts = lowered_parts, recipe, settings, one.kept, lower, one.arguments
-        return Program(partial(*parts), block, *told, period)
+        asked = recipe, settings, one.kept, lower, one.arguments
+        return Program(partial(lowered_parts, *asked), block, *told, period)
 
     def of_seed() -> Program | None:
         group, steps = one.group(), settings.epochs * -(-rows // settings.batch_size)

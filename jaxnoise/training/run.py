@@ -214,7 +214,7 @@ class _Run:
     @property
     def loops(self) -> int:
         """Over measurements, epochs between them and minibatches, as there are any."""
-        return 1 + (self.every > 1) + (self.steps_per_epoch > 1)
+        return 1 + int(self.every > 1) + int(self.steps_per_epoch > 1)
 
     def result(self) -> RunResult:
         return self.end(*self.train())
