@@ -163,10 +163,14 @@ def page(claims: Sequence[Claim], done: Mapping[str, Mapping[str, Any]]) -> str:
 
 def facts(found: Mapping[str, Mapping[str, Any]]) -> str:
     """What was chosen, and the like, in words."""
-    return "; ".join(
-        f"{what}: {', '.join(f'{name} {value}' for name, value in each.items())}"
+    told = {
+        what: ", ".join(
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}"
+            for name, value in each.items()
+        )
         for what, each in found.items()
-    )
+    }
+    return "; ".join(f"{what}: {values}" for what, values in told.items())
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ class Gated(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: Any) -> Array:
         """The logits."""
-        x = jnp.asarray(x)
-        ways = [nn.RNN(nn.GRUCell(6)) for _ in range(2)]
-        return nn.Dense(10)(nn.Bidirectional(*ways)(x).reshape(len(x), -1))
+        ways: Any = [nn.RNN(nn.GRUCell(6)) for _ in range(2)]
+        states: Any = nn.Bidirectional(*ways)(jnp.asarray(x))
+        return nn.Dense(10)(states.reshape(len(x), -1))
 
 
 MODELS: dict[str, nn.Module] = {

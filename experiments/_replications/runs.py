@@ -59,9 +59,9 @@ def chosen(cells: pd.DataFrame, draws: int) -> tuple[pd.DataFrame, dict[str, flo
     """
     means, rest = cells.iloc[:draws].mean(), cells.iloc[draws:]
     best: dict[str, float] = {
-        place: means[place].idxmax() for place in cells.columns.unique(0)
+        place: float(means[place].idxmax()) for place in cells.columns.unique(0)
     }
-    table = {place: rest[place, strength] for place, strength in best.items()}
+    table = {cell[0]: rest[cell] for cell in best.items()}
     return pd.DataFrame(table), best
 
 

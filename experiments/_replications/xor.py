@@ -27,8 +27,9 @@ def task(seed: int, *, rows: int, test: int, stddev: float) -> jn.Data:
     """Four clouds around a circle; every other one is of the same class."""
     sizes = {"samples": rows + test, "train_size": rows, "population": 1}
     made = jn.data.blobs(**sizes, noise=stddev, classes=4, seed=seed)
-    sets = {name: made[name] for name in ("train", "test")}
-    return jn.Data(**{n: (x, np.float32(y % 2)[:, None]) for n, (x, y) in sets.items()})
+    (x, y), (x_test, y_test) = made.train, made.test
+    odd, odd_test = (np.array([labels % 2], np.float32).T for labels in (y, y_test))
+    return jn.Data(train=(x, odd), test=(x_test, odd_test))
 
 
 def auc(targets: np.ndarray, logits: np.ndarray) -> float:
