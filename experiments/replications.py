@@ -39,7 +39,7 @@ import jaxnoise as jn
 NAME = "replications"  # of its place in a README
 PLAN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 RESULTS: Mapping[str, Any] = PLAN["result"]
-FROZEN = "not yet frozen"
+FROZEN = "d3b2a53 of 28 November 2026"
 HEADING = [
     "source",
     "claim",
