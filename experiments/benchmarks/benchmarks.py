@@ -48,6 +48,20 @@ def circles(report: Report, sizes: Sizes, folder: Path) -> None:
         report.measure(f"circles {site}", workers, sizes.repeats, "us")
 
 
+def grid(report: Report, sizes: Sizes, folder: Path) -> None:
+    """Eight strengths and one, with draws that are shared where it pays; and not."""
+    seeds, epochs, repeats = sizes.grid
+    make = partial(Plan, "circles_contenders", contender="grid", seeds=seeds)
+    make = partial(make, problem=write_problem(folder), epochs=epochs)
+    for site in ("hidden", "activation", "input"):
+        for count in (8, 1):
+            mine = partial(make, site=site, strengths=count, steps=count)
+            plans = [mine("jaxnoise"), mine("one at a time", vectorize=1)]
+            name = f"grid {site}, {count} strength{'s' * (count > 1)}"
+            workers = report.start(plans, f"{name}, microseconds per epoch and run")
+            report.measure(name, workers, repeats, "us")
+
+
 def plans_in_jax(make: Make, sizes: Sizes, *, full: bool) -> list[Plan]:
     """What runs in JAX, ours first: more of it where ``full``."""
 

@@ -50,13 +50,14 @@ def logits(
 
 
 def sweep_of(recipe: Any, data: Any, options: Options, **settings: Any) -> Any:
-    """A sweep over seeds of one recipe, on all cores or an accelerator."""
+    """A sweep of one recipe over seeds, and strengths if there are several."""
     import jaxnoise as jn
 
     jn.use_all_cores()
+    count = options.get("strengths", 1)
     return jn.sweep(
         {"noise": recipe},
-        strengths={},
+        strengths={"noise": np.geomspace(0.01, 1, count)} if count > 1 else {},
         data=data,
         seeds=options["seeds"],
         epochs=options["epochs"],
@@ -80,7 +81,13 @@ def sweeping(recipe: Any, data: Any, options: Options, **settings: Any) -> Conte
 
 
 def tutorials(
-    site: str, units: int, *, layer: Any = None, eps: float = 1e-7, **model: Any
+    site: str,
+    units: int,
+    *,
+    layer: Any = None,
+    eps: float = 1e-7,
+    stddevs: Any = None,
+    **model: Any,
 ) -> Any:
     """The tutorial's recipe with noise at a site; further arguments are the model's."""
     import optax
@@ -88,7 +95,8 @@ def tutorials(
     import jaxnoise as jn
 
     make = layer or jn.GaussianNoise
-    model |= {f"{place}_noise": make(stddev) for place, stddev in noises(site).items()}
+    stddevs = noises(site) if stddevs is None else stddevs
+    model |= {f"{place}_noise": make(stddev) for place, stddev in stddevs.items()}
     made = jn.Recipe(
         model=jn.MLP((units,), 1, **model),
         loss=jn.losses.binary_cross_entropy,
@@ -121,6 +129,23 @@ def jaxnoise(options: Options) -> Contender:
         return curves["test_loss"][0].tolist() if options.get("check") else None
 
     return losses, notes
+
+
+def grid(options: Options) -> Contender:
+    """Strengths of noise in one place, whose runs of a seed share what they draw."""
+    import jaxnoise as jn
+
+    sets, _ = problem(options)
+    places = noises(options["site"])
+
+    def recipe(strength: Any) -> Any:
+        return tutorials(
+            options["site"], UNITS, stddevs=dict.fromkeys(places, strength)
+        )(0)
+
+    data = jn.Data(**dict(zip(SETS, sets, strict=True)))
+    repeat, notes = sweeping(recipe, data, options, curves=SETS)
+    return lambda: repeat() and None, notes
 
 
 def plain_layer(stddev: float) -> Any:
@@ -275,6 +300,7 @@ def torch_batched(options: Options) -> Contender:
 
 CONTENDERS = {
     "jaxnoise": jaxnoise,
+    "grid": grid,
     "sweep": growing,
     "jit(vmap(scan))": obvious_jax,
     "Keras": keras,

@@ -28,7 +28,17 @@ from robustness_benchmark import robustness  # noqa: E402
 from sklearn_benchmark import sklearn  # noqa: E402
 from worker import CORES  # noqa: E402
 
-ALL = b.circles, b.networks, keras, b.layer, b.conv, b.scaling, b.store, b.command
+ALL = (
+    b.circles,
+    b.grid,
+    b.networks,
+    keras,
+    b.layer,
+    b.conv,
+    b.scaling,
+    b.store,
+    b.command,
+)
 BENCHMARKS = {
     each.__name__: each for each in (*ALL, sklearn, robustness, b.accelerator)
 }
