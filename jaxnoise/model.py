@@ -9,6 +9,7 @@ in words that name the argument.
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,6 +24,9 @@ from jaxnoise.noise.layer import keys_shared
 from jaxnoise.pickling import Pickled
 
 Variables = dict[str, Any]
+# What the outputs of modules go through, with their paths, where it is asked for.
+AT_SITES: ContextVar[Callable[[str, Any], Any] | None]
+AT_SITES = ContextVar("AT_SITES", default=None)
 VALUES_KEPT = (
     "broadcast_in_dim convert_element_type copy reshape squeeze stop_gradient transpose"
 ).split()

@@ -34,7 +34,7 @@ strength, too; ``nnx.state(model, nnx.Not(jn.nnx.NoiseStrength))`` leaves it out
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from operator import is_
 from typing import Any
 
@@ -44,7 +44,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from jaxnoise.checks import check_call, check_callable, name_of, shown, single_key, warn
-from jaxnoise.model import Variables, takes_train
+from jaxnoise.model import AT_SITES, Variables, takes_train
 from jaxnoise.noise.layer import keys_shared
 from jaxnoise.noise.nnx import AlphaDropout as AlphaDropout
 from jaxnoise.noise.nnx import BlockMask as BlockMask
@@ -204,6 +204,10 @@ class NNXModel:
         """Return the module in ``train()`` mode, with streams that the key makes."""
         module = self._filled(variables, key)
         module.train()
+        if AT_SITES.get():
+            for path, part in nnx.iter_modules(module):
+                part.path_of_site = "/".join(map(str, path))
+                part.__class__ = _seen_class(type(part))
         return module
 
     def _filled(self, variables: Variables, key: Array) -> Any:
@@ -238,6 +242,19 @@ class NNXModel:
                     node = node.setdefault(str(part), {})
                 node[str(path[-1])] = jax.tree.map(jnp.asarray, leaf.get_value())
         return variables
+
+
+@cache
+def _seen_class(base: Any) -> Any:
+    """The class of a module whose outputs go through what is at its site."""
+
+    class Seen(base):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            at_sites, out = AT_SITES.get(), super().__call__(*args, **kwargs)
+            return at_sites(self.path_of_site, out) if at_sites else out
+
+    Seen.__name__ = Seen.__qualname__ = base.__name__
+    return Seen
 
 
 def _signature(factory: Callable[..., nnx.Module]) -> inspect.Signature:

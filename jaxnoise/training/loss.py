@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxnoise.losses import as_probabilities, divergence
 from jaxnoise.model import (
+    AT_SITES,
     CheckedModel,
     Variables,
     as_pair,
@@ -32,20 +33,25 @@ AtSites = Callable[[str, Any], Any]
 
 @contextmanager
 def noise_inside(sites: Collection[str], at_sites: AtSites) -> Iterator[None]:
-    """Within, what Linen modules at these paths return goes through ``at_sites``."""
+    """Within, what modules at these paths return goes through ``at_sites``."""
     seen = []
 
-    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        out, path = call(*args, **kwargs), "/".join(context.module.path)
-        if context.method_name != "__call__":
-            return out
+    def see(path: str, out: Any) -> Any:
         seen.append(path)
         return at_sites(path, out) if path in sites else out
 
-    with nn.intercept_methods(intercept):
-        yield
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        out, path = call(*args, **kwargs), "/".join(context.module.path)
+        return see(path, out) if context.method_name == "__call__" else out
+
+    before = AT_SITES.set(see)  # NNX has no interception of its own
+    try:
+        with nn.intercept_methods(intercept):
+            yield
+    finally:
+        AT_SITES.reset(before)
     if absent := sorted({*sites} - {*seen}):
-        there = ", ".join(filter(None, seen)) or "no Linen modules inside"
+        there = ", ".join(filter(None, dict.fromkeys(seen))) or "no modules inside"
         raise ValueError(
             f"batch_sites must be {INPUT!r} or paths of modules of the model "
             f"({there}), got {absent[0]!r}."

@@ -76,10 +76,11 @@ class Recipe(Pickled):
             as ``partial(mixup, alpha=0.2)``, after noise on the labels. It gets class
             labels as probabilities, a row of them for each, and other integers as
             floats; the loss gets what it returns.
-        batch_sites: where it is: ``"input"``, or paths of Linen modules in the model,
-            such as ``("input", "hidden_0", "hidden_1")`` of an `MLP`, whose outputs it
-            then changes. Each step has it at one of them, all equally likely: manifold
-            mixup. The targets that it returns must not depend on the rows' values.
+        batch_sites: where it is: ``"input"``, or paths of modules in the model, such as
+            ``("input", "hidden_0", "hidden_1")`` of an `MLP` or ``"layers/0"`` of an
+            ``nnx.Sequential``, whose outputs it then changes. Each step has it at one
+            of them, all equally likely: manifold mixup. The targets that it returns
+            must not depend on the rows' values.
         consistency: the weight of R-Drop, at least 0; may be traced. Each step makes
             two noisy passes, and to the mean of both losses adds, per row, this weight
             times the mean of both Kullback-Leibler divergences of what they predict, or

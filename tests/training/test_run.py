@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from jax import export
 
 import jaxnoise as jn
@@ -603,6 +604,36 @@ def test_noise_on_a_batch_at_hidden_sites():
     at_first, at_second = (np.isclose(drawn, e)[told] for e in (first, second))
     assert (at_first ^ at_second).all()
     assert abs(at_first.mean() - 0.5) <= 5 * 0.5 / np.sqrt(told.sum())
+
+
+def test_noise_on_a_batch_inside_of_nnx_is_that_inside_of_linen(key):
+    data = jn.Data(train=(np.eye(4), np.eye(4)))
+
+    def loss(model, variables, site):
+        noise = partial(jn.mixup, alpha=1.0)
+        parts = {"batch_noise": noise, "batch_sites": (site,)}
+        made = jn.Recipe(model, jn.losses.squared_error, optax.sgd(1.0), **parts)
+        keys = Keys.of_run(key, 0, batch=True)
+        noisy = NoisyLoss(made, CheckedModel(model))
+        value, after = noisy(variables["params"], variables, data["train"], keys)
+        assert jax.tree.structure(after) == jax.tree.structure(variables)
+        return value
+
+    def layers(rngs):
+        return nnx.Sequential(
+            nnx.Linear(4, 3, rngs=rngs), nnx.relu, nnx.Linear(3, 4, rngs=rngs)
+        )
+
+    linen, inside = jn.MLP((3,), 4), jn.nnx.model(layers)
+    variables = linen.init(key, np.eye(4), train=False)
+    names = {"0": "hidden_0", "2": "output"}
+    params = {new: variables["params"][old] for new, old in names.items()}
+    same = {"params": {"layers": params}}
+    for site, path in {"input": "input", "hidden_0": "layers/0"}.items():
+        found = loss(inside, same, path)
+        np.testing.assert_allclose(found, loss(linen, variables, site), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"\(layers/0, layers/2\), got 'layers/7'"):
+        loss(inside, same, "layers/7")
 
 
 @pytest.mark.bad_input
