@@ -205,7 +205,8 @@ class NNXModel:
         module = self._filled(variables, key)
         module.train()
         if AT_SITES.get():
-            for path, part in nnx.iter_modules(module):
+            parts: Any = nnx.iter_modules(module)
+            for path, part in parts:
                 part.path_of_site = "/".join(map(str, path))
                 part.__class__ = _seen_class(type(part))
         return module
