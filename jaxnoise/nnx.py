@@ -207,8 +207,8 @@ class NNXModel:
         if AT_SITES.get():
             parts: Any = nnx.iter_modules(module)
             for path, part in parts:
-                part.path_of_site = "/".join(map(str, path))
-                part.__class__ = _seen_class(type(part))
+                part.path_of_site, kind = "/".join(map(str, path)), part.__class__
+                part.__class__ = _seen_class(kind)
         return module
 
     def _filled(self, variables: Variables, key: Array) -> Any:
