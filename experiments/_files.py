@@ -23,6 +23,7 @@ import pandas as pd
 
 import jaxnoise as jn
 from jaxnoise.evidence.format import in_words
+from jaxnoise.files import replace_file
 from jaxnoise.results import strengths_of
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C stopped
@@ -33,26 +34,6 @@ PACKAGES = ("jaxnoise", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn
 DPI, MARGIN = 150, 15  # of a picture, and pixels on each side
 EDGE = 3  # pixels that a layout leaves free
 Row = dict[str, Any]
-
-
-def replace_file(path: Path, make: Callable[[Path], Any] | str) -> None:
-    """Make a file beside its place, then move it there: whole, or not at all.
-
-    Args:
-        path: of the file; a link stays one.
-        make: writes to the path that it is given, which ends in the same name; or the
-            text that the file is to hold.
-    """
-    target = Path(os.path.realpath(path))
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        beside = Path(folder) / target.name
-        if isinstance(make, str):
-            beside.write_text(make, "utf-8")
-        else:
-            make(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, target)
 
 
 def try_replacing(path: Path, make: Callable[[Path], Any] | str) -> str:

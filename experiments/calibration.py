@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import _options as o
 import numpy as np
 import pandas as pd
-from _files import FAILED, insert_into, markdown, replace_file
+from _files import FAILED, insert_into, markdown
 from scipy.stats import t as student
 
 import jaxnoise as jn
@@ -27,6 +27,7 @@ from jaxnoise.evidence.judge import verdict
 from jaxnoise.evidence.paired import ALPHA, skewness, t_interval
 from jaxnoise.evidence.rows import crossed_interval
 from jaxnoise.evidence.units import LEAST_UNITS, fewest_units
+from jaxnoise.files import replace_file
 
 FIXED, ANYTIME = "fixed", "anytime"
 AT_ONCE = 500  # comparisons of a table

@@ -8,6 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "jaxnoise"
 KNOWS = {  # room: rooms below it, of which it may import anything
     "checks": "",
+    "files": "",
     "pickling": "",
     "results": "checks",
     "losses": "checks",
@@ -18,7 +19,7 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "models": "checks pickling noise model",
     "store": "checks results data",
     "training": "checks pickling results losses metrics data model store",
-    "evidence": "checks results data store",
+    "evidence": "checks files results data store",
     "robustness": "checks results metrics data noise model models evidence",
     "until": "checks results data training evidence",  # a sweep that looks: above both
     # Doors, as are the experiments: nothing imports them.
@@ -26,8 +27,8 @@ KNOWS = {  # room: rooms below it, of which it may import anything
     "nnx": "checks noise model",
     "estimators": "checks pickling results losses metrics data noise model models "
     "store training evidence nnx",
-    "command": "checks pickling results losses metrics data noise model models store "
-    "training evidence robustness until estimators nnx",
+    "command": "checks files pickling results losses metrics data noise model models "
+    "store training evidence robustness until estimators nnx",
     "__main__": "command",
 }
 BESIDES = {  # single names of a room that is not known as a whole

@@ -20,6 +20,7 @@ from jaxnoise.command.script import script
 from jaxnoise.command.tuning import Stopped, Tuned, tune
 from jaxnoise.evidence.format import fixed, said, signed
 from jaxnoise.evidence.report import report
+from jaxnoise.files import replace_file
 from jaxnoise.training.cache import use_cache
 from jaxnoise.training.devices import use_all_cores
 
@@ -151,10 +152,10 @@ def _write(
             "answer": content,
         },
     )
-    (out / ANSWER).write_text(json.dumps(content, indent=1), "utf-8")
+    replace_file(out / ANSWER, json.dumps(content, indent=1))
     write_csv(found.methods, out / "methods.csv")
     text = script(file, question, tuned, found, asked)
-    (out / "script.py").write_text(text, "utf-8")
+    replace_file(out / "script.py", text)
     report(
         found.cells,
         out / "report.html",

@@ -5,7 +5,6 @@ Whatever ends the work, the parts that are there are not made again.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,6 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -31,6 +29,7 @@ from jaxnoise.command.methods import (
 )
 from jaxnoise.command.plan import Plan, first_size, in_words, plan, repeats_of
 from jaxnoise.command.question import Question
+from jaxnoise.files import replace_file
 
 PLAN, SCORES = "plan.json", "scores"
 Tell = Callable[[str], None]
@@ -151,15 +150,8 @@ def _part(
     made = scores_of(method, question, divisions, size, tried)
     made = made.assign(method=method, fold=fold)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, lambda unfinished: made.to_csv(unfinished, index=False))
+    replace_file(path, made.to_csv(index=False))
     return made
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """All of a file, or nothing."""
-    unfinished = path.with_suffix(".tmp")
-    write(unfinished)
-    os.replace(unfinished, path)
 
 
 def chosen_of(part: pd.DataFrame) -> int:
@@ -200,7 +192,7 @@ def _planned(
         tell("planning: a first training takes its time")
         made = plan(question, first_size(len(question.y)), seed, 60 * minutes)
     text = json.dumps({"question": asked, **asdict(made)})
-    _write_whole(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
+    replace_file(path, text)
     tell(in_words(question, made))
     return made
 

@@ -3,9 +3,7 @@
 `report` is what most people want.
 """
 
-import contextlib
 import os
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -37,6 +35,7 @@ from jaxnoise.evidence.report.tables import FILTERS, names_of, versions
 from jaxnoise.evidence.select import Selection, chosen
 from jaxnoise.evidence.table import Source, lower_is_better, runs_of
 from jaxnoise.evidence.units import Options, evidence_of, fewest_units
+from jaxnoise.files import replace_file
 from jaxnoise.results import SweepResult, cell_columns, sets_of
 
 PREFERRED = ("population", "test", "validation")  # sets to report on, the first first
@@ -240,21 +239,11 @@ def write_page(
 
 
 def _write(path: Path, page: str) -> Path:
-    """The whole page or nothing: written beside its place, then moved there."""
-    beside = None
+    """The whole page or nothing."""
     try:
-        target = Path(os.path.realpath(path))
-        beside = target.parent / f".{uuid.uuid4().hex}.tmp"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
+        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, page)
     except (OSError, ValueError) as error:  # a null byte is a ValueError
-        if beside is not None:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
         why = getattr(error, "strerror", None) or error
         raise OSError(
             f"path must be a file that can be written, got {str(path)!r}: {why}."
