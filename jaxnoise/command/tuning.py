@@ -144,7 +144,10 @@ def _part(
     """Its scores, trained now unless they are there; None if the time is over."""
     path = folder / f"{fold:02d}-{method}.csv"
     if path.exists():
-        return pd.read_csv(path, float_precision="round_trip")
+        kept = pd.read_csv(path, dtype=str)  # Python's floats are read to the last bit
+        types = {name: float for name in ("validation", "test", "seconds")}
+        types |= {name: int for name in ("candidate", "split", "seed", "fold")}
+        return kept.astype(types)
     if time.monotonic() > deadline:
         return None
     made = scores_of(method, question, divisions, size, tried)
