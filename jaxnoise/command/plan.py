@@ -2,6 +2,8 @@
 
 import math
 import time
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from jaxnoise.command.columns import FileError
@@ -15,6 +17,7 @@ from jaxnoise.command.methods import (
     candidates_of,
     scores_of,
 )
+from jaxnoise.command.preparation import preparation
 from jaxnoise.command.question import Question
 from jaxnoise.command.rivals import BOOSTED, LINEAR
 from jaxnoise.training.devices import core_count
@@ -34,6 +37,7 @@ BATCH, MOST_BATCH, STEPS_AN_EPOCH = 32, 1024, 300
 PROGRAMS = 1 + len(PLACES)  # without noise, and with it at each place
 SHARE = 0.3  # of the time that gradient boosting may take
 SLOWER = 1.3  # times what was measured: other candidates train longer
+FEW_ROWS = 20_000  # that are prepared to see their columns
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,27 @@ def measure(question: Question, size: Size, seed: int) -> Times:
     return Times(compiling, preparing, *times)
 
 
+def shapes_of(question: Question, seed: int) -> dict[int, int]:
+    """By the number of inner folds, how many shapes the rows have that train.
+
+    Each shape has its programs. Where a word or a gap is rare, the rows of some folds
+    have a column less.
+    """
+    shapes: dict[int, list[tuple[int, int]]] = {}
+    for each in divide(question, inner=INNER, repeats=1, seed=seed):
+        width, rows = 0, question.X.iloc[each.train]
+        if len(rows) <= FEW_ROWS:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                fitted = preparation(question.kinds).fit(rows)
+                width = fitted.transform(rows[:1]).shape[1]
+        shapes.setdefault(each.fold, []).append((len(rows), width))
+    return {
+        inner: len({shape for fold in shapes.values() for shape in fold[:inner]})
+        for inner in range(1, INNER + 1)
+    }
+
+
 def plan(question: Question, size: Size, seed: int, seconds: float) -> Plan:
     """The most thorough one that fits into the seconds, by a few trainings.
 
@@ -108,9 +133,10 @@ def plan(question: Question, size: Size, seed: int, seconds: float) -> Plan:
     """
     started = time.monotonic()
     times = measure(question, size, seed)
+    shapes = shapes_of(question, seed)
     spent = time.monotonic() - started
     seconds -= spent
-    made = [_planned(question, size, times, each, seconds) for each in SIZES]
+    made = [_planned(question, size, times, shapes, each, seconds) for each in SIZES]
     fitting = [each for each in made if each.seconds <= seconds]
     if not fitting:
         least = (spent + min(each.seconds for each in made)) / 60
@@ -135,6 +161,7 @@ def _planned(
     question: Question,
     size: Size,
     times: Times,
+    shapes: Mapping[int, int],
     tried: tuple[int, int, int],
     seconds: float,
 ) -> Plan:
@@ -160,7 +187,8 @@ def _planned(
         + boosted * times.boosting
         + len(candidates_of(LINEAR, kind, size)) * times.linear
     )
-    return Plan(size, 1, divisions * each + PROGRAMS * times.compiling)
+    compiling = shapes[inner] * PROGRAMS * times.compiling
+    return Plan(size, 1, divisions * each + compiling)
 
 
 def in_words(question: Question, made: Plan) -> str:

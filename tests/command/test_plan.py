@@ -3,12 +3,15 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxnoise.command import plan as plans
 from jaxnoise.command.columns import FileError
+from jaxnoise.command.divisions import INNER
 from jaxnoise.command.methods import METHODS, NOISE, NONE, candidates_of
 from jaxnoise.command.plan import Times, first_size, in_words, plan
+from jaxnoise.command.question import ask
 
 QUESTION = SimpleNamespace(
     y=np.zeros(1000), classification=True, time=None, tested=None
@@ -16,9 +19,11 @@ QUESTION = SimpleNamespace(
 TIMES = Times(compiling=2.0, preparing=0.1, network=0.1, boosting=0.2, linear=0.01)
 
 
-def planned(seconds, question=QUESTION, times=TIMES):
+def planned(seconds, question=QUESTION, times=TIMES, shapes=1):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "measure", lambda *_: times)
+        counts = {inner: min(shapes, 5 * inner) for inner in range(1, INNER + 1)}
+        patch.setattr(plans, "shapes_of", lambda *_: counts)
         return plan(question, first_size(1000), 0, seconds)
 
 
@@ -29,6 +34,26 @@ def test_more_time_tries_more():
     work = [m.size.inner * m.size.seeds * m.size.candidates * m.repeats for m in made]
     assert work == sorted(work) and len(set(work)) == len(work)
     assert made[-1].repeats == plans.REPEATS
+
+
+def test_rows_of_many_shapes_try_less():
+    """As each takes its programs."""
+    few, many = (planned(250, shapes=shapes) for shapes in (1, 12))
+    assert many.size.inner < few.size.inner and many.seconds <= 250
+
+
+def test_shapes_are_counted_by_rows_and_columns(tmp_path):
+    """A word that one row has is in the rows of some folds alone."""
+    frame = pd.DataFrame({"x": np.arange(200.0), "word": ["a", "b"] * 100})
+    frame["y"] = np.arange(200) % 2
+    counts = []
+    for _ in range(2):
+        frame.to_csv(tmp_path / "table.csv", index=False)
+        counts.append(plans.shapes_of(ask(tmp_path / "table.csv", "y"), 0))
+        frame.loc[0, "word"] = "c"
+    alike, rare = counts
+    assert alike == dict.fromkeys(range(1, INNER + 1), 1)
+    assert rare == dict.fromkeys(range(1, INNER + 1), 2)
 
 
 def test_too_few_minutes_are_told_with_those_that_do():
