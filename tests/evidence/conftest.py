@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 
 import pandas as pd
 import pytest
@@ -127,5 +128,7 @@ def browser():
 @pytest.fixture
 def texts_are_objects():
     """As in older pandas: where pyarrow is installed, others hold no half character."""
-    with pd.option_context("future.infer_string", False):
-        yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*infer_string")  # pandas 4 will not know it
+        with pd.option_context("future.infer_string", False):
+            yield
