@@ -145,9 +145,9 @@ def _part(
     path = folder / f"{fold:02d}-{method}.csv"
     if path.exists():
         kept = pd.read_csv(path, dtype=str)  # Python's floats are read to the last bit
-        types = {name: float for name in ("validation", "test", "seconds")}
-        types |= {name: int for name in ("candidate", "split", "seed", "fold")}
-        return kept.astype(types)
+        numbers = kept.columns.drop("method")
+        whole = ["candidate", "split", "seed", "fold"]
+        return kept.astype(dict.fromkeys(numbers, float) | dict.fromkeys(whole, int))
     if time.monotonic() > deadline:
         return None
     made = scores_of(method, question, divisions, size, tried)
