@@ -69,7 +69,9 @@ class Group:
             MOST * weights <= GROUP_WEIGHTS
             and MOST * products * steps <= GROUP_PRODUCTS
         )
-        return fits and WORTH * self._level.most_drawn >= products
+        inside = self._level.inside.values()
+        drawn = max((level.most_drawn for level in inside), default=0)
+        return fits and WORTH * drawn >= products
 
     def __call__(self, live: Bool[Array, " run"], *arguments: Any) -> list[Any]:
         """All results; they have an axis of runs, first, as strengths do.
