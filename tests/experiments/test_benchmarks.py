@@ -265,7 +265,7 @@ def test_picture(measured):
 def test_unknown_benchmark():
     done = run("nonsense")
     assert done.returncode == 2
-    assert "benchmark must be one of circles, networks, keras, layer" in done.stderr
+    assert "benchmark must be one of circles, grid, networks, keras" in done.stderr
     assert "Traceback" not in done.stderr
 
 
