@@ -31,7 +31,7 @@ everyone = pytest.mark.parametrize("name", LISTED.index)
 own = pytest.mark.parametrize("name", ["crx", "iris", "friedman1", "engel"])
 BESIDES = {"scikit-learn": 5, "statsmodels": 3, "pydataset": 6}
 BESIDES |= {"mlxtend": 1, "mnist1d": 1, "aeon": 2}
-TRAIN, TEST = [0, 1, 2, 3], [4, 5]
+TRAIN, TEST = np.array([0, 1, 2, 3]), [4, 5]
 
 
 def load(name, *sizes, **more):

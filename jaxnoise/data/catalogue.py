@@ -85,7 +85,7 @@ def table(
         >>> jn.data.table("friedman1", train_size=150, validation=50, seed=3)
         Data(train=150 rows, test=200 rows, validation=50 rows)
     """
-    found = tables().set_index("name")
+    found = tables().set_index("name").fillna({"target": ""})
     if not isinstance(name, str) or name not in found.index:
         raise ValueError(
             f"name must be one of those of jn.data.tables(), got {shown(name)}."
