@@ -249,13 +249,11 @@ class NNXModel:
 def _seen_class(base: Any) -> Any:
     """The class of a module whose outputs go through what is at its site."""
 
-    class Seen(base):
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            at_sites, out = AT_SITES.get(), super().__call__(*args, **kwargs)
-            return at_sites(self.path_of_site, out) if at_sites else out
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        at_sites, out = AT_SITES.get(), base.__call__(self, *args, **kwargs)
+        return at_sites(self.path_of_site, out) if at_sites else out
 
-    Seen.__name__ = Seen.__qualname__ = base.__name__
-    return Seen
+    return type(base)(base.__name__, (base,), {"__call__": call})
 
 
 def _signature(factory: Callable[..., nnx.Module]) -> inspect.Signature:
