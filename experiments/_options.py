@@ -197,6 +197,17 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     options.out = writable_directory(parser, options.out)
 
 
+def options_of_page(
+    parser: Parser, argv: Sequence[str] | None, name: str
+) -> argparse.Namespace:
+    """The options of a script whose table goes into a page, both checked."""
+    add_into(parser)
+    options = parser.parse_args(argv)
+    check_into(parser, options.into, name)
+    options.out = writable_directory(parser, options.out)
+    return options
+
+
 def add_into(parser: Parser) -> None:
     """The option of a page that a table is put into, beside a file of its own."""
     told = "also put the table into this README"

@@ -295,10 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = o.Parser("calibration.py", __doc__)
     parser.option("--draws", o.count, 2_000, "of most situations")
     parser.option("--out", Path, Path("results/calibration"), "where files go")
-    o.add_into(parser)
-    options = parser.parse_args(arguments)
-    o.check_into(parser, options.into, NAME)
-    options.out = o.writable_directory(parser, options.out)
+    options = o.options_of_page(parser, arguments, NAME)
     rows = []
     for number, each in enumerate(situations()):
         rows.append(measured(each, number, options.draws))

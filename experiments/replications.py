@@ -63,11 +63,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--out", Path, Path("results/replications"), "where files go")
     parser.switch("--fresh", "train all runs again; stores are renamed, never deleted")
     parser.switch("--quick", "toy size")
-    o.add_into(parser)
-    options = parser.parse_args(argv)
-    o.check_into(parser, options.into, NAME)
-    options.out = o.writable_directory(parser, options.out)
-    return options
+    return o.options_of_page(parser, argv, NAME)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

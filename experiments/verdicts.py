@@ -52,11 +52,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--out", Path, Path("results"), "where files go")
     parser.switch("--again", "run no script whose files are there")
     parser.switch("--quick", "run the scripts at toy size")
-    o.add_into(parser)
-    options = parser.parse_args(argv)
-    o.check_into(parser, options.into, NAME)
-    options.out = o.writable_directory(parser, options.out)
-    return options
+    return o.options_of_page(parser, argv, NAME)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

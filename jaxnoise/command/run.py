@@ -88,7 +88,7 @@ def _on_looks(looks: list[int]) -> list[str]:
         return []
     return [
         f"These rows were looked at after {', '.join(map(str, looks))} folds, and each "
-        "look may find by chance what is not there: the first one is at the stated 5%."
+        "look may find by chance what is not there: the first one is at the stated 5 %."
     ]
 
 

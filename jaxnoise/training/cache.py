@@ -96,6 +96,7 @@ class Programs:
     def put(self, key: str, program: bytes) -> None:
         """Keep a program; others make room for it."""
         with suppress(OSError):
+            # by its ending, what a kill leaves goes as programs do
             handle, unfinished = mkstemp(ENDING, dir=self._path)
             try:
                 with open(handle, "wb") as file:

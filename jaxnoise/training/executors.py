@@ -17,7 +17,7 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import blake2b
 from itertools import islice
@@ -131,8 +131,8 @@ def run_chunk(task: Task, content: bytes | None) -> Answer:
         if parcel is None or not task.runs:
             return answer
         recipes, splits, settings = parcel[:3]
-        plan = Plan(recipes, {}, splits, task.runs, task.kept, settings, mesh)
-        plan = replace(plan, grouped=task.grouped)
+        known = splits, task.runs, task.kept, settings, mesh
+        plan = Plan(recipes, {}, *known, grouped=task.grouped)
         jobs = trace_jobs(plan)
         compile_jobs(jobs)
         started = time.perf_counter()

@@ -77,14 +77,9 @@ class Program:
         traced: one of them, ``(key, strength, data, split) -> RunResult``.
         shapes: of what it leaves.
         period: one of as few epochs as there may be, traced, where runs are cut.
-        of_seed: makes the program of runs that share a seed and what it draws, where
-            that is worth it.
-
-    Attributes:
-        group: the number of runs that share a seed, else 1.
+        group: the number of runs that share a seed and what it draws.
+        of_seed: makes the program of as many as are worth it, if any are.
     """
-
-    group = 1
 
     def __init__(
         self,
@@ -94,11 +89,12 @@ class Program:
         traced: ClosedJaxpr,
         shapes: RunResult,
         period: ClosedJaxpr | None = None,
+        group: int = 1,
         of_seed: Callable[[], "Program | None"] = lambda: None,
     ):
         self._lower, self.block, self.facts = lower, block, facts
         self.traced, self.shapes, self.period = traced, shapes, period
-        self._of_seed = of_seed
+        self.group, self._of_seed = group, of_seed
 
     @property
     def metrics(self) -> list[str]:
@@ -110,9 +106,7 @@ class Program:
     @cached_property
     def grouped(self) -> "Program":
         """The program of runs that share a seed; this one if that is not worth it."""
-        if found := self._of_seed():
-            found.group = found.block
-        return found or self
+        return self._of_seed() or self
 
     def lower(self) -> None:
         """Make what `compiled` takes, by the options of JAX in the caller's thread."""
@@ -308,7 +302,8 @@ def traced_program(
         if not group.is_worth(weights, products, steps):
             return None
         many = partial(one.of_seed, group)
-        return Program(partial(lower, one.run, many, *given, block=MOST), MOST, *told)
+        made = partial(lower, one.run, many, *given, block=MOST)
+        return Program(made, MOST, *told, group=MOST)
 
     given = _shaped((), np.uint32), one.strength
     made = partial(lower, one.run, vmapped(one.run), *given, block=block)
