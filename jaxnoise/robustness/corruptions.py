@@ -92,7 +92,9 @@ class Corruption(NamedTuple):
 REGISTRY: dict[str, Corruption] = {}
 
 
-def _corruption(rank: int, what: str, *levels: float) -> Callable[[Function], Function]:
+def _corruption(
+    rank: int, what: str, *levels: int | float
+) -> Callable[[Function], Function]:
     """Make a corruption of a function that gets the severity's level in its place."""
 
     def register(function: Function) -> Function:
