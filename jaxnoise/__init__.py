@@ -51,9 +51,9 @@ believed, and `predict_averaged` leaves its noise on.
 Names from elsewhere: stochastic depth is `DropPath`; cutout, random erasing,
 SpecAugment and DropBlock are settings of `block_mask`; spatial dropout is `Dropout`
 with ``shared_axes=(1, 2)``; Anti-PGD is `anticorrelated_noise`, and SGLD
-`langevin_noise`; `mixup` goes into ``Recipe(batch_noise=)``, manifold mixup adds
-``batch_sites=``, and R-Drop is ``Recipe(consistency=)``. Random weight perturbation is
-``Recipe(weight_noise=)``; for SAM a recipe takes ``optax.contrib.sam``.
+`langevin_noise`; `mixup` goes into ``Recipe(batch_noise=)``, manifold mixup is the
+layer `Mixup` or ``batch_sites=``, and R-Drop is ``Recipe(consistency=)``. Random weight
+perturbation is ``Recipe(weight_noise=)``; for SAM a recipe takes ``optax.contrib.sam``.
 The README has a table of all noises, and notebooks go through a case study.
 
 Example:

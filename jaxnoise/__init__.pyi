@@ -48,6 +48,7 @@ from .noise.linen import Dropout as Dropout
 from .noise.linen import DropPath as DropPath
 from .noise.linen import GaussianDropout as GaussianDropout
 from .noise.linen import GaussianNoise as GaussianNoise
+from .noise.linen import Mixup as Mixup
 from .noise.linen import NEFTuneNoise as NEFTuneNoise
 from .noise.linen import Noise as Noise
 from .noise.linen import NoisyDense as NoisyDense

@@ -54,6 +54,7 @@ from jaxnoise.noise.nnx import Dropout as Dropout
 from jaxnoise.noise.nnx import DropPath as DropPath
 from jaxnoise.noise.nnx import GaussianDropout as GaussianDropout
 from jaxnoise.noise.nnx import GaussianNoise as GaussianNoise
+from jaxnoise.noise.nnx import Mixup as Mixup
 from jaxnoise.noise.nnx import NEFTuneNoise as NEFTuneNoise
 from jaxnoise.noise.nnx import Noise as Noise
 from jaxnoise.noise.nnx import NoiseStep as NoiseStep

@@ -66,6 +66,7 @@ def test_the_public_list():
         "GaussianNoise",
         "Learnable",
         "MLP",
+        "Mixup",
         "Model",
         "NEFTuneNoise",
         "Noise",

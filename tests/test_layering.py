@@ -37,6 +37,11 @@ BESIDES = {  # single names of a room that is not known as a whole
     "training": {
         "noise.wrappers.straight_through",  # around the weights' noise
         "noise.sampling.threefry2x32",  # keys are derived as noise is drawn
+        *(
+            "noise.layer.NotMixing",
+            "noise.layer.mixing",
+        ),  # layers mix x, it the targets
+        "noise.rows.mixup",
     },
 }
 FILES = {path: path.relative_to(PACKAGE).parts for path in PACKAGE.rglob("*.py")}

@@ -163,12 +163,11 @@ def _program(
 
         return call_fitted, (variables, key), {}
     names = {}
-    for path, layer in nnx.iter_graph(module):
+    for _, layer in nnx.iter_graph(module):
         for flag in FLAGS:
             if getattr(layer, flag, False) is None:
                 setattr(layer, flag, False)
         if isinstance(layer, TrainOnly):
-            layer.path = "/".join(map(str, path))
             names[layer.path] = type(layer).__name__
     given = {"train": True, **arguments} if takes_train(module) else arguments
     definition, state = nnx.split(module)

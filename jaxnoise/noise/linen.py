@@ -27,7 +27,7 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnoise.checks import NOISE, check_count, check_function
 from jaxnoise.noise import draw, functions, layer, rows
 from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Span, Values
-from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
+from jaxnoise.noise.layer import ByRate, Mixing, NamedLayer, Noisy, Switch
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
 
 STATE = "noise"  # the collection of the counters of schedules
@@ -531,6 +531,51 @@ class DropPath(NamedNoise, noise=rows.drop_path):
 
     rate: Strength
     mode: str = "sample"
+
+
+class Mixup(Mixing, NoiseLayer):
+    """A site of mixup: rows of a hidden layer and their targets mixed, in training.
+
+    ``l x + (1 - l) x[order]``, ``l ~ Beta(alpha, alpha)``, and the targets of the loss
+    alike, as `mixup` does; of several sites in a model each step has one, all equally
+    likely: manifold mixup. ``MLP(..., hidden_noise=Mixup(0.2))`` is what
+    ``Recipe(batch_noise=partial(mixup, alpha=0.2), batch_sites=("hidden_0",))`` says of
+    a model. The share and the order come from the step's key, as targets have no layer,
+    and class labels become probabilities. ``x`` has any shape, rows first, and keeps
+    it.
+
+    Attributes:
+        alpha: strength, at least 0; at 0 nothing is mixed; one number, may be traced.
+        train: the switch, if it is not given to each call.
+
+    Raises:
+        TypeError: if ``alpha`` is no single number or ``x`` not floating.
+        ValueError: if ``alpha`` is negative, NaN or infinite, or the layer is active
+            where nobody mixes the targets, which the training of a recipe does.
+
+    Reference:
+        V. Verma et al., "Manifold mixup: better representations by interpolating hidden
+        states", ICML 2019.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn, optax
+        >>> def recipe(alpha):
+        ...     return jn.Recipe(
+        ...         model=jn.MLP((8,), 1, hidden_noise=jn.Mixup(alpha)),
+        ...         loss=jn.losses.binary_cross_entropy,
+        ...         optimizer=optax.adam(1e-2),
+        ...     )
+        >>> train = jax.jit(jn.make_train(recipe, epochs=2, batch_size=15))
+        >>> result = train(jax.random.key(0), 0.2, jn.data.circles(population=100))
+        >>> bool(jnp.isfinite(result.metrics["train_loss"]))
+        True
+    """
+
+    alpha: ArrayLike
+
+    def __post_init__(self) -> None:
+        self._checked()
+        super().__post_init__()
 
 
 class BlockMask(NamedNoise, noise=rows.block_mask):

@@ -32,7 +32,15 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnoise.checks import NOISE, check_count, check_function, shown, single_key
 from jaxnoise.noise import draw, functions, rows
 from jaxnoise.noise.draw import Axes, Mask, Span, Values
-from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
+from jaxnoise.noise.layer import (
+    ByRate,
+    Layer,
+    Mixing,
+    NamedLayer,
+    Noisy,
+    Switch,
+    own_key,
+)
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, learned
 
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
@@ -101,7 +109,7 @@ class Declared:
 class TrainOnly(Layer, Declared, nnx.Module):
     """The switch is ``deterministic``, and the key of the layer's own stream."""
 
-    path = ""  # in the model, where someone described it
+    path = ""  # in the model, where `with_streams` went through it
 
     deterministic: bool = field(default=False, kw_only=True)
     rngs: Rngs = field(default=None, kw_only=True)
@@ -548,6 +556,47 @@ class DropPath(NamedNoise, noise=rows.drop_path):
     mode: str = "sample"
 
 
+class Mixup(Mixing, NoiseLayer):
+    """A site of mixup: rows of a hidden layer and their targets mixed, when active.
+
+    The NNX form of `jaxnoise.Mixup`. It needs no key stream of its own, as the targets
+    are mixed by the step's key.
+
+    Args:
+        alpha: strength, at least 0; at 0 nothing is mixed; one number.
+        deterministic, rngs: as every layer's.
+
+    Raises:
+        TypeError: if ``alpha`` is no single number or ``x`` not floating.
+        ValueError: if ``alpha`` is negative, NaN or infinite, or the layer is active
+            where nobody mixes the targets, which the training of a recipe does.
+
+    Reference:
+        V. Verma et al., "Manifold mixup: better representations by interpolating hidden
+        states", ICML 2019.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxnoise as jn
+        >>> from flax import nnx
+        >>> model = jn.nnx.model(lambda rngs: nnx.Sequential(
+        ...     nnx.Linear(2, 8, rngs=rngs), jn.nnx.Mixup(0.2), nnx.relu,
+        ...     nnx.Linear(8, 1, rngs=rngs),
+        ... ))  # of a recipe
+        >>> variables = model.init(jax.random.key(0), jnp.ones((3, 2)))
+        >>> model.apply(variables, jnp.ones((3, 2)), train=False)[0].shape
+        (3, 1)
+    """
+
+    alpha: ArrayLike
+
+    def __post_init__(self) -> None:
+        self._checked()
+        super().__post_init__()
+        self.alpha = (
+            nnx.data(self.alpha) if hasattr(self.alpha, "dtype") else self.alpha
+        )
+
+
 class BlockMask(NamedNoise, noise=rows.block_mask):
     """Replaces ``count`` blocks of each row by ``fill``, when active.
 
@@ -741,6 +790,8 @@ def with_streams(
 ) -> Any:
     """The module with streams that depend on the key and on their place in the module.
 
+    Its layers of ours know their place, too.
+
     Args:
         module: is used up.
         key: of all streams.
@@ -759,4 +810,8 @@ def with_streams(
         elif isinstance(leaf, nnx.Variable) and value is not None:
             leaf = leaf.replace(value(path, leaf))
         leaves.append((path, leaf))  # a bare array is a constant
-    return nnx.merge(definition, nnx.from_flat_state(leaves))
+    merged = nnx.merge(definition, nnx.from_flat_state(leaves))
+    for place, layer in nnx.iter_graph(merged):
+        if isinstance(layer, TrainOnly):
+            layer.path = "/".join(map(str, place))
+    return merged

@@ -30,6 +30,7 @@ from jaxnoise.robustness.asked import (
 )
 from jaxnoise.robustness.averaging import check_noisy, check_stateless
 
+Bounds = tuple[int | float, int | float]
 AT_ONCE = 256  # rows, which bounds memory
 REACH = 2.5  # radii that all steps together go
 FLAT = 0.01  # of the rows that may be right where there is no gradient
@@ -84,7 +85,7 @@ def attack(
     steps: int = 20,
     restarts: int = 5,
     draws: int | None = None,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
 ) -> Attack:
     """Return how a model fares on the worst changes that gradients find.
 
@@ -344,7 +345,7 @@ def _labels(y: Array, rows: int, classes: int) -> Array:
     return labels.astype(jnp.int32)
 
 
-def _bounds(bounds: Any, x: Array) -> tuple[float, float]:
+def _bounds(bounds: Any, x: Array) -> Bounds:
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     if not low <= float(x.min()) <= float(x.max()) <= high:
         raise ValueError(

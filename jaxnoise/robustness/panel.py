@@ -152,7 +152,8 @@ def corruption_panel(
     tested = pd.DataFrame({"corruption": names, "severity": steps})
     long = table.merge(tested, how="cross").assign(**{score: scores.reshape(-1)})
     unit = _reference(table, reference, baseline)
-    errors = _errors(scores, list(functions), score, (table["placement"] == unit))
+    of_unit = (table["placement"] == unit).to_numpy()
+    errors = _errors(scores, list(functions), score, of_unit)
     shape = len(runs), len(functions), len(grades)
     means = np.hstack([scores[:, :1], scores[:, 1:].reshape(shape).mean(2)])
     columns = [f"{score} at {name}" for name in (CLEAN, *functions)]

@@ -27,6 +27,7 @@ loop of each derivation, which takes as long as half of a small network's step.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ BATCH, AGAIN, PLACE = 0x62617463, 0x6167616E, 0x706C6163
 
 
 class Keys(NamedTuple):
-    """One key a role; of batches only where there is noise on them."""
+    """One key a role; that of batches is derived where there is noise on them."""
 
     init: Array
     order: Array
@@ -53,16 +54,21 @@ class Keys(NamedTuple):
     weights: Array
     labels: Array
     gradients: Array
-    batch: Array | None = None
+    batch: Callable[[], Array]
 
     @classmethod
-    def of_run(cls, key: Array, split: Any, *, batch: bool = False) -> "Keys":
+    def of_run(cls, key: Array, split: Any) -> "Keys":
         """All of one run on one division of the data."""
         key = single_key(key)
-        later = [jax.random.fold_in(key, BATCH)] if batch else []
         init, order, *roles = jax.random.split(key, 6)
-        of_split = (jax.random.fold_in(role, split) for role in [*roles, *later])
-        return cls(init, order, *of_split)
+        noise, weights, labels, gradients = (
+            jax.random.fold_in(r, split) for r in roles
+        )
+
+        def batch() -> Array:
+            return jax.random.fold_in(jax.random.fold_in(key, BATCH), split)
+
+        return cls(init, order, noise, weights, labels, gradients, batch)
 
     def of_epoch(self, epoch: Any) -> Array:
         """Of the order of the rows."""
@@ -70,12 +76,16 @@ class Keys(NamedTuple):
 
     def of_step(self, step: Any) -> "Keys":
         """Of one update."""
-        return jax.tree.map(lambda role: jax.random.fold_in(role, step), self)
+        *roles, batch = self
+        of_step: list[Any] = [jax.random.fold_in(role, step) for role in roles]
+        return Keys(*of_step, lambda: jax.random.fold_in(batch(), step))  # type: ignore[call-arg]
 
     def again(self) -> "Keys":
         """Of a second pass of the same batch, with other noise."""
-        roles = (jax.random.fold_in(role, AGAIN) for role in (self.noise, self.weights))
-        return self._replace(**dict(zip(("noise", "weights"), roles, strict=True)))
+        noise, weights = (
+            jax.random.fold_in(r, AGAIN) for r in (self.noise, self.weights)
+        )
+        return self._replace(noise=noise, weights=weights)
 
 
 def place_of(step: Array, count: int) -> Any:

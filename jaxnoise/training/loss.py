@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxnoise.checks import shown
 from jaxnoise.losses import as_probabilities, divergence
 from jaxnoise.model import (
     AT_SITES,
@@ -23,6 +24,8 @@ from jaxnoise.model import (
     in_form_of,
     shape_of,
 )
+from jaxnoise.noise.layer import NotMixing, mixing
+from jaxnoise.noise.rows import mixup
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.training.evaluate import per_row
 from jaxnoise.training.keys import Keys, place_of
@@ -58,6 +61,40 @@ def noise_inside(sites: Collection[str], at_sites: AtSites) -> Iterator[None]:
         )
 
 
+class MixedPass:
+    """A noisy pass of a model with `Mixup` layers, one of which acts in a step."""
+
+    def __init__(self, noisy_pass: Callable[[Keys], Any], keys: Keys) -> None:
+        self.noisy_pass, self.key = noisy_pass, keys.batch()
+        self.levels: dict[str, Any] = {}
+        with mixing(self._found):
+            jax.eval_shape(partial(noisy_pass, keys))
+        self.sites = list(self.levels)
+        self.chosen = place_of(self.key, len(self.sites))
+
+    def __call__(self, keys: Keys) -> Any:
+        """Outputs and variables."""
+        with mixing(self._mixed):
+            return self.noisy_pass(keys)
+
+    def targets(self, y: Any) -> Any:
+        """Mixed as the rows were at the step's site."""
+        levels = [self.levels[site] for site in self.sites]
+        return self._mixed_by(jnp.stack(levels)[self.chosen], y)
+
+    def _found(self, site: str, alpha: Any, x: Array) -> Array:
+        self.levels[site] = None
+        return x
+
+    def _mixed(self, site: str, alpha: Any, x: Array) -> Array:
+        self.levels[site] = alpha
+        here = self.chosen == self.sites.index(site)
+        return jnp.where(here, self._mixed_by(alpha, x), x)
+
+    def _mixed_by(self, alpha: Any, rows: Array) -> Array:
+        return mixup(self.key, rows, rows, alpha)[0]
+
+
 @dataclass(frozen=True)
 class NoisyLoss:
     """A function of parameters, with all the noise of a step."""
@@ -75,13 +112,25 @@ class NoisyLoss:
             y = in_form_of("label_noise", noisy, y, lambda leaf: np.shape(leaf)[:1])
         rows, at_sites = x, None
         if recipe.batch_noise is not None:
-            at_sites, y = self._noisy_batch(keys.batch, variables, x, y)
+            y = self._mixable(variables, x, y)
+            at_sites, y = self._noisy_batch(keys.batch(), x, y)
             rows = at_sites(INPUT, x)
-        outputs, carried = self._noisy_pass(params, variables, rows, keys, at_sites)
+        noisy_pass: Callable[[Keys], tuple[Any, Variables]]
+        noisy_pass = partial(self._noisy_pass, params, variables, rows, at_sites)
+        try:
+            outputs, carried = noisy_pass(keys)
+        except NotMixing:
+            if recipe.batch_noise is not None:
+                raise ValueError(
+                    "batch_noise must be None where the model has Mixup layers, which "
+                    f"mix the targets, got {shown(recipe.batch_noise)}."
+                ) from None
+            noisy_pass = mixed = MixedPass(noisy_pass, keys)
+            outputs, carried = noisy_pass(keys)
+            y = mixed.targets(self._mixable(variables, x, y))
         losses = per_row("loss", recipe.loss, outputs, y)
         if recipe.consistency is not None:
-            other = keys.again()
-            again, _ = self._noisy_pass(params, variables, rows, other, at_sites)
+            again, _ = noisy_pass(keys.again())
             losses = (losses + per_row("loss", recipe.loss, again, y)) / 2
             losses += recipe.consistency * divergence(recipe.loss, outputs, again)
         loss = losses.mean()
@@ -89,13 +138,14 @@ class NoisyLoss:
             loss += self._penalty(variables, params, x)
         return loss, carried
 
-    def _noisy_batch(
-        self, key: Any, variables: Variables, x: Any, y: Any
-    ) -> tuple[AtSites, Any]:
-        """The noise at each of its sites, of which a step has one, and on targets."""
+    def _mixable(self, variables: Variables, x: Any, y: Any) -> Any:
+        """The targets, of classes as probabilities."""
         outputs = jax.eval_shape(partial(self.model.clean, variables), x)
-        if hasattr(outputs, "shape") and hasattr(y, "shape"):
-            y = as_probabilities(outputs, y)
+        arrays = hasattr(outputs, "shape") and hasattr(y, "shape")
+        return as_probabilities(outputs, y) if arrays else y
+
+    def _noisy_batch(self, key: Any, x: Any, y: Any) -> tuple[AtSites, Any]:
+        """The noise at each of its sites, of which a step has one, and on targets."""
         noise, sites = self.recipe.batch_noise, self.recipe.batch_sites
         chosen = place_of(key, len(sites))
 
@@ -113,7 +163,7 @@ class NoisyLoss:
         return at_sites, noisy(x)[1]
 
     def _noisy_pass(
-        self, params: Any, variables: Variables, x: Any, keys: Keys, at_sites: Any
+        self, params: Any, variables: Variables, x: Any, at_sites: Any, keys: Keys
     ) -> tuple[Any, Variables]:
         """Outputs and variables, with noise on the weights and in the model."""
 

@@ -170,8 +170,7 @@ def run_of(
     made, data = called("recipe", recipe, strength), jax.tree.map(jnp.asarray, data)
     if not isinstance(made, Recipe):
         raise TypeError(f"recipe must return a jn.Recipe, got {shown(made)}.")
-    keys = Keys.of_run(key, split, batch=made.batch_noise is not None)
-    return _Run(made, settings, data, keys)
+    return _Run(made, settings, data, Keys.of_run(key, split))
 
 
 def result_of(run: "_Run") -> tuple[RunResult, Facts]:

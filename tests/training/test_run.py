@@ -1,7 +1,7 @@
 """One run: what the engine promises of keys, rows, evaluation and failure."""
 
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import flax.linen as nn
 import jax
@@ -9,13 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 from jax import export
 
 import jaxnoise as jn
-from jaxnoise.model import CheckedModel
 from jaxnoise.training.keys import Keys
-from jaxnoise.training.loss import NoisyLoss
 
 
 def recipe(noise=None, *, learning_rate=1e-2, **parts):
@@ -219,7 +216,8 @@ def test_hidden_equals_both_with_silent_inputs(data, key):
 
 
 def test_splits_share_weights_and_order_alone(key):
-    a, b = (Keys.of_run(key, split, batch=True) for split in (0, 1))
+    a, b = (Keys.of_run(key, split) for split in (0, 1))
+    a, b = (keys._replace(batch=keys.batch()) for keys in (a, b))
     same = [
         bool((jax.random.key_data(x) == jax.random.key_data(y)).all())
         for x, y in zip(a, b, strict=True)
@@ -234,10 +232,6 @@ def test_splits_share_weights_and_order_alone(key):
         "batch": False,
     }
     assert len({str(jax.random.key_data(k)) for k in (*a, *b)}) == 12
-    without = Keys.of_run(key, 1)
-    assert without.batch is None
-    for x, y in zip(without[:6], b, strict=False):
-        assert (jax.random.key_data(x) == jax.random.key_data(y)).all()
 
 
 def test_no_key_is_used_twice(data, key):
@@ -533,126 +527,6 @@ def test_label_noise_in_training_alone(key, data):
 
     result = train(flip, key, 0.0, data, epochs=400, batch_size=30)
     assert result.metrics["train_accuracy"] < 0.1
-
-
-def test_noise_on_a_batch_and_its_classes():
-    """The step sees what it returns, the penalty the batch, and metrics the data."""
-    x, y = np.array([[1.0], [0.5], [-1.0]], np.float32), np.array([2, 0, 1])
-    noise, classes = partial(jn.mixup, alpha=1.0), jn.losses.softmax_cross_entropy
-    model, key = jn.MLP((), 3), jax.random.key(1)  # another order than the batch's
-
-    def penalty(apply, params, x):
-        return (apply(params, x) ** 2).mean()
-
-    def make(_):
-        parts = {"batch_noise": noise, "penalty": penalty}
-        return jn.Recipe(model, classes, optax.sgd(1.0), **parts)
-
-    result = train(make, key, 0.0, jn.Data(train=(x, y)), epochs=1, batch_size=3)
-    keys = Keys.of_run(key, 0, batch=True)
-    before = model.init({"params": keys.init}, x, train=False)["params"]
-
-    def loss(params):
-        def apply(params, x):
-            return model.apply({"params": params}, x, train=False)
-
-        rows, soft = noise(keys.of_step(0).batch, x, jax.nn.one_hot(y, 3))
-        return classes(apply(params, rows), soft).mean() + penalty(apply, params, x)
-
-    after = jax.tree.map(jnp.subtract, before, jax.jit(jax.grad(loss))(before))
-    assert_same_run(result.params, after)
-    clean = classes(model.apply({"params": after}, x, train=False), y).mean()
-    np.testing.assert_allclose(result.metrics["train_loss"], clean, rtol=1e-5)
-
-
-def test_noise_on_a_batch_at_hidden_sites():
-    """It is on what the module returns: before an affine layer or after it is one.
-
-    Each step has one of the sites, all equally likely.
-    """
-    x, y = jnp.array([[1.0], [0.5], [-1.0]]), jnp.eye(3)
-    model = jn.MLP((4, 4), 3)
-    params = model.init(jax.random.key(0), x, train=False)["params"]
-
-    def noise(key, x, y):
-        order = jax.random.permutation(key, len(x))
-        return 0.7 * x + 0.3 * x[order], 0.7 * y + 0.3 * y[order]
-
-    def loss(keys, *sites):
-        squares, sgd = jn.losses.squared_error, optax.sgd(1.0)
-        made = jn.Recipe(model, squares, sgd, batch_noise=noise, batch_sites=sites)
-        noisy = NoisyLoss(made, CheckedModel(model))
-        return noisy(params, {"params": params}, (x, y), keys)[0]
-
-    @jax.jit
-    @jax.vmap
-    def losses(key):
-        keys = Keys.of_run(key, 0, batch=True)
-        first, second, last = (params[name]["kernel"] for name in params)
-        hidden, targets = noise(keys.batch, nn.relu(x @ first) @ second, y)
-        by_hand = ((nn.relu(hidden) @ last - targets) ** 2).mean()
-        each = [loss(keys, site) for site in ("input", "hidden_0", "hidden_1")]
-        return by_hand, *each, loss(keys, "hidden_0", "hidden_1")
-
-    by_hand, at_input, first, second, drawn = map(
-        np.asarray, losses(jax.random.split(jax.random.key(1), 400))
-    )
-    np.testing.assert_allclose(at_input, first, rtol=1e-5)
-    np.testing.assert_allclose(second, by_hand, rtol=1e-5)
-    told = ~np.isclose(first, second, rtol=1e-4)
-    assert told.sum() > 100
-    at_first, at_second = (np.isclose(drawn, e)[told] for e in (first, second))
-    assert (at_first ^ at_second).all()
-    assert abs(at_first.mean() - 0.5) <= 5 * 0.5 / np.sqrt(told.sum())
-
-
-def test_noise_on_a_batch_inside_of_nnx_is_that_inside_of_linen(key):
-    rows = jnp.eye(4), jnp.eye(4)
-
-    def loss(model, variables, site):
-        noise = partial(jn.mixup, alpha=1.0)
-        parts = {"batch_noise": noise, "batch_sites": (site,)}
-        made = jn.Recipe(model, jn.losses.squared_error, optax.sgd(1.0), **parts)
-        keys = Keys.of_run(key, 0, batch=True)
-        noisy = NoisyLoss(made, CheckedModel(model))
-        value, after = noisy(variables["params"], variables, rows, keys)
-        assert jax.tree.structure(after) == jax.tree.structure(variables)
-        return value
-
-    def layers(rngs):
-        return nnx.Sequential(
-            nnx.Linear(4, 3, rngs=rngs), nnx.relu, nnx.Linear(3, 4, rngs=rngs)
-        )
-
-    linen, inside = jn.MLP((3,), 4), jn.nnx.model(layers)
-    variables = linen.init(key, np.eye(4), train=False)
-    names = {"0": "hidden_0", "2": "output"}
-    params = {new: variables["params"][old] for new, old in names.items()}
-    same = {"params": {"layers": params}}
-    for site, path in {"input": "input", "hidden_0": "layers/0"}.items():
-        found = loss(inside, same, path)
-        np.testing.assert_allclose(found, loss(linen, variables, site), rtol=1e-6)
-    with pytest.raises(ValueError, match=r"\(layers/0, layers/2\), got 'layers/7'"):
-        loss(inside, same, "layers/7")
-
-
-@pytest.mark.bad_input
-def test_sites_that_are_not_there(key):
-    data, noise = jn.Data(train=(np.eye(2), np.eye(2))), partial(jn.mixup, alpha=1.0)
-
-    def make(model, site):
-        squares, sgd = jn.losses.squared_error, optax.sgd(1.0)
-        parts = {"batch_noise": noise, "batch_sites": (site,)}
-        return lambda _: jn.Recipe(model, squares, sgd, **parts)
-
-    run = make(jn.MLP((4,), 2), "hidden_7")
-    message = r"paths of modules of the model \(hidden_0, output\), got 'hidden_7'"
-    with pytest.raises(ValueError, match=message):
-        train(run, key, 0.0, data)
-    with pytest.raises(TypeError, match="batch_sites must be paths .* got 'input'"):
-        jn.Recipe(
-            jn.MLP((), 2), jn.losses.squared_error, optax.sgd(1.0), batch_sites="input"
-        )
 
 
 def test_optimizer_gets_a_fresh_key_inside_a_chain(key):
