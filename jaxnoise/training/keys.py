@@ -28,7 +28,7 @@ loop of each derivation, which takes as long as half of a small network's step.
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -120,15 +120,30 @@ def _unrolled(jaxpr: Jaxpr, looped: bool) -> Jaxpr:
 
 def _unrolled_equation(eqn: JaxprEqn, looped: bool) -> JaxprEqn:
     """A call of ours in its place, or the same with what is inside of it."""
-    given: Any = [var.aval for var in eqn.invars]
-    key = jax.eval_shape(key_of_seed, 0)
-    derive = DERIVE.get(eqn.primitive) if looped else None
-    if derive and (given[0].shape, given[0].dtype) == (key.shape, key.dtype):
-        call = jax.jit(partial(derive, **eqn.params))
-        (new,) = jax.make_jaxpr(call)(*given).eqns
-        return eqn.replace(primitive=new.primitive, params=new.params)
+    if looped and eqn.primitive in DERIVE:
+        given: Any = [var.aval for var in eqn.invars]
+        if (given[0].shape, given[0].dtype) == _of_one_key():
+            new = _call(eqn.primitive, tuple(eqn.params.items()), *given)
+            return eqn.replace(primitive=new.primitive, params=new.params)
+    if not any(isinstance(param, HOLDERS) for param in eqn.params.values()):
+        return eqn
     inside = partial(_inside, looped=looped or eqn.primitive in LOOPS)
     return eqn.replace(params=jax.tree.map(inside, eqn.params))
+
+
+@cache
+def _of_one_key() -> tuple[tuple[int, ...], Any]:
+    """Shape and type."""
+    key = jax.eval_shape(key_of_seed, 0)
+    return key.shape, key.dtype
+
+
+@lru_cache(maxsize=128)
+def _call(primitive: Any, params: tuple[tuple[str, Any], ...], *given: Any) -> JaxprEqn:
+    """A call of what derives keys of such arguments."""
+    call = jax.jit(partial(DERIVE[primitive], **dict(params)))
+    (new,) = jax.make_jaxpr(call)(*given).eqns
+    return new
 
 
 def _inside(param: Any, looped: bool) -> Any:
@@ -159,5 +174,6 @@ def _folded_in(key: Array, numbers: Array) -> Array:
     return jax.random.wrap_key_data(found)
 
 
+HOLDERS = ClosedJaxpr, Jaxpr, tuple, list  # of what is inside of an equation
 LOOPS = lax.scan_p, lax.while_p
 DERIVE: dict[Any, Any] = {random_fold_in_p: _folded_in, random_split_p: _split}
