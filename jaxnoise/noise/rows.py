@@ -360,9 +360,8 @@ def mixup(
     y = _mixable(x, y)
     of_share, of_order = jax.random.split(single_key(key))
     positive = jnp.asarray(alpha, jnp.promote_types(x.dtype, jnp.float32))
-    positive = jnp.where(positive > 0, positive, 1)
-    drawn = jax.random.beta(of_share, positive, positive, dtype=positive.dtype)
-    share = jnp.where(jnp.asarray(alpha) > 0, drawn, 1)
+    drawn = _symmetric_beta(of_share, jnp.where(positive > 0, positive, 1))
+    share = jnp.where(positive > 0, drawn, 1)
     order = jax.random.permutation(of_order, len(x))
 
     def mixed(v: Array) -> Array:
@@ -370,6 +369,25 @@ def mixup(
         return (share * wide + (1 - share) * wide[order]).astype(v.dtype)
 
     return mixed(x), mixed(y)
+
+
+def _symmetric_beta(key: Array, alpha: Array) -> Array:
+    """A draw of Beta(alpha, alpha), exactly, from four uniform ones and no loop.
+
+    ``(1 + sqrt(1 - u**(2 / (2 a - 1))) cos(2 pi v)) / 2`` is Beta(a, a) for a > 1/2, so
+    for alpha + 1; and a gamma variable of alpha is one of alpha + 1 times ``u**(1 /
+    alpha)``, here of both that the share is made of.
+
+    Reference: G. Ulrich, "Computer generation of distributions on the m-sphere",
+        Applied Statistics 33 (1984); G. Marsaglia, W. W. Tsang, "A simple method for
+        generating gamma variables", 2000.
+    """
+    u, v, *both = standard_uniform(key, (4,), alpha.dtype)
+    width = jnp.sqrt(-jnp.expm1(2 / (2 * alpha + 1) * jnp.log1p(-u)))
+    odds = jnp.log1p(width * jnp.cos(2 * jnp.pi * v))
+    odds -= jnp.log1p(-width * jnp.cos(2 * jnp.pi * v))
+    first, second = (jnp.log1p(-each) for each in both)
+    return jax.nn.sigmoid(odds + (first - second) / alpha)
 
 
 def _mixable(x: Array, y: Any) -> Array:

@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxnoise as jn
+from jaxnoise.noise.rows import _symmetric_beta
 
 DRAWS = 8_000
 KEYS = jax.random.split(jax.random.key(1), DRAWS)
@@ -181,6 +183,17 @@ def test_mixup_moves_no_linear_least_squares():
     shrunk = (a + 1) / (2 * a + 1)
     assert_means(np.einsum("dij,dik->djk", rows, rows), shrunk * x.T @ x)
     assert_means(np.einsum("dij,dik->djk", rows, targets[..., :1]), shrunk * x.T @ Y)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 1.0, 3.0, 40.0])
+def test_share_of_mixup_is_beta(alpha):
+    """Its distribution function, away from where floats end."""
+    shares = np.asarray(jax.vmap(_symmetric_beta, (0, None))(KEYS, jnp.float32(alpha)))
+    assert ((shares >= 0) & (shares <= 1)).all()
+    for at in (0.01, 0.1, 0.3, 0.5, 0.8, 0.99):
+        p = stats.beta(alpha, alpha).cdf(at)
+        tolerance = 5 * np.sqrt(p * (1 - p) / DRAWS) + 1e-6
+        assert abs((shares <= at).mean() - p) <= tolerance, at
 
 
 @pytest.mark.slow
