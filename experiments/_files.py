@@ -181,24 +181,7 @@ class Files:
 
     def picture(self, name: str, draw: Callable[[], Any]) -> None:
         """A picture as ``draw()`` makes it; figures that stay open take memory."""
-
-        def make(path: Path) -> None:
-            import matplotlib
-
-            matplotlib.use("Agg")  # with or without a display
-            from matplotlib import pyplot as plt
-
-            figure = draw().figure
-            figure.set_dpi(DPI)
-            figure.canvas.draw()  # once; savefig draws twice where there is a layout
-            pixels = evenly(np.asarray(figure.canvas.buffer_rgba()))
-            if pixels is None:
-                figure.savefig(path, bbox_inches="tight")
-            else:
-                plt.imsave(path, pixels, dpi=DPI, pil_kwargs={"compress_level": 1})
-            plt.close(figure)
-
-        self.write(name, make)
+        self.write(name, partial(draw_into, draw))
 
     def page(self, table: Any, options: argparse.Namespace, **arguments: Any) -> None:
         """report.html, as `jn.report` makes it of a comparison and more arguments."""
@@ -235,6 +218,24 @@ class Files:
         if self.interrupted:
             return INTERRUPTED
         return FAILED if self.missing else 0
+
+
+def draw_into(draw: Callable[[], Any], path: Path) -> None:
+    """A picture as ``draw()`` makes it, into a file."""
+    import matplotlib
+
+    matplotlib.use("Agg")  # with or without a display
+    from matplotlib import pyplot as plt
+
+    figure = draw().figure
+    figure.set_dpi(DPI)
+    figure.canvas.draw()  # once; savefig draws twice where there is a layout
+    pixels = evenly(np.asarray(figure.canvas.buffer_rgba()))
+    if pixels is None:
+        figure.savefig(path, bbox_inches="tight")
+    else:
+        plt.imsave(path, pixels, dpi=DPI, pil_kwargs={"compress_level": 1})
+    plt.close(figure)
 
 
 def evenly(pixels: np.ndarray) -> np.ndarray | None:
@@ -344,9 +345,10 @@ def finish(result: jn.SweepResult, options: argparse.Namespace, files: Files) ->
 
 
 def quietly(function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-    """`jn.compare` or `jn.select`, without the warnings that `print_cautions` says."""
+    """`jn.compare` and the like, without the warnings that `print_cautions` says."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(compare|select): ", UserWarning)
+        told = "(compare|compare_many|select): "
+        warnings.filterwarnings("ignore", told, UserWarning)
         return function(*args, **arguments)
 
 

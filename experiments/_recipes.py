@@ -46,11 +46,13 @@ def recipe(
     learning_rate: float = LEARNING_RATE,
     epsilon: float = EPSILON,
     dropout_at: str = "activation",
+    decays: Callable[[Any], Any] | None = None,
 ) -> jn.Recipe:
     """A network with these parts at their strengths, which may be traced.
 
     A part that is none of `ELSEWHERE` is Gaussian noise at the model's site of that
-    name. The defaults are the tutorial's.
+    name; ``decays`` tells which weights decay, all unless given. The defaults are the
+    tutorial's.
     """
     more: dict[str, Any] = {}
     if "weights" in parts:
@@ -60,7 +62,7 @@ def recipe(
     if rates != (None, None):
         more["label_noise"] = partial(changed_labels, *rates, classes)
     network = model(**_sites(parts, dropout_at))
-    optimizer = _optimizer(parts, learning_rate, epsilon)
+    optimizer = _optimizer(parts, learning_rate, epsilon, decays)
     return jn.Recipe(network, loss, optimizer, metrics, **more)
 
 
@@ -190,7 +192,7 @@ def noise_and_dropout(stddev: Any, rate: Any, key: Array, x: Array) -> Array:
 
 
 def _optimizer(
-    parts: Mapping[str, Any], learning_rate: float, epsilon: float
+    parts: Mapping[str, Any], learning_rate: float, epsilon: float, decays: Any
 ) -> optax.GradientTransformation:
     """Adam with the epsilon of Keras, between what comes before and after it."""
     steps: list[Any] = []
@@ -198,7 +200,7 @@ def _optimizer(
         steps.append(jn.gradient_noise(parts["gradients"]))
     steps.append(optax.scale_by_adam(eps=epsilon))
     if "weight decay" in parts:
-        steps.append(optax.add_decayed_weights(parts["weight decay"]))
+        steps.append(optax.add_decayed_weights(parts["weight decay"], decays))
     rate = learning_rate * parts.get("learning rate", 1.0)
     steps.append(optax.scale_by_learning_rate(rate))
     if "max-norm" in parts:
