@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +154,28 @@ def each_job(
         jn.use_all_cores()
         yield (do(options, *job) for job in jobs)
         return
-    with ProcessPoolExecutor(options.executor, get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    started = spawn.Value("i", 0)
+    with ProcessPoolExecutor(options.executor, spawn, take_core, (started,)) as pool:
         futures = [pool.submit(do, options, *job) for job in jobs]
         try:
             yield (future.result() for future in as_completed(futures))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:
+            for child in active_children():  # which would finish what they have
+                child.terminate()
+            raise
+
+
+def take_core(started: Any) -> None:
+    """A core of the process' own, where that can be said: JAX asks how many there are.
+
+    Else the threads of every process would wait for each other on all cores.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        with started.get_lock():
+            number, started.value = started.value, started.value + 1
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
 def do(options: argparse.Namespace, name: str, size: int) -> tuple[str, int, str]:

@@ -178,7 +178,8 @@ def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
         "The divisions of a set share its rows, and of gun_point, italy_power_demand "
         "and japanese_vowels the test rows: what is said of one set holds for its "
         "rows. Score is the accuracy, or R² of numbers; equivalent is within half a "
-        "point. A support vector machine has no probabilities, and no measures of them.\n"
+        "point. A support vector machine has no probabilities, and none of their "
+        "measures.\n"
     )
     yield advice(compared, main) + "\n"
 
