@@ -1,7 +1,7 @@
 """Rivals that are no networks of ours: candidates of scikit-learn, by division."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -141,7 +141,7 @@ def perceptrons(
         yield model, partial(ask, model)
 
 
-FITS = {
+FITS: dict[str, Callable[..., Fitted]] = {
     "linear model": linear,
     "gradient boosting": boosted,
     MACHINE: machines,

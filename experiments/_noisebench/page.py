@@ -1,28 +1,38 @@
 """What the scores say: tables, pictures and sentences, all made of one file."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _files import draw_into, markdown, quietly, try_replacing
+from _files import draw_into, markdown, try_replacing
 from _rivals import ANY_NOISE, ANY_RIVAL
 
 import jaxnoise as jn
 from _noisebench import pictures
+from _noisebench.compared import (
+    CHECKED,
+    SETS,
+    Compared,
+    advice,
+    answer,
+    best_of,
+    effect_of,
+    noises_of,
+    of_size,
+    range_of,
+    ranks_of,
+    with_all_sizes,
+)
 from _noisebench.network import MEASURES
 from _noisebench.properties import properties
 from jaxnoise.evidence.format import in_words
 from jaxnoise.evidence.many import random_effects
 from jaxnoise.evidence.paired import holm
-from jaxnoise.evidence.table import lower_is_better
 
-SETS = jn.data.tables().set_index("name")
 MAIN_SIZE = 150  # where there are several
-ROPE = 0.005  # half a point
-CHECKED = "MLPClassifier"
 FIGURES = "figures"
 
 
@@ -40,55 +50,6 @@ class Page(NamedTuple):
     rivals: Mapping[str, Any]
     baseline: str
     check: Mapping[str, Any]
-
-
-class Compared:
-    """All methods against the baseline, over the sets of one size, in one measure."""
-
-    def __init__(self, scores: pd.DataFrame, baseline: str, measure: str) -> None:
-        self.measure, self.baseline = measure, baseline
-        self.scores = scores.dropna(subset=measure)
-
-    @cached_property
-    def many(self) -> Any:
-        """By `jn.compare_many`; a set's splits are independent, as it stands for it."""
-        tables = {
-            name: table.rename(columns={"method": "placement"}).assign(
-                strength=0.0, seed=0, finite=True
-            )
-            for name, table in self.scores.groupby("set", sort=False)
-        }
-        rope = ROPE if self.measure == "score" else None
-        return quietly(
-            jn.compare_many,
-            tables,
-            metric=self.measure,
-            baseline=self.baseline,
-            overlap=0.0,
-            rope=rope,
-            lower_is_better=lower_is_better(self.measure),
-        )
-
-    @property
-    def over_sets(self) -> pd.DataFrame:
-        """A row a method: what holds over sets."""
-        return self.many.summary.set_index("placement")
-
-    @property
-    def on_sets(self) -> pd.DataFrame:
-        """A row a method and set, without the baseline."""
-        sets = self.many.sets
-        return sets[sets["verdict"] != "baseline"]
-
-    def effects(self) -> pd.DataFrame:
-        """The standardised effects, positive where better, by set and method.
-
-        Where nothing differs on any division there is none: 0.
-        """
-        rows = self.on_sets
-        effect = rows["effect"].where(rows["difference"] != 0, 0.0)
-        found = rows.assign(effect=effect)
-        return found.pivot(index="set", columns="placement", values="effect")
 
 
 def write(scores: pd.DataFrame, about: Page, out: Path, name: str) -> str:
@@ -124,19 +85,13 @@ def write(scores: pd.DataFrame, about: Page, out: Path, name: str) -> str:
     return failed + try_replacing(out / f"{name}.md", text)
 
 
-def of_size(scores: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Of the methods that are there for all sets."""
-    return scores[(scores["size"] == size) & (scores["method"] != CHECKED)]
-
-
 def pictures_of(
     by_size: Mapping[int, Compared], main: int, about: Page
 ) -> dict[str, Callable[[], Any]]:
     """What is drawn, by name."""
     compared = by_size[main]
     found: dict[str, Callable[[], Any]] = {}
-    noisy = [n for n in about.noises if n in compared.over_sets.index]
-    if noisy:
+    if noisy := noises_of(compared, about.noises):
         best = best_of(compared.effects()[noisy])
         row = list(compared.over_sets.index).index(best)
         label = f"{best}, against the tuned network, {main} labelled rows"
@@ -148,18 +103,6 @@ def pictures_of(
     if len(ranked.columns) > 2 and len(ranked) > 1:
         found["ranks"] = partial(pictures.ranks, ranked)
     return found
-
-
-def with_all_sizes(by_size: Mapping[int, Compared]) -> dict[int, Compared]:
-    """Compared on the sets that have every size, so that these can be compared."""
-    names = [set(each.scores["set"]) for each in by_size.values()]
-    common = set.intersection(*names) or set.union(*names)
-    return {
-        size: Compared(
-            each.scores[each.scores["set"].isin(common)], each.baseline, each.measure
-        )
-        for size, each in by_size.items()
-    }
 
 
 def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
@@ -181,45 +124,9 @@ def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
         "point. A support vector machine has no probabilities, and none of their "
         "measures.\n"
     )
-    yield advice(compared, main) + "\n"
-
-
-def best_of(effects: pd.DataFrame) -> str:
-    """The method of the largest mean effect, of those that all sets have."""
-    return str(effects.dropna(axis=1).mean().idxmax())
-
-
-def advice(compared: Compared, main: int) -> str:
-    """The best method, and how often the best of other sets is right on a new one."""
-    effects = compared.effects().drop(columns=[ANY_NOISE, ANY_RIVAL], errors="ignore")
-    best = best_of(effects)
-    told = (
-        f"**With {main} labelled rows:** of {len(effects.columns)} methods {best} does "
-        f"most for the score, {effect_of(compared.over_sets.loc[best])}; it was chosen "
-        "for that, and its interval does not know."
-    )
-    if len(effects) < 3:
-        return told
-    right = [
-        bool(effects.loc[name, best_of(effects.drop(index=name))] > 0)
-        for name in effects.index
-    ]
-    return (
-        f"{told} Who takes on a new set what is best on the others does better than by "
-        f"tuning alone on {sum(right)} of {len(right)}."
-    )
-
-
-def effect_of(row: Any) -> str:
-    """A mean effect with its interval."""
-    told = f"{row['mean']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
-    return "-" if np.isnan(row["mean"]) else told
-
-
-def range_of(row: Any) -> str:
-    """Where the effect on another set will be."""
-    low, high = row["next_low"], row["next_high"]
-    return "-" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}"
+    if noises := noises_of(compared, about.noises):
+        yield f"**With {main} labelled rows:** {answer(compared, noises)}\n"
+    yield f"**Advice:** {advice(compared)}\n"
 
 
 def over(compared: Compared, size: int, about: Page) -> Iterator[str]:
@@ -322,7 +229,7 @@ def by_property(compared: Compared, main: int, about: Page) -> Iterator[str]:
 
     effects = compared.effects()
     effects = effects[(SETS["classes"].reindex(effects.index) > 0).to_numpy()]
-    noisy = [n for n in about.noises if n in effects]
+    noisy = noises_of(compared, about.noises)
     if len(effects) < 4 or not noisy:
         return
     known = properties(list(effects.index), main)
@@ -384,13 +291,3 @@ def costs(scores: pd.DataFrame, main: int) -> Iterator[str]:
         "compiling; networks that share a program share what it takes.\n"
     )
     yield markdown(["method", "seconds"], [[m, f"{s:.2f}"] for m, s in known.items()])
-
-
-def ranks_of(compared: Compared) -> pd.DataFrame:
-    """Ranks by set, the best first, of the methods that all sets of classes have."""
-    means = compared.scores.pivot_table(
-        index="set", columns="method", values=compared.measure, observed=True
-    )
-    means = means[(SETS["classes"].reindex(means.index) > 0).to_numpy()].dropna(axis=1)
-    means = means.drop(columns=[ANY_NOISE, ANY_RIVAL], errors="ignore")
-    return means.rank(axis=1, ascending=False)

@@ -1,5 +1,6 @@
 """The verdict on many data sets: its terms, its measures, and what its page says."""
 
+import importlib
 import re
 
 import jax
@@ -18,7 +19,29 @@ def script(experiment):
 
 @pytest.fixture(scope="module")
 def part(experiment, script):
-    return lambda name: experiment("_noisebench." + name)
+    return lambda name: importlib.import_module("_noisebench." + name)
+
+
+@pytest.fixture(scope="module")
+def plan(part):
+    return part("plan")
+
+
+@pytest.fixture(scope="module")
+def protocol(plan):
+    return plan.PLAN["protocol"]
+
+
+@pytest.fixture(scope="module")
+def divisions(part, protocol):
+    """Those of a set, by its name and number of labelled rows."""
+    return lambda name, size: part("sets").divisions(name, size, protocol)
+
+
+@pytest.fixture(scope="module")
+def classes():
+    """Of a set."""
+    return jn.data.tables().set_index("name")["classes"].astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -30,71 +53,77 @@ def toy(script):
 # Equal terms
 
 
-def test_every_method_has_eight_candidates(script):
+def test_every_method_has_eight_candidates(plan):
     """The network without any is one of those of ours."""
-    for name, ways in script.candidates(list(script.TRAINED)).items():
+    for name, ways in plan.candidates(list(plan.TRAINED)).items():
         if not name.startswith("any "):
             assert len(set(map(str, ways))) == 7, name
-            assert script.Candidate(script.NONE) not in ways
-    assert all(len(grid) == 8 for grid in script.OTHERS.values())
-    trained = [place for program in script.PROGRAMS for place in program]
-    of_rates = {script.LEARNING_RATE, *script.OF_RATES, "none"}
-    assert {*trained} - of_rates == {*script.TRAINED} - of_rates
-    noises, rivals = (len(script.PLAN[name]) for name in ("noises", "rivals"))
+            assert plan.Candidate(plan.NONE) not in ways
+    assert all(len(grid) == 8 for grid in plan.OTHERS.values())
+    trained = [place for program in plan.PROGRAMS for place in program]
+    of_rates = {plan.LEARNING_RATE, *plan.OF_RATES, "none"}
+    assert {*trained} - of_rates == {*plan.TRAINED} - of_rates
+    noises, rivals = (len(plan.PLAN[name]) for name in ("noises", "rivals"))
     assert noises == rivals  # so that the best of each is of as many
 
 
-def test_what_is_frozen(script):
+def test_what_is_frozen(part, protocol):
     """The network is that of the estimator, with its defaults."""
-    net, plan = jn.NoisyMLPClassifier(), script.PLAN["protocol"]
-    assert net.hidden_layer_sizes == (plan["units"],)
-    assert net.learning_rate_init == plan["learning_rate"]
-    assert (net.max_epochs, net.alpha) == (plan["epochs"], plan["weight_decay"])
+    net = jn.NoisyMLPClassifier()
+    assert net.hidden_layer_sizes == (protocol["units"],)
+    assert net.learning_rate_init == protocol["learning_rate"]
+    defaults = net.max_epochs, net.alpha
+    assert defaults == (protocol["epochs"], protocol["weight_decay"])
     x, y = np.random.default_rng(0).normal(size=(2, 40, 3))
     theirs = net.set_params(max_epochs=1, learning_rate_init=1e-9).fit(x, y[:, 0] > 0)
-    kernel = theirs.variables_[0]["params"]["hidden_0"]["kernel"]
-    ours = script.recipe_of(2, plan, {}).model.init(jax.random.key(0), x)
-    spread = np.std(ours["params"]["hidden_0"]["kernel"])
-    np.testing.assert_allclose(spread, np.std(kernel), rtol=5 / np.sqrt(300))
+    made = part("network").recipe_of(2, protocol, {})
+    ours = made.model.init(jax.random.key(0), x)
+    own, other = (
+        np.std(each["params"]["hidden_0"]["kernel"])
+        for each in (ours, theirs.variables_[0])
+    )
+    np.testing.assert_allclose(own, other, rtol=5 / np.sqrt(300))
 
 
-def test_divisions(script):
+def test_divisions(divisions, protocol):
     """Standardised columns, a third that chooses, and test rows that stay."""
-    plan = script.PLAN["protocol"]
-    first, *_ = found = script.divisions("digits", 50, plan)
-    assert len(found) == plan["divisions"]
+    first, *_ = found = divisions("digits", 50)
+    assert len(found) == protocol["divisions"]
     sizes = {name: len(y) for name, (_, y) in first.items()}
     assert sizes == {"train": 34, "test": 899, "validation": 16}
     x = first.train[0]
-    used = x.std(0) > 0
-    np.testing.assert_allclose(x.mean(0)[used], 0, atol=1e-5)
+    used = x.std(0) > 0.99
+    assert used.sum() > 30
+    np.testing.assert_allclose(x.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(x.std(0)[used], 1, atol=1e-5)
-    larger = script.divisions("digits", 150, plan)[0]
+    assert x.std(0).max() < 1 + 1e-5
+    larger = divisions("digits", 150)[0]
     np.testing.assert_array_equal(first.test[1], larger.test[1])
-    assert len(script.divisions("twonorm", 50, plan)[0].test[1]) == 1000
     with pytest.raises(ValueError, match="train_size"):
-        script.divisions("iris", 150, plan)
+        divisions("iris", 150)
 
 
-def test_rows_that_judge_are_drawn(script):
+def test_rows_that_judge_are_drawn(divisions):
     """Of magic, which is stored by class, and has more of them than are taken."""
-    labels = script.divisions("magic", 50, script.PLAN["protocol"])[0].test[1]
+    labels = divisions("magic", 50)[0].test[1]
+    assert len(labels) == 1000
     assert abs(labels.mean() - 6688 / 19020) < 5 * 0.5 / np.sqrt(1000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["iris", "engel"])
-def test_parts_at_nothing_do_nothing(script, toy, tmp_path, name, monkeypatch):
+def test_parts_at_nothing_do_nothing(
+    part, plan, divisions, toy, classes, name, tmp_path, monkeypatch
+):
     """Whatever shares their program: each is trained as if it were alone."""
-    options = toy(tmp_path)
-    classes = int(jn.data.tables().set_index("name")["classes"][name])
-    left_out = {*script.OF_RATES, *script.PLAN["both"]}
-    left_out |= set() if classes else {*script.OF_CLASSES}
-    asked = [method for method in script.TRAINED if method not in left_out]
-    none = {m: [script.NOTHING.get(m, 0.0)] for m in asked}
-    monkeypatch.setattr(script, "TRAINED", none)
-    data = script.divisions(name, 50, options.protocol)
-    result, _ = script.runs_of(name, 50, classes, asked, data, options)
+    left_out = {*plan.OF_RATES, *plan.PLAN["both"]}
+    left_out |= set() if classes[name] else {*plan.OF_CLASSES}
+    asked = [method for method in plan.TRAINED if method not in left_out]
+    none = {m: [plan.NOTHING.get(m, 0.0)] for m in asked}
+    monkeypatch.setattr(plan, "TRAINED", none)
+    runs_of = part("scores").runs_of
+    data, options = divisions(name, 50), toy(tmp_path)
+    result, _ = runs_of(name, 50, int(classes[name]), asked, data, options)
     losses = result.runs.pivot(index="placement", columns="split", values="test_loss")
     assert set(losses.index) == {"none", *asked}
     for method in asked:
@@ -131,26 +160,25 @@ def test_score_of_numbers_is_the_share_explained(part):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["iris", "engel", "wdbc"])
-def test_others_are_what_scikit_learn_says(script, part, name):
+def test_others_are_what_scikit_learn_says(part, plan, divisions, classes, name):
     """The first candidate of each, on the first division, by its own score."""
     from sklearn.ensemble import HistGradientBoostingClassifier as Boosting
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.svm import SVC, SVR
 
-    classes = int(jn.data.tables().set_index("name")["classes"][name])
-    data = script.divisions(name, 50, script.PLAN["protocol"])[:1]
-    grids = {n: g for n, g in script.OTHERS.items() if classes or n != "MLPClassifier"}
-    found, seconds = part("others").tuned(grids, classes, data)
+    several, data = int(classes[name]), divisions(name, 50)[:1]
+    grids = {n: g for n, g in plan.OTHERS.items() if several or n != "MLPClassifier"}
+    found, seconds = part("others").tuned(grids, several, data)
     (x, y), (test_x, test_y) = data[0].train, data[0].test
     gamma = 1 / (x.shape[1] * x.var())
-    leaves = {"min_samples_leaf": 5, "max_iter": 10, "early_stopping": False}
+    leaves = {"min_samples_leaf": 3, "max_iter": 5, "early_stopping": False}
     own = {
-        "linear model": LogisticRegression(C=0.001) if classes else Ridge(alpha=1000),
-        "gradient boosting": (Boosting if classes else HistGradientBoostingRegressor)(
+        "linear model": LogisticRegression(C=0.001) if several else Ridge(alpha=1000),
+        "gradient boosting": (Boosting if several else HistGradientBoostingRegressor)(
             **leaves, random_state=0
         ),
-        "RBF machine": (SVC if classes else SVR)(C=0.1, gamma=gamma),
+        "RBF machine": (SVC if several else SVR)(C=0.1, gamma=gamma),
     }
     for method, model in own.items():
         score = model.fit(x, np.ravel(y)).score(test_x, np.ravel(test_y))
@@ -158,7 +186,7 @@ def test_others_are_what_scikit_learn_says(script, part, name):
         assert sides.shape == (2, 8, 1)
         np.testing.assert_allclose(sides[1, 0, 0], score, rtol=1e-4, err_msg=method)
     assert set(seconds) == set(found)
-    if classes:
+    if several:
         assert np.isnan(found["RBF machine"]("brier")).all()
         assert np.isfinite(found["gradient boosting"]("brier")).all()
 
@@ -176,12 +204,12 @@ def test_properties(part):
 # The page
 
 
-def made_up(script, gains, sets=("iris", "wine", "heart", "wdbc"), size=150):
+def made_up(plan, gains, sets=("iris", "wine", "heart", "wdbc"), size=150):
     """Scores in which methods gain so much on every set, with a spread of 0.02."""
     generator, rows = np.random.default_rng(0), []
     for name in sets:
         plain = generator.normal(0.8, 0.02, 20)
-        for method, gain in {script.TUNED: 0.0, **gains}.items():
+        for method, gain in {plan.TUNED: 0.0, **gains}.items():
             scores = plain + gain + generator.normal(0, 0.02, 20) * (gain != 0)
             columns = {"set": name, "size": size, "method": method}
             columns |= {"split": range(20), "score": scores, "loss": 1 - scores}
@@ -190,10 +218,10 @@ def made_up(script, gains, sets=("iris", "wine", "heart", "wdbc"), size=150):
 
 
 @pytest.fixture
-def page(script, part, tmp_path):
+def page(part, plan, tmp_path):
     """The page of some scores."""
     about = part("page").Page(
-        script.PLAN["noises"], script.PLAN["rivals"], script.TUNED, script.CHECK
+        plan.PLAN["noises"], plan.PLAN["rivals"], plan.TUNED, plan.CHECK
     )
 
     def make(scores):
@@ -203,11 +231,14 @@ def page(script, part, tmp_path):
     return make
 
 
-def test_what_the_page_says(script, page, tmp_path):
+def test_what_the_page_says(plan, page, tmp_path):
     """Of a noise that gains on all sets, and one that loses."""
-    text = page(made_up(script, {"hidden": 0.04, "input": -0.03}))
-    assert "of all methods hidden does most for the score" in text
-    assert "does better than by tuning alone on 4 of 4." in text
+    text = page(made_up(plan, {"hidden": 0.04, "input": -0.03}))
+    assert "of 2 noises hidden does most for the score beside tuning alone" in text
+    assert "on 4 of 4 sets and worse on 0, and after Holm's adjustment for all" in text
+    assert "better on 4 and worse on 0." in text
+    assert "take hidden, which of the 2 methods" in text
+    assert "better than by tuning alone on 4 of 4." in text
     cells = {
         name: [cell.strip() for cell in line.split("|")]
         for name, line in re.findall(r"^\| (hidden|input) \| (4 .*) \|$", text, re.M)
@@ -220,29 +251,29 @@ def test_what_the_page_says(script, page, tmp_path):
     assert names == [f"noisebench-{kind}.png" for kind in ("map", "ranks", "sets")]
 
 
-def test_the_check_from_outside(script, page):
+def test_the_check_from_outside(plan, page):
     """Within one standard error is fine, and so is what is better."""
     gains = {"hidden": 0.01, "MLPClassifier": -0.02}
-    scores = made_up(script, gains, ("german", "pima"))
-    worse = made_up(script, gains | {"MLPClassifier": 0.1}, ("segment",))
+    scores = made_up(plan, gains, ("german", "pima"))
+    worse = made_up(plan, gains | {"MLPClassifier": 0.1}, ("segment",))
     text = page(pd.concat([scores, worse], ignore_index=True))
     assert "within one standard error or better on 2 of 3 sets" in text
     assert "| MLPClassifier |" not in text.split("Is the network")[0]
 
 
 @pytest.mark.slow
-def test_quick_run(script, toy, tmp_path, capsys, monkeypatch):
+def test_quick_run(script, plan, part, tmp_path, capsys, monkeypatch):
     """It goes on where it stopped, and its page is made of its file alone."""
     command = ["--quick", "--out", str(tmp_path)]
     assert script.main(command) == 0
     scores = pd.read_parquet(tmp_path / "noisebench.parquet")
     assert set(scores["set"]) == {"iris", "engel"}
-    methods = {"none", "hidden", "any noise", "any rival", "linear model", script.TUNED}
+    methods = {"none", "hidden", "any noise", "any rival", "linear model", plan.TUNED}
     assert set(scores["method"]) == methods
     assert np.isfinite(scores[["score", "loss", "seconds"]]).all(axis=None)
     page = (tmp_path / "noisebench.md").read_text("utf-8")
     assert page in capsys.readouterr().out
-    monkeypatch.setattr(script, "runs_of", None)  # nothing is trained again
+    monkeypatch.setattr(part("scores"), "runs_of", None)  # nothing is trained again
     assert script.main([*command, "--executor", "1"]) == 0
     assert "scores are there" in capsys.readouterr().out
     (tmp_path / "noisebench.md").unlink()
@@ -251,9 +282,8 @@ def test_quick_run(script, toy, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "noisebench.md").read_text("utf-8") == page
 
 
-def test_sets_that_are_too_small_are_told(script, toy, tmp_path):
-    options = toy(tmp_path)
-    told, found = script.scores_of("iris", 150, options)
+def test_sets_that_are_too_small_are_told(part, toy, tmp_path):
+    told, found = part("scores").scores_of("iris", 150, toy(tmp_path))
     assert (told, len(found)) == ("too few rows", 0)
 
 
