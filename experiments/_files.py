@@ -345,10 +345,9 @@ def finish(result: jn.SweepResult, options: argparse.Namespace, files: Files) ->
 
 
 def quietly(function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-    """`jn.compare` and the like, without the warnings that `print_cautions` says."""
+    """`jn.compare` or `jn.select`, without the warnings that `print_cautions` says."""
     with warnings.catch_warnings():
-        told = "(compare|compare_many|select): "
-        warnings.filterwarnings("ignore", told, UserWarning)
+        warnings.filterwarnings("ignore", "(compare|select): ", UserWarning)
         return function(*args, **arguments)
 
 

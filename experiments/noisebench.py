@@ -32,6 +32,7 @@ from _noisebench.plan import CHECK, OTHERS, PLAN, TRAINED, TUNED
 from _noisebench.scores import as_file, as_small, scores_of
 
 import jaxnoise as jn
+from jaxnoise.training.devices import core_count
 
 NAME = "noisebench"
 
@@ -46,16 +47,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.option("--methods", str, ways, told, choices=ways, **several)
     told = "labelled rows in all, of which a third choose"
     sizes = PLAN["protocol"]["train_size"]
-    parser.option("--train-size", o.countable(6), sizes, told, nargs="+", metavar="N")
+    rows = o.number(int, "an int from 6 to 3072", lambda n: 6 <= n <= 3072)
+    parser.option("--train-size", rows, sizes, told, nargs="+", metavar="N")
     told = "processes, each of which takes whole sets"
-    parser.option("--executor", o.count, os.cpu_count(), told)
+    parser.option("--executor", o.count, core_count(), told)
     parser.option("--out", Path, Path(f"results/{NAME}"), "where files go")
     parser.switch("--fresh", "train all again; stores are renamed, never deleted")
     parser.switch("--again", "make the page of the scores in --out, and train nothing")
     parser.switch("--quick", "toy size: two sets and two methods")
     if parser.parse_args(argv).quick:
         toy = {n: PLAN["quick"][n] for n in ("sets", "methods", "train_size")}
-        parser.set_defaults(**toy)
+        parser.set_defaults(**toy, out=Path(f"results/{NAME}-quick"))
     options = parser.parse_args(argv)
     options.out = o.writable_directory(parser, options.out)
     options.protocol = PLAN["protocol"] | (PLAN["quick"] if options.quick else {})
@@ -70,16 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train what is not there, compare, and write the page; the exit code."""
     options = parse(argv)
     failed, file = "", options.out / f"{NAME}.parquet"
-    if not options.again:
-        for _ in trained(options):
-            parts = sorted(options.out.glob(f"*-{options.digest}.parquet"))
-            if parts:
-                scores = pd.concat(map(pd.read_parquet, parts), ignore_index=True)
-                failed = try_replacing(file, partial(as_file, as_small(scores)))
-    if not file.exists():
+    parts: list[Path] = []
+    for _ in () if options.again else trained(options):
+        parts = sorted(options.out.glob(f"*-{options.digest}.parquet"))
+        if parts:
+            scores = pd.concat(map(pd.read_parquet, parts), ignore_index=True)
+            failed = try_replacing(file, partial(as_file, as_small(scores)))
+    if not (parts or options.again):
         print("error: no set has that many rows", file=sys.stderr)
         return FAILED
-    about = Page(PLAN["noises"], PLAN["rivals"], TUNED, CHECK)
+    about = Page(PLAN["noises"], TUNED, CHECK)
     failed += write(pd.read_parquet(file), about, options.out, NAME)
     print(f"files in {options.out}")
     return FAILED if failed else 0

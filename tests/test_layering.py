@@ -37,10 +37,9 @@ BESIDES = {  # single names of a room that is not known as a whole
     "training": {
         "noise.wrappers.straight_through",  # around the weights' noise
         "noise.sampling.threefry2x32",  # keys are derived as noise is drawn
-        *(
-            "noise.layer.NotMixing",
-            "noise.layer.mixing",
-        ),  # layers mix x, it the targets
+        "noise.mixing.Mixer",  # layers mix rows, the engine the targets
+        "noise.mixing.NotMixing",
+        "noise.mixing.mixing",
         "noise.rows.mixup",
     },
 }

@@ -1,20 +1,21 @@
 """All methods against the tuned network, and what is to be said of that."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _files import quietly
 from _rivals import ANY_NOISE, ANY_RIVAL
 
 import jaxnoise as jn
+from _noisebench.plan import CHECKED
+from _noisebench.sets import SETS
+from jaxnoise.evidence.many import random_effects
 from jaxnoise.evidence.table import lower_is_better
 
-SETS = jn.data.tables().set_index("name")
 ROPE = 0.005  # half a point
-CHECKED = "MLPClassifier"
 
 
 class Compared:
@@ -34,15 +35,18 @@ class Compared:
             for name, table in self.scores.groupby("set", sort=False)
         }
         rope = ROPE if self.measure == "score" else None
-        return quietly(
-            jn.compare_many,
-            tables,
-            metric=self.measure,
-            baseline=self.baseline,
-            overlap=0.0,
-            rope=rope,
-            lower_is_better=lower_is_better(self.measure),
-        )
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found = jn.compare_many(
+                tables,
+                metric=self.measure,
+                baseline=self.baseline,
+                overlap=0.0,
+                rope=rope,
+                lower_is_better=lower_is_better(self.measure),
+            )
+        self.doubts = [str(each.message) for each in told]
+        return found
 
     @property
     def over_sets(self) -> pd.DataFrame:
@@ -88,52 +92,66 @@ def noises_of(compared: Compared, noises: Iterable[str]) -> list[str]:
     return [name for name in noises if name in compared.over_sets.index]
 
 
-def best_of(effects: pd.DataFrame) -> str:
-    """The method of the largest mean effect, of those that all sets have."""
-    return str(effects.dropna(axis=1).mean().idxmax())
+def best_of(rows: pd.DataFrame) -> str:
+    """The method of the largest mean effect, of those that all sets can have.
+
+    Args:
+        rows: of `Compared.on_sets`.
+    """
+    sets = rows["set"].nunique()
+    means = {
+        str(name): random_effects(known["effect"], known["error"] ** 2).mean
+        for name, each in rows.groupby("placement", sort=False)
+        if len(each) == sets and len(known := each.dropna(subset="effect"))
+    }
+    return max(means, key=lambda name: means[name])
 
 
 def answer(compared: Compared, noises: Sequence[str]) -> str:
     """What the best noise is worth beside tuning, and all of them beside all rivals."""
-    best = best_of(compared.effects()[noises])
-    row, rows = compared.over_sets.loc[best], compared.on_sets
-    sure = rows.loc[rows["placement"] == best, "verdict"].value_counts()
+    rows = compared.on_sets
+    best = best_of(rows[rows["placement"].isin(noises)])
+    row, of_best = compared.over_sets.loc[best], rows[rows["placement"] == best]
+    sure, ties = of_best["verdict"].value_counts(), len(of_best) - row["k"]
     told = (
         f"of {len(noises)} noises {best} does most for the score beside tuning alone, "
-        f"{effect_of(row)}; it is better in the mean on {row['better']} of {row['k']} "
-        f"sets and worse on {row['worse']}, and after Holm's adjustment for all "
-        f"methods and sets better on {sure.get('better', 0)} and worse on "
-        f"{sure.get('worse', 0)}."
+        f"{effect_of(row)}, by an interval that does not know of the choice. It is "
+        f"better in the mean on {row['better']} sets, worse on {row['worse']} and "
+        f"equal on {ties}; after Holm's adjustment for all methods and sets better on "
+        f"{sure.get('better', 0)} and worse on {sure.get('worse', 0)}."
     )
-    both = compared.scores[compared.scores["method"].isin([ANY_NOISE, ANY_RIVAL])]
-    if both["method"].nunique() < 2:
+    classes = compared.scores["set"].map(SETS["classes"]) > 0
+    both = compared.scores[
+        classes & compared.scores["method"].isin([ANY_NOISE, ANY_RIVAL])
+    ]
+    if both["method"].nunique() < 2 or both["set"].nunique() < 2:
         return told
     against = Compared(both, ANY_RIVAL, compared.measure).over_sets.loc[ANY_NOISE]
     return (
-        f"{told} {ANY_NOISE.capitalize()} against {ANY_RIVAL}, with all candidates of "
-        f"its kind each: {effect_of(against)}."
+        f"{told} On sets of classes {ANY_NOISE} against {ANY_RIVAL}, with as many "
+        f"candidates each: {effect_of(against)}."
     )
 
 
 def advice(compared: Compared) -> str:
     """The best method, and how often the best of other sets is right on a new one."""
-    effects = compared.effects().drop(columns=[ANY_NOISE, ANY_RIVAL], errors="ignore")
-    effects = effects.dropna(axis=1)
-    best = best_of(effects)
+    rows = compared.on_sets
+    rows = rows[~rows["placement"].isin([ANY_NOISE, ANY_RIVAL])]
+    best, names = best_of(rows), list(dict.fromkeys(rows["set"]))
     told = (
-        f"take {best}, which of the {len(effects.columns)} methods that every set can "
-        f"have does most for the score, {effect_of(compared.over_sets.loc[best])}; it "
-        "was chosen for that, of which its interval does not know."
+        f"take {best}, which of the methods that every set can have does most for the "
+        f"score, {effect_of(compared.over_sets.loc[best])}."
     )
-    if len(effects) < 3:
+    if len(names) < 3:
         return told
-    right = [
-        bool(effects.loc[name, best_of(effects.drop(index=name))] > 0)
-        for name in effects.index
-    ]
+    gains = []
+    for name in names:
+        chosen, here = best_of(rows[rows["set"] != name]), rows["set"] == name
+        gains += rows.loc[here & (rows["placement"] == chosen), "effect"].tolist()
     return (
         f"{told} Who took on each set what is best on the others would have done "
-        f"better than by tuning alone on {sum(right)} of {len(right)}."
+        f"better than by tuning alone on {sum(gain > 0 for gain in gains)} of "
+        f"{len(gains)}, and worse on {sum(gain < 0 for gain in gains)}."
     )
 
 

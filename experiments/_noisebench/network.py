@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from _recipes import own_start, recipe
+from _rivals import DECAY
 from jaxtyping import Array
 from optax import contrib
 
 import jaxnoise as jn
 
 Measure = Callable[[Any, Any], Array]
-LEARNING_RATE, DECAY = "learning rate", "weight decay"
+RATE = "learning rate"
 MEASURES = ("score", "balanced_accuracy", "loss", "brier", "calibration_error")
 OF_NUMBERS = ("score", "loss")  # of targets that are no classes
 

@@ -11,6 +11,7 @@ from _tables import SETS, Fitted, flat, linear, logits, nth
 
 import jaxnoise as jn
 from _noisebench.network import loss_of, metrics_of
+from _noisebench.plan import CHECKED, PLAN
 
 MACHINE = "RBF machine"  # which gives no probabilities
 UNSURE = ("loss", "brier", "calibration_error")
@@ -99,7 +100,7 @@ def boosted(
 def machines(
     x: Any, y: Any, classes: int | None, grid: Sequence[Sequence[float]]
 ) -> Fitted:
-    """Support vector machines, whose decisions are by one class against the rest."""
+    """Support vector machines; of several classes the one of most pairs wins."""
     from sklearn.svm import SVC, SVR
 
     scale = 1 / (x.shape[1] * (x.var() or 1.0))
@@ -122,14 +123,16 @@ def perceptrons(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
+    protocol = PLAN["protocol"]
+
     def ask(model: Any, rows: Any) -> Any:
         likely = np.log(np.maximum(model.predict_proba(rows), 1e-30))
         return likely[:, 1] - likely[:, 0] if classes == 2 else likely
 
     for rate, epochs in grid:
         model = MLPClassifier(
-            (100,),
-            batch_size=min(32, len(x)),
+            (protocol["units"],),
+            batch_size=min(protocol["batch_size"], len(x)),
             learning_rate_init=rate,
             max_iter=int(epochs),
             n_iter_no_change=int(epochs),
@@ -145,5 +148,5 @@ FITS: dict[str, Callable[..., Fitted]] = {
     "linear model": linear,
     "gradient boosting": boosted,
     MACHINE: machines,
-    "MLPClassifier": perceptrons,
+    CHECKED: perceptrons,
 }

@@ -13,8 +13,6 @@ from _rivals import ANY_NOISE, ANY_RIVAL
 import jaxnoise as jn
 from _noisebench import pictures
 from _noisebench.compared import (
-    CHECKED,
-    SETS,
     Compared,
     advice,
     answer,
@@ -27,7 +25,9 @@ from _noisebench.compared import (
     with_all_sizes,
 )
 from _noisebench.network import MEASURES
+from _noisebench.plan import CHECKED
 from _noisebench.properties import properties
+from _noisebench.sets import SETS
 from jaxnoise.evidence.format import in_words
 from jaxnoise.evidence.many import random_effects
 from jaxnoise.evidence.paired import holm
@@ -41,13 +41,11 @@ class Page(NamedTuple):
 
     Attributes:
         noises: by name, their candidates.
-        rivals: by name, theirs.
         baseline: the method that all others are compared with.
         check: on which sets, of which size, another network is beside.
     """
 
     noises: Mapping[str, Any]
-    rivals: Mapping[str, Any]
     baseline: str
     check: Mapping[str, Any]
 
@@ -70,9 +68,9 @@ def write(scores: pd.DataFrame, about: Page, out: Path, name: str) -> str:
         failed += try_replacing(out / FIGURES / file, partial(draw_into, draw))
     links = [f"![{file}]({FIGURES}/{file})\n" for file in drawn]
     parts = [
-        *head(scores, about, main),
+        *head(scores, by_size[main], about, main),
         *links,
-        *(part for size in sizes for part in over(by_size[size], size, about)),
+        *(part for size in sizes for part in over(by_size[size], size)),
         *by_measure(of_size(scores, main), about, main),
         *by_kind(by_size[main], main),
         *by_rank(by_size[main], main),
@@ -92,7 +90,8 @@ def pictures_of(
     compared = by_size[main]
     found: dict[str, Callable[[], Any]] = {}
     if noisy := noises_of(compared, about.noises):
-        best = best_of(compared.effects()[noisy])
+        rows = compared.on_sets
+        best = best_of(rows[rows["placement"].isin(noisy)])
         row = list(compared.over_sets.index).index(best)
         label = f"{best}, against the tuned network, {main} labelled rows"
         found["sets"] = partial(
@@ -105,9 +104,10 @@ def pictures_of(
     return found
 
 
-def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
+def head(
+    scores: pd.DataFrame, compared: Compared, about: Page, main: int
+) -> Iterator[str]:
     """What was done, and the answer."""
-    compared = Compared(of_size(scores, main), about.baseline, "score")
     sets, divisions = scores["set"].nunique(), scores["split"].nunique()
     yield "# NoiseBench\n"
     yield (
@@ -118,8 +118,8 @@ def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
         "among those of all noises and of all rivals.) Effects are standardised paired "
         "differences from the same network with its learning rate and epochs tuned, "
         "positive where better, with 95 % intervals over data sets, each for itself. "
-        "The divisions of a set share its rows, and of gun_point, italy_power_demand "
-        "and japanese_vowels the test rows: what is said of one set holds for its "
+        "The divisions of a set share its rows, and of images and series with "
+        "published test rows these, too: what is said of one set holds for its "
         "rows. Score is the accuracy, or R² of numbers; equivalent is within half a "
         "point. A support vector machine has no probabilities, and none of their "
         "measures.\n"
@@ -129,7 +129,7 @@ def head(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
     yield f"**Advice:** {advice(compared)}\n"
 
 
-def over(compared: Compared, size: int, about: Page) -> Iterator[str]:
+def over(compared: Compared, size: int) -> Iterator[str]:
     """What holds over the sets of a size, a line a method."""
     verdicts = pd.crosstab(compared.on_sets["placement"], compared.on_sets["verdict"])
     rows = compared.on_sets

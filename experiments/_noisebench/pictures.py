@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 
 def sizes_map(by_size: Mapping[int, Any]) -> Any:
     """The mean effect of every method, by the number of labelled rows."""
+    import matplotlib.pyplot as plt  # slow, and not for who trains
+
     found = pd.DataFrame({s: each.over_sets["mean"] for s, each in by_size.items()})
     sure = pd.DataFrame(
         {
@@ -53,6 +54,8 @@ def critical_difference(found: pd.DataFrame) -> float:
 
 def ranks(found: pd.DataFrame) -> Any:
     """Mean ranks over the sets; within a critical difference none is told apart."""
+    import matplotlib.pyplot as plt
+
     means, (sets, count) = found.mean().sort_values(), found.shape
     critical = critical_difference(found)
     size: Any = {"figsize": (5.4, 1.1 + 0.26 * count)}

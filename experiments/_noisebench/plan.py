@@ -5,32 +5,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _recipes import NOTHING as ELSE
 from _recipes import parts_of
-from _rivals import ANY_NOISE, ANY_RIVAL, BY_LOSS, EARLY, NONE, Candidate
+from _rivals import (
+    ANY_NOISE,
+    ANY_RIVAL,
+    BY_LOSS,
+    DECAY,
+    EARLY,
+    NONE,
+    Candidate,
+)
 
-from _noisebench.network import DECAY, LEARNING_RATE
+from _noisebench.network import RATE
 
 FILE = Path(__file__).parents[1] / "noisebench.toml"
 PLAN = tomllib.loads(FILE.read_text("utf-8"))
 TRAINED = PLAN["noises"] | PLAN["rivals"] | PLAN["both"]
 OTHERS = PLAN["others"]
 CHECK = PLAN["check"]
+CHECKED = "MLPClassifier"  # on its sets alone
 TUNED = "learning rate and epochs"
 OF_RATES = (TUNED, EARLY, BY_LOSS)  # candidates of runs that differ in learning rate
-OF_CLASSES = ("label smoothing", "MLPClassifier")
+OF_CLASSES = ("label smoothing", CHECKED)
 PROGRAMS = (  # parts that share one; more than noise on units would slow them
-    ("none", LEARNING_RATE),
+    ("none", RATE),
     ("input", "hidden", "activation", "labels", "dropout", DECAY)
     + ("max-norm", "label smoothing", *PLAN["both"]),
     ("weights", "gradients"),
     ("swap", "mixup"),
     ("SAM",),
 )
-NOTHING = {
-    LEARNING_RATE: 1.0,
-    DECAY: PLAN["protocol"]["weight_decay"],
-    "max-norm": 1e6,
-}
+NOTHING = {**ELSE, DECAY: PLAN["protocol"]["weight_decay"]}
 
 
 def can_have(method: str, name: str, size: int, classes: int) -> bool:
@@ -38,7 +44,7 @@ def can_have(method: str, name: str, size: int, classes: int) -> bool:
     if method in OF_CLASSES and not classes:
         return False
     checked = name in CHECK["sets"] and size == CHECK["train_size"]
-    return method != "MLPClassifier" or checked
+    return method != CHECKED or checked
 
 
 def cells_of(
@@ -66,7 +72,7 @@ def grids_of(asked: Sequence[str]) -> dict[str, Sequence[Any]]:
         if method in TRAINED and method not in OF_RATES
     }
     rates = {rate for m in asked if m in OF_RATES for rate in rates_of(m)} - {1.0}
-    return {LEARNING_RATE: sorted(rates)} | grids if rates else grids
+    return {RATE: sorted(rates)} | grids if rates else grids
 
 
 def rates_of(method: str) -> list[float]:
@@ -78,7 +84,7 @@ def candidates(asked: Sequence[str]) -> dict[str, list[Candidate]]:
     """By method, what a division chooses from beside the network without any."""
 
     def at(rate: float, stop: Any) -> Candidate:
-        return Candidate(NONE if rate == 1.0 else (LEARNING_RATE, rate), stop)
+        return Candidate(NONE if rate == 1.0 else (RATE, rate), stop)
 
     found = {}
     for method in asked:

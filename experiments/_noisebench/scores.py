@@ -13,7 +13,7 @@ from _files import store_of, try_replacing
 from _rivals import methods, with_own_strengths
 
 import jaxnoise as jn
-from _noisebench.network import LEARNING_RATE, measures_of, recipe_of
+from _noisebench.network import RATE, measures_of, recipe_of
 from _noisebench.others import tuned
 from _noisebench.plan import (
     OF_CLASSES,
@@ -28,14 +28,14 @@ from _noisebench.plan import (
     grids_of,
     rates_of,
 )
-from _noisebench.sets import divisions
+from _noisebench.sets import SETS, divisions
 
 
 def scores_of(
     name: str, size: int, options: argparse.Namespace
 ) -> tuple[str, pd.DataFrame]:
     """What was done, and the scores of all methods on every division of a set."""
-    classes = int(jn.data.tables().set_index("name")["classes"][name])
+    classes = int(SETS["classes"][name])
     file = options.out / f"{name}-{size}-{options.digest}.parquet"
     known = pd.DataFrame()
     if file.exists() and not options.fresh:
@@ -60,12 +60,19 @@ def scores_of(
         set=name,
         size=size,
         method=found["placement"],
-        seconds=found["placement"].map(seconds | of_others),
+        seconds=found["placement"].map(seconds_of(known) | seconds | of_others),
     )
     columns = ["set", "size", "method", "split", *measures_of(classes), "seconds"]
     scores = as_small(scores[columns])
     try_replacing(file, partial(as_file, scores))
     return f"{len(result.runs)} runs", scores
+
+
+def seconds_of(known: pd.DataFrame) -> dict[str, float]:
+    """What was measured before, by method."""
+    if known.empty:
+        return {}
+    return known.dropna(subset="seconds").groupby("method")["seconds"].first().to_dict()
 
 
 def runs_of(
@@ -101,8 +108,8 @@ def runs_of(
         results.append(result)
         took = result.run_seconds / len(result.runs)
         seconds |= {place: took * len(grid) for place, grid in cells.items()}
-    if LEARNING_RATE in seconds:
-        of_rate = seconds[LEARNING_RATE] / len(grids[LEARNING_RATE])
+    if RATE in seconds:
+        of_rate = seconds[RATE] / len(grids[RATE])
         rates = {m: len({*rates_of(m)}) for m in asked if m in OF_RATES}
         seconds |= {method: count * of_rate for method, count in rates.items()}
     result = jn.concat(results) if len(results) > 1 else results[0]

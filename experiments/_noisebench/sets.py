@@ -8,6 +8,7 @@ import numpy as np
 
 import jaxnoise as jn
 
+SETS = jn.data.tables().set_index("name")
 LEAST = 0.1  # deviation of a pixel or step, as a share of that of all
 
 
@@ -27,7 +28,7 @@ def division(
     x, y = flat["test"]  # in stored order, which may be that of the classes
     at = np.sort(np.random.default_rng(seed).permutation(len(y))[:most])
     flat["test"] = x[at], y[at]
-    if jn.data.tables().set_index("name")["kind"][name] != "table":
+    if SETS["kind"][name] != "table":
         x = flat["train"][0]
         stddev = np.maximum(x.std(0), LEAST * x.std())  # corners are nearly constant
         flat = {key: ((v - x.mean(0)) / stddev, y) for key, (v, y) in flat.items()}

@@ -24,7 +24,7 @@ NOISES = {
     "swap_noise": "SwapNoise",
     "block_mask": "BlockMask",
     "drop_path": "DropPath",
-    "mixup": "Recipe(batch_noise=)",
+    "mixup": "Mixup",
     "noisy_feature_mixup": "Recipe(batch_noise=)",
     "target_noise": "Recipe(label_noise=)",
     "tree_add_gaussian_noise": "Recipe(weight_noise=)",

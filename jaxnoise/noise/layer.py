@@ -23,7 +23,6 @@ from jaxtyping import Array, ArrayLike, Bool
 
 from jaxnoise.checks import as_array, name_of, shown
 from jaxnoise.noise import draw
-from jaxnoise.noise.rows import mixup
 from jaxnoise.noise.strengths import check_below_1, check_level, stddev_of_rate
 from jaxnoise.pickling import Pickled
 
@@ -34,11 +33,12 @@ if TYPE_CHECKING:
 else:
     Noisy = ArrayLike  # without noise it is x itself, of NumPy or not
 
+LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
+
 # Contexts; functions that are compiled in one are not those compiled elsewhere.
 stripped = jax.make_user_context(False)  # all layers are off, whatever switched them on
 keys_shared = jax.make_user_context(False)  # axes around share a key, on purpose
 observing = jax.make_user_context(None)  # what hears of the calls: an `Observer`
-mixing = jax.make_user_context(None)  # (place, alpha, x) -> x, and targets alike
 
 
 class Layer(Pickled):
@@ -241,35 +241,10 @@ class ByRate(NamedLayer):
         return name
 
 
-class NotMixing(ValueError):
-    """A layer that mixes rows was active where nobody mixes their targets."""
-
-
-class Mixing(Layer):
-    """Rows are mixed by who mixes their targets, too: the engine, around the model."""
-
-    alpha: Any
-
-    def _checked(self) -> None:
-        draw.check_strength("alpha", self.alpha)
-        draw.check_single("alpha", self.alpha)
-
-    def _noise(self, train: Any) -> tuple[draw.NoiseFn, Any]:
-        return lambda key, x: mixup(key, x, x, self.alpha)[0], self.alpha
-
-    def _applied(self, x: Any, train: Any, mask: Any, source: Any = None) -> Any:
-        on = self._switch(train)
-        if on is False or observing.value:
-            return super()._applied(x, train, mask, source)
-        if mixing.value is None:
-            raise NotMixing(
-                f"{self._label()} mixes rows with their targets, so that it is active "
-                "in the training of a recipe alone (jn.sweep, jn.make_train): elsewhere"
-                " take train=False, or in a loop of your own jn.mixup on x and y."
-            )
-        x = draw.floating(x)
-        here = on if mask is None else on & draw.full_mask(mask, x)
-        return jnp.where(here, mixing.value(self._place(), self.alpha, x), x)
+def is_loop(trace: Any) -> bool:
+    """Whether the body of a loop is traced by it."""
+    debug = getattr(getattr(trace, "frame", None), "debug_info", None)
+    return getattr(debug, "traced_for", None) in LOOPS
 
 
 def own_key(key: Array, used: Any, free: Any, error: str) -> Array:

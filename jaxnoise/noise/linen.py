@@ -27,11 +27,11 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnoise.checks import NOISE, check_count, check_function
 from jaxnoise.noise import draw, functions, layer, rows
 from jaxnoise.noise.draw import Axes, Mask, NoiseFn, Span, Values
-from jaxnoise.noise.layer import ByRate, Mixing, NamedLayer, Noisy, Switch
+from jaxnoise.noise.layer import ByRate, NamedLayer, Noisy, Switch
+from jaxnoise.noise.mixing import Mixing
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength
 
 STATE = "noise"  # the collection of the counters of schedules
-LOOPS = ("scan", "fori_loop", "while_body")  # how JAX names a body that it traces
 LIFTED = ("scan(", "while_loop(")  # how Flax does, in a scope's path
 START = {"kernel": nn.initializers.lecun_normal(), "bias": nn.initializers.zeros}
 
@@ -131,9 +131,7 @@ def _shared_along(scope: Any, used: Any, free: Any) -> str | None:
         varies |= any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(free))
         with set_current_trace(trace):
             inside &= current_trace() != scope.root.trace_level
-        debug = getattr(getattr(trace, "frame", None), "debug_info", None)
-        loop = getattr(debug, "traced_for", None) in LOOPS
-        if loop and not varies and (inside or not on_purpose):
+        if layer.is_loop(trace) and not varies and (inside or not on_purpose):
             return "the steps of a loop"
         axis = inside and type(trace).__name__ == "BatchTrace"
         if axis and any(_trace_of(leaf) is trace for leaf in jax.tree.leaves(used)):
@@ -540,9 +538,10 @@ class Mixup(Mixing, NoiseLayer):
     alike, as `mixup` does; of several sites in a model each step has one, all equally
     likely: manifold mixup. ``MLP(..., hidden_noise=Mixup(0.2))`` is what
     ``Recipe(batch_noise=partial(mixup, alpha=0.2), batch_sites=("hidden_0",))`` says of
-    a model. The share and the order come from the step's key, as targets have no layer,
-    and class labels become probabilities. ``x`` has any shape, rows first, and keeps
-    it.
+    a model, so that a recipe has one or the other. The share and the order come from
+    the step's key, not from the stream "noise", and class labels become probabilities.
+    ``x`` has any shape, rows first, and keeps it; the layer is called once in a pass,
+    and where a mask is False rows stay as they are.
 
     Attributes:
         alpha: strength, at least 0; at 0 nothing is mixed; one number, may be traced.
@@ -550,8 +549,9 @@ class Mixup(Mixing, NoiseLayer):
 
     Raises:
         TypeError: if ``alpha`` is no single number or ``x`` not floating.
-        ValueError: if ``alpha`` is negative, NaN or infinite, or the layer is active
-            where nobody mixes the targets, which the training of a recipe does.
+        ValueError: if ``alpha`` is negative, NaN or infinite; if the layer is active
+            where nobody mixes the targets, which the training of a recipe does; or if
+            it is called in a loop or twice, by a traced ``train``, or with other rows.
 
     Reference:
         V. Verma et al., "Manifold mixup: better representations by interpolating hidden
@@ -576,6 +576,10 @@ class Mixup(Mixing, NoiseLayer):
     def __post_init__(self) -> None:
         self._checked()
         super().__post_init__()
+
+    @nn.nowrap
+    def _level(self) -> Any:
+        return self.alpha
 
 
 class BlockMask(NamedNoise, noise=rows.block_mask):

@@ -32,15 +32,8 @@ from jaxtyping import Array, ArrayLike, Float
 from jaxnoise.checks import NOISE, check_count, check_function, shown, single_key
 from jaxnoise.noise import draw, functions, rows
 from jaxnoise.noise.draw import Axes, Mask, Span, Values
-from jaxnoise.noise.layer import (
-    ByRate,
-    Layer,
-    Mixing,
-    NamedLayer,
-    Noisy,
-    Switch,
-    own_key,
-)
+from jaxnoise.noise.layer import ByRate, Layer, NamedLayer, Noisy, Switch, own_key
+from jaxnoise.noise.mixing import Mixing
 from jaxnoise.noise.strengths import PREFIX, Learnable, Strength, learned
 
 Rngs = nnx.Rngs | nnx.RngStream | None  # of a constructor
@@ -559,8 +552,8 @@ class DropPath(NamedNoise, noise=rows.drop_path):
 class Mixup(Mixing, NoiseLayer):
     """A site of mixup: rows of a hidden layer and their targets mixed, when active.
 
-    The NNX form of `jaxnoise.Mixup`. It needs no key stream of its own, as the targets
-    are mixed by the step's key.
+    The NNX form of `jaxnoise.Mixup`. It needs no ``rngs``, as rows are mixed by the key
+    of their targets.
 
     Args:
         alpha: strength, at least 0; at 0 nothing is mixed; one number.
@@ -568,8 +561,8 @@ class Mixup(Mixing, NoiseLayer):
 
     Raises:
         TypeError: if ``alpha`` is no single number or ``x`` not floating.
-        ValueError: if ``alpha`` is negative, NaN or infinite, or the layer is active
-            where nobody mixes the targets, which the training of a recipe does.
+        ValueError: as `jaxnoise.Mixup`, or if ``alpha`` comes into an `nnx.remat`,
+            `nnx.jit` or the like around the layer.
 
     Reference:
         V. Verma et al., "Manifold mixup: better representations by interpolating hidden
@@ -587,14 +580,16 @@ class Mixup(Mixing, NoiseLayer):
         (3, 1)
     """
 
-    alpha: ArrayLike
+    alpha: Level
 
     def __post_init__(self) -> None:
         self._checked()
         super().__post_init__()
-        self.alpha = (
-            nnx.data(self.alpha) if hasattr(self.alpha, "dtype") else self.alpha
-        )
+        alpha = vars(self).pop("alpha")
+        self.alpha = nnx.data(NoiseStrength(jnp.asarray(alpha, float)))
+
+    def _level(self) -> Any:
+        return self.alpha[...]
 
 
 class BlockMask(NamedNoise, noise=rows.block_mask):

@@ -359,7 +359,7 @@ def mixup(
     draw.check_single("alpha", alpha)
     y = _mixable(x, y)
     of_share, of_order = jax.random.split(single_key(key))
-    positive = jnp.asarray(alpha, jnp.promote_types(x.dtype, jnp.float32))
+    positive = jnp.asarray(alpha, jnp.float32)  # one share for rows of any type
     drawn = _symmetric_beta(of_share, jnp.where(positive > 0, positive, 1))
     share = jnp.where(positive > 0, drawn, 1)
     order = jax.random.permutation(of_order, len(x))

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnoise.checks import shown
+from jaxnoise.data import row_count
 from jaxnoise.losses import as_probabilities, divergence
 from jaxnoise.model import (
     AT_SITES,
@@ -24,7 +25,7 @@ from jaxnoise.model import (
     in_form_of,
     shape_of,
 )
-from jaxnoise.noise.layer import NotMixing, mixing
+from jaxnoise.noise.mixing import Mixer, NotMixing, mixing
 from jaxnoise.noise.rows import mixup
 from jaxnoise.noise.wrappers import straight_through
 from jaxnoise.training.evaluate import per_row
@@ -64,23 +65,40 @@ def noise_inside(sites: Collection[str], at_sites: AtSites) -> Iterator[None]:
 class MixedPass:
     """A noisy pass of a model with `Mixup` layers, one of which acts in a step."""
 
-    def __init__(self, noisy_pass: Callable[[Keys], Any], keys: Keys) -> None:
-        self.noisy_pass, self.key = noisy_pass, keys.batch()
+    def __init__(
+        self, noisy_pass: Callable[[Keys], Any], keys: Keys, rows: int
+    ) -> None:
+        self.noisy_pass, self.key, self.rows = noisy_pass, keys.batch(), rows
         self.levels: dict[str, Any] = {}
-        with mixing(self._found):
+        with self._mixing(self._found):
             jax.eval_shape(partial(noisy_pass, keys))
         self.sites = list(self.levels)
         self.chosen = place_of(self.key, len(self.sites))
 
     def __call__(self, keys: Keys) -> Any:
         """Outputs and variables."""
-        with mixing(self._mixed):
+        with self._mixing(self._mixed):
             return self.noisy_pass(keys)
 
     def targets(self, y: Any) -> Any:
         """Mixed as the rows were at the step's site."""
-        levels = [self.levels[site] for site in self.sites]
-        return self._mixed_by(jnp.stack(levels)[self.chosen], y)
+        try:
+            level = jnp.stack([self.levels[site] for site in self.sites])[self.chosen]
+        except jax.errors.UnexpectedTracerError as error:
+            raise ValueError(
+                "alpha of Mixup layers must be a number of the recipe, got one that is "
+                "made inside of remat, jit or the like, where the targets are not."
+            ) from error
+        return mixup(self.key, jnp.zeros((self.rows, 1)), y, level)[1]
+
+    @contextmanager
+    def _mixing(self, mix: Callable[[str, Any, Array], Array]) -> Iterator[None]:
+        mixer = Mixer(mix, self.rows)
+        try:
+            with mixing(mixer):
+                yield
+        finally:
+            mixer.end()
 
     def _found(self, site: str, alpha: Any, x: Array) -> Array:
         self.levels[site] = None
@@ -89,10 +107,7 @@ class MixedPass:
     def _mixed(self, site: str, alpha: Any, x: Array) -> Array:
         self.levels[site] = alpha
         here = self.chosen == self.sites.index(site)
-        return jnp.where(here, self._mixed_by(alpha, x), x)
-
-    def _mixed_by(self, alpha: Any, rows: Array) -> Array:
-        return mixup(self.key, rows, rows, alpha)[0]
+        return jnp.where(here, mixup(self.key, x, x, alpha)[0], x)
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,7 @@ class NoisyLoss:
                     "batch_noise must be None where the model has Mixup layers, which "
                     f"mix the targets, got {shown(recipe.batch_noise)}."
                 ) from None
-            noisy_pass = mixed = MixedPass(noisy_pass, keys)
+            noisy_pass = mixed = MixedPass(noisy_pass, keys, row_count(x))
             outputs, carried = noisy_pass(keys)
             y = mixed.targets(self._mixable(variables, x, y))
         losses = per_row("loss", recipe.loss, outputs, y)
@@ -170,6 +185,8 @@ class NoisyLoss:
         def forward(params: Any) -> tuple[Any, Variables]:
             given = {**variables, "params": params}
             inside = set(self.recipe.batch_sites) - {INPUT}
+            if mixing.value is not None:
+                mixing.value.begin()
             with noise_inside(inside, at_sites) if at_sites else nullcontext():
                 return self.model.apply(given, x, train=True, key=keys.noise)
 

@@ -75,7 +75,7 @@ class Recipe(Pickled):
         batch_noise: ``(key, x, y) -> (x, y)``, fresh each step, in training alone, such
             as ``partial(mixup, alpha=0.2)``, after noise on the labels. It gets class
             labels as probabilities, a row of them for each, and other integers as
-            floats; the loss gets what it returns.
+            floats; the loss gets what it returns. None where the model has `Mixup`.
         batch_sites: where it is: ``"input"``, or paths of modules in the model, such as
             ``("input", "hidden_0", "hidden_1")`` of an `MLP` or ``"layers/0"`` of an
             ``nnx.Sequential``, whose outputs it then changes. Each step has it at one

@@ -191,7 +191,7 @@ def test_no_mixup_at_strength_zero():
 
 def test_a_site_mixes_targets_by_its_own_strength():
     """With none at one place, half of the steps are without; both places are drawn."""
-    sites = {"input_noise": jn.Mixup(0.0), "activation_noise": None}
+    sites = {"input_noise": jn.Mixup(0.0)}
     make = partial(jn.MLP, (4,), 2)
     variables = make().init(jax.random.key(0), ROWS, train=False)
     model = make(hidden_noise=jn.Mixup(9.0), **sites)
@@ -243,8 +243,10 @@ def test_layers_inside_of_others(remat, key):
     for _ in range(2):  # whatever was compiled before is not taken for this
         inside = loss_of(Net(), {"params": nested}, rows, keys)
         np.testing.assert_allclose(inside, told, rtol=1e-6)
-    layered = {"layers": {"0": params["hidden_0"], "3": params["output"]}}
-    found = loss_of(jn.nnx.model(layers), {"params": layered}, rows, keys)
+    made = jn.nnx.model(layers)
+    variables = made.init(key, rows[0])
+    layered = {"0": params["hidden_0"], "3": params["output"]}
+    found = loss_of(made, variables | {"params": {"layers": layered}}, rows, keys)
     np.testing.assert_allclose(found, told, rtol=1e-6)
 
 
@@ -290,45 +292,122 @@ def test_what_is_off_is_not_mixed():
 def test_described_without_targets():
     model = jn.MLP((4,), 2, hidden_noise=jn.Mixup(0.7))
     variables = model.init(jax.random.key(0), ROWS, train=False)
-    table = jn.describe(model, variables, ROWS, jax.random.key(1))
-    (row,) = table.to_dict("records")
-    assert (row["path"], row["noise"], row["strength"]) == (
-        "hidden_noise_0",
-        "Mixup",
-        0.7,
-    )
-    assert row["fired"]
-    assert row["noise_sd"] > 0
+    inside = nnx.Sequential(nnx.Linear(2, 4, rngs=nnx.Rngs(0)), jn.nnx.Mixup(0.7))
+    for given in ((model, variables, ROWS), (inside, None, jnp.asarray(TARGETS))):
+        (row,) = jn.describe(*given, jax.random.key(1)).to_dict("records")
+        assert (row["noise"], row["strength"], row["fired"]) == ("Mixup", 0.7, True)
+        assert row["noise_sd"] > 0
 
 
 def test_what_the_mask_leaves_out_is_not_mixed(key):
-    """A series of which some steps are padding keeps them; so do its neighbours."""
+    """A gap stays as it is, and reaches nothing else."""
+    x = np.array([[[1.0], [2.0]], [[3.0], [np.nan]]], np.float32)
 
     class Net(nn.Module):
+        cell: tuple[int, int]
+
         @nn.compact
         def __call__(self, x, train):
-            return jn.Mixup(0.7)(x, train, mask=x[..., 0] != 0)[:, :, 0]
-
-    x = np.array([[[1.0], [2.0]], [[3.0], [0.0]]], np.float32)
+            there = ~jnp.isnan(x[..., 0])
+            out = jn.Mixup(0.7)(x, train, mask=there)[..., 0]
+            out = jnp.where(jnp.isnan(out), 7.0, out)
+            return jnp.zeros_like(out).at[self.cell].set(out[self.cell])
 
     @jax.jit
     @jax.vmap
-    def outputs(key):
-        keys = Keys.of_run(key, 0)
-        return loss_of(Net(), {"params": {}}, (x, jnp.zeros((2, 2))), keys)
+    def squares(key):
+        rows, keys = (x, jnp.zeros((2, 2))), Keys.of_run(key, 0)
+        return [
+            4 * loss_of(Net(cell), {"params": {}}, rows, keys)
+            for cell in ((1, 1), (0, 1), (0, 0))
+        ]
 
-    class Sees(nn.Module):
-        @nn.compact
-        def __call__(self, x, train):
-            return Net()(x, train)[1:, 1:]
+    gap, beside, mixed = map(np.asarray, squares(jax.random.split(key, 20)))
+    np.testing.assert_allclose(gap, 49.0)
+    assert np.isfinite(beside).all()
+    assert np.ptp(mixed) > 0.1
 
-    assert (
-        float(
-            loss_of(Sees(), {"params": {}}, (x, jnp.zeros((1, 1))), Keys.of_run(key, 0))
-        )
-        == 0
-    )
-    assert np.ptp(outputs(jax.random.split(key, 9))) > 0
+
+def test_rows_and_targets_of_any_type_have_one_share():
+    x, key = np.eye(3, dtype=np.float32), jax.random.key(3)
+    with jax.enable_x64(True):
+        rows, targets = jn.mixup(key, x, x.astype(np.float64), 1.0)
+        assert targets.dtype == np.float64
+        again, _ = jn.mixup(key, x.astype(np.float64), x, 1.0)
+        np.testing.assert_allclose(rows, targets, rtol=1e-6)
+        np.testing.assert_allclose(rows, again, rtol=1e-6)
+    np.testing.assert_allclose(rows, jn.mixup(key, x, x, 1.0)[0], rtol=1e-6)
+
+
+class Twice(nn.Module):
+    """One layer at two places."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        layer = jn.Mixup(0.7)
+        return layer(layer(x, train), train)
+
+
+class Turned(nn.Module):
+    """Rows that are not the first axis."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return jn.Mixup(0.7)(x.T, train).T
+
+
+class Switched(nn.Module):
+    """Noise by a switch that is not known while it is traced."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return jn.Mixup(0.7)(x, jnp.asarray(train) & (x.sum() > 0))
+
+
+class Looped(nn.Module):
+    """A layer at every step of a scan."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        scan = partial(nn.scan, split_rngs={"noise": True, "params": False})
+        step = scan(lambda layer, x, _: (layer(x, train), None), length=3)
+        return step(jn.Mixup(0.7), x, None)[0]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Twice, "must be called once in a pass"),
+        (Looped, "must be called once in a pass"),
+        (
+            Turned,
+            r"must get the rows of the batch first, 12 of them, got shape \(2, 12\)",
+        ),
+        (Switched, "train must be True or False while it is traced"),
+    ],
+)
+def test_layers_whose_targets_would_be_others(net, message, key):
+    rows = jnp.asarray(TARGETS), TARGETS
+    with pytest.raises(ValueError, match=message):
+        loss_of(net(), {"params": {}}, rows, Keys.of_run(key, 0))
+
+
+@pytest.mark.bad_input
+def test_strengths_that_come_into_a_transform(key):
+    """Outside of it, where the targets are, they are not known."""
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.mixup = jn.nnx.Mixup(0.7)
+
+        def __call__(self, x):
+            return nnx.remat(lambda layer, x: layer(x))(self.mixup, x)
+
+    made = jn.nnx.model(Net)
+    variables, rows = made.init(key, TARGETS), (jnp.asarray(TARGETS), TARGETS)
+    with pytest.raises(ValueError, match="alpha of Mixup layers must be a number"):
+        loss_of(made, variables, rows, Keys.of_run(key, 0))
 
 
 @pytest.mark.bad_input
