@@ -69,7 +69,7 @@ def sharpness_aware(optimizer: Any, radius: Any) -> Any:
     """SAM: the gradient at the worst weights within a radius, to first order."""
 
     def uphill(grads: Any, params: Any = None) -> Any:
-        length = optax.global_norm(grads) + 1e-12
+        length = optax.tree.norm(grads) + 1e-12
         return jax.tree.map(lambda leaf: -radius * leaf / length, grads)
 
     return contrib.sam(optimizer, optax.stateless(uphill), opaque_mode=True)
