@@ -111,10 +111,10 @@ def head(
     sets, divisions = scores["set"].nunique(), scores["split"].nunique()
     yield "# NoiseBench\n"
     yield (
-        f"Does noise in training help a network on small real data? {sets} data sets "
-        f"and {divisions} paired divisions of each. Every division's validation rows, "
-        "a third of the labels, choose among eight candidates of each method by the "
-        f"metric that judges; its test rows judge. ({ANY_NOISE} and {ANY_RIVAL} choose "
+        f"Does noise in training help a network on small real data? {sets} of the "
+        f"{len(SETS)} sets of jn.data.tables, {divisions} paired divisions each. Every "
+        "division's validation rows, a third of the labels, choose among eight "
+        f"candidates of each method by the metric that judges; its test rows judge. ({ANY_NOISE} and {ANY_RIVAL} choose "
         "among those of all noises and of all rivals.) Effects are standardised paired "
         "differences from the same network with its learning rate and epochs tuned, "
         "positive where better, with 95 % intervals over data sets, each for itself. "
