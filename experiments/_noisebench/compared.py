@@ -23,6 +23,7 @@ class Compared:
 
     def __init__(self, scores: pd.DataFrame, baseline: str, measure: str) -> None:
         self.measure, self.baseline = measure, baseline
+        self.doubts: list[str] = []  # of single sets, in words
         self.scores = scores.dropna(subset=measure)
 
     @cached_property

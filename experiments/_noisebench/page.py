@@ -114,7 +114,8 @@ def head(
         f"Does noise in training help a network on small real data? {sets} of the "
         f"{len(SETS)} sets of jn.data.tables, {divisions} paired divisions each. Every "
         "division's validation rows, a third of the labels, choose among eight "
-        f"candidates of each method by the metric that judges; its test rows judge. ({ANY_NOISE} and {ANY_RIVAL} choose "
+        f"candidates of each method by the metric that judges; its test rows "
+        f"judge. ({ANY_NOISE} and {ANY_RIVAL} choose "
         "among those of all noises and of all rivals.) Effects are standardised paired "
         "differences from the same network with its learning rate and epochs tuned, "
         "positive where better, with 95 % intervals over data sets, each for itself. "
@@ -157,6 +158,7 @@ def over(compared: Compared, size: int) -> Iterator[str]:
     heading = ["method", "sets", "mean effect", "on the next set", "points"]
     heading += ["better / worse", "sure of it: better / worse / equivalent"]
     yield markdown([*heading, "p of signs"], lines)
+    yield from (f"Caution: {doubt}\n" for doubt in compared.doubts)
 
 
 def by_measure(scores: pd.DataFrame, about: Page, main: int) -> Iterator[str]:
