@@ -184,7 +184,7 @@ def test_rows_are_on_one_side(name, load, sizes):
 
 @everyone
 def test_a_seed_is_a_division(name, load):
-    one, same, other = (load(40, validation=20, seed=seed) for seed in (3, 3, 4))
+    one, same, other = (load(30, validation=20, seed=seed) for seed in (3, 3, 4))
     leaves = [jax.tree.leaves(data) for data in (one, same, other)]
     assert all(map(np.array_equal, leaves[0], leaves[1]))
     assert not np.array_equal(leaves[0][0], leaves[2][0])
@@ -203,7 +203,7 @@ def test_small_train_sets_have_every_class(name, load):
     """Every size and seed of the division behind all is in `test_data_division`."""
     classes = len(CLASSES[name])
     share = np.array(CLASSES[name]) / sum(CLASSES[name])
-    for size in (classes, 50):
+    for size in (classes, 40):
         got = counts(load(size, validation=10).train, classes)
         assert got.min() >= 1
         assert got.sum() == size

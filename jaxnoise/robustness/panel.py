@@ -152,8 +152,7 @@ def corruption_panel(
     tested = pd.DataFrame({"corruption": names, "severity": steps})
     long = table.merge(tested, how="cross").assign(**{score: scores.reshape(-1)})
     unit = _reference(table, reference, baseline)
-    of_unit = (table["placement"] == unit).to_numpy()
-    errors = _errors(scores, list(functions), score, of_unit)
+    errors = _errors(scores, list(functions), score, table["placement"] == unit)
     shape = len(runs), len(functions), len(grades)
     means = np.hstack([scores[:, :1], scores[:, 1:].reshape(shape).mean(2)])
     columns = [f"{score} at {name}" for name in (CLEAN, *functions)]
@@ -215,7 +214,7 @@ def _reference(table: pd.DataFrame, reference: str | None, baseline: str) -> str
 
 
 def _errors(
-    scores: np.ndarray, names: list[str], score: str, unit: np.ndarray
+    scores: np.ndarray, names: list[str], score: str, unit: pd.Series
 ) -> pd.DataFrame:
     """Of each run the corruption errors, and their means."""
     errors = scores if lower_is_better(score) else 1 - scores
