@@ -135,6 +135,7 @@ def test_two_classes_and_early_stopping_score_as_in_grid_search():
         )
 
 
+@pytest.mark.slow
 def test_folds_that_need_other_programs_train_side_by_side():
     """One fills its minibatches, one does not, and one lacks a class."""
     rows, two = np.arange(0, 150, 2), np.arange(0, 100, 2)

@@ -208,7 +208,7 @@ def test_a_site_mixes_targets_by_its_own_strength():
     assert abs(share - 0.5) <= 5 * 0.5 / np.sqrt(400)
 
 
-@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("remat", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_layers_inside_of_others(remat, key):
     """Inside of what Flax transforms and JAX compiles, in both frameworks."""
 
@@ -250,6 +250,7 @@ def test_layers_inside_of_others(remat, key):
     np.testing.assert_allclose(found, told, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_classes_and_both_passes_are_mixed_alike(key):
     """A whole run, with noise on the weights and R-Drop, and early stopping."""
     x, y = ROWS[:, 0, :, 0], np.arange(12) % 3
