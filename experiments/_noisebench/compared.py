@@ -12,8 +12,7 @@ from _rivals import ANY_NOISE, ANY_RIVAL
 import jaxnoise as jn
 from _noisebench.plan import CHECKED
 from _noisebench.sets import SETS
-from jaxnoise.evidence.many import random_effects
-from jaxnoise.evidence.table import lower_is_better
+from jaxnoise.evidence.many import Pooled, random_effects
 
 ROPE = 0.005  # half a point
 
@@ -44,7 +43,6 @@ class Compared:
                 baseline=self.baseline,
                 overlap=0.0,
                 rope=rope,
-                lower_is_better=lower_is_better(self.measure),
             )
         self.doubts = [str(each.message) for each in told]
         return found
@@ -78,6 +76,8 @@ def of_size(scores: pd.DataFrame, size: int) -> pd.DataFrame:
 
 def with_all_sizes(by_size: Mapping[int, Compared]) -> dict[int, Compared]:
     """Compared on the sets that have every size, so that these can be compared."""
+    if len(by_size) == 1:
+        return dict(by_size)
     names = [set(each.scores["set"]) for each in by_size.values()]
     common = set.intersection(*names) or set.union(*names)
     return {
@@ -93,6 +93,12 @@ def noises_of(compared: Compared, noises: Iterable[str]) -> list[str]:
     return [name for name in noises if name in compared.over_sets.index]
 
 
+def pooled(rows: pd.DataFrame) -> Pooled:
+    """The mean effect of a method over the sets on which anything differs."""
+    known = rows.dropna(subset="effect")
+    return random_effects(known["effect"], known["error"] ** 2)
+
+
 def best_of(rows: pd.DataFrame) -> str:
     """The method of the largest mean effect, of those that all sets can have.
 
@@ -101,9 +107,9 @@ def best_of(rows: pd.DataFrame) -> str:
     """
     sets = rows["set"].nunique()
     means = {
-        str(name): random_effects(known["effect"], known["error"] ** 2).mean
+        str(name): pooled(each).mean
         for name, each in rows.groupby("placement", sort=False)
-        if len(each) == sets and len(known := each.dropna(subset="effect"))
+        if len(each) == sets and each["effect"].notna().any()
     }
     return max(means, key=lambda name: means[name])
 

@@ -20,6 +20,7 @@ from _noisebench.compared import (
     effect_of,
     noises_of,
     of_size,
+    pooled,
     range_of,
     ranks_of,
     with_all_sizes,
@@ -29,7 +30,6 @@ from _noisebench.plan import CHECKED
 from _noisebench.properties import properties
 from _noisebench.sets import SETS
 from jaxnoise.evidence.format import in_words
-from jaxnoise.evidence.many import random_effects
 from jaxnoise.evidence.paired import holm
 
 MAIN_SIZE = 150  # where there are several
@@ -183,11 +183,8 @@ def by_kind(compared: Compared, main: int) -> Iterator[str]:
     rows = compared.on_sets.assign(kind=compared.on_sets["set"].map(kinds))
 
     def mean_of(rows: pd.DataFrame) -> str:
-        known = rows[np.isfinite(rows["effect"])]
-        if len(known) < 2:
-            return "-"
-        found = random_effects(known["effect"], known["error"] ** 2)
-        return f"{effect_of(found._asdict())} ({len(known)})"
+        count = rows["effect"].count()
+        return f"{effect_of(pooled(rows)._asdict())} ({count})" if count > 1 else "-"
 
     table = rows.pivot_table(
         index="placement", columns="kind", values="set", aggfunc="size", sort=False

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 import jaxnoise as jn
+from _noisebench.sets import rows_of
 
 ROWS = 2000  # at most, among which neighbours are looked for
 NEIGHBOURS = 10
@@ -25,9 +26,8 @@ def _of(name: str, size: int) -> dict[str, float]:
     from sklearn.neighbors import NearestNeighbors
 
     x, y = jn.data.table(name).train
-    values = x[0] if isinstance(x, tuple) else x
     drawn = np.random.default_rng(0).permutation(len(y))[:ROWS]  # files may be sorted
-    rows, labels = np.reshape(values, (len(values), -1))[drawn], np.ravel(y)[drawn]
+    rows, labels = rows_of(x)[drawn], np.ravel(y)[drawn]
     near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(rows)
     at = near.kneighbors(return_distance=False)  # without the row itself
     others = labels[at] != labels[:, None]
